@@ -1,0 +1,84 @@
+//! What an archive says of its segments.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    json::{Document, Sha256Hex},
+    words::{OffsetRange, Timestamp, TopicId, TopicPartition},
+};
+
+/// One segment: a member of an archive, a run of consecutive batches of one topic-partition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SegmentEntry {
+    /// The tar member's name: `orders-3/00000000000000000000.log`.
+    pub member: String,
+    /// The topic's name.
+    pub topic: String,
+    /// The topic's id.
+    pub topic_id: TopicId,
+    /// The partition's number.
+    pub partition: i32,
+    /// Base offset of the first batch.
+    pub first_offset: i64,
+    /// One more than the last offset of the last batch.
+    pub next_offset: i64,
+    /// Records by the batch headers, control records left out; `null` where old compressed batches do not tell.
+    pub record_count: Option<u64>,
+    /// Record batches, control batches included.
+    pub batch_count: u64,
+    /// Smallest base timestamp of a batch with records, `null` where there is none.
+    pub min_timestamp_ms: Option<i64>,
+    /// Largest timestamp of a batch with records, `null` where there is none.
+    pub max_timestamp_ms: Option<i64>,
+    /// Where each leader epoch begins, in order.
+    pub leader_epochs: Vec<EpochStart>,
+    /// Bytes of the member: the batches as Kafka stores them.
+    pub raw_bytes: u64,
+    /// The largest batch, in bytes.
+    pub largest_batch_bytes: u64,
+    /// Offsets between and before the batches that the broker passed over in an error-free answer (compaction).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holes: Vec<OffsetRange>,
+    /// Where the member's first zstd frame begins in the archive.
+    pub position: u64,
+    /// Bytes of the member's zstd frames: tar header, data and padding.
+    pub length: u64,
+    /// SHA-256 of the member's bytes.
+    pub sha256: Sha256Hex,
+}
+
+impl SegmentEntry {
+    /// The partition that it belongs to.
+    pub fn topic_partition(&self) -> TopicPartition {
+        TopicPartition::new(self.topic.as_str(), self.partition)
+    }
+
+    /// The offsets from its first batch to behind its last.
+    pub fn range(&self) -> OffsetRange {
+        OffsetRange::new(self.first_offset, self.next_offset)
+    }
+}
+
+/// A leader epoch and the first offset that was written in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EpochStart {
+    /// partitionLeaderEpoch of the batches; −1 for magic 0 and 1, which have none.
+    pub epoch: i32,
+    /// Base offset of its first batch.
+    pub start_offset: i64,
+}
+
+/// The table of contents, the last member of an archive: `lifeboat/<ulid>.index.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArchiveIndex {
+    /// The archive's ulid, as in its name.
+    pub archive: String,
+    /// When it was begun.
+    pub created_at: Timestamp,
+    /// Its segments, in the order of the members.
+    pub segments: Vec<SegmentEntry>,
+}
+
+impl Document for ArchiveIndex {
+    const FORMAT: &'static str = "lifeboat.index";
+}

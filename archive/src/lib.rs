@@ -1,0 +1,11 @@
+//! The bytes of a Lifeboat repository: record batches, segments, tarballs, manifests and documents.
+//!
+//! Nothing in here knows a network, a broker or an object store. The byte-exact specification is
+//! `FORMAT.md`, next to this crate's `Cargo.toml`.
+
+pub mod documents;
+pub mod index;
+pub mod json;
+pub mod lists;
+pub mod manifest;
+pub mod words;

@@ -1,0 +1,90 @@
+//! Which segments make up a topic: what a restore reads instead of listing the repository.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    index::SegmentEntry,
+    json::{Document, Sha256Hex},
+    words::TopicId,
+};
+
+/// An object of the repository, by the path below its root.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ObjectReference {
+    /// The path below the repository's URL.
+    pub object: String,
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256 of the object.
+    pub sha256: Sha256Hex,
+}
+
+/// The segments and transactions of one topic; one zstd frame of a lists object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopicList {
+    /// The topic's name.
+    pub topic: String,
+    /// Its id.
+    pub topic_id: TopicId,
+    /// The archives that its segments are in.
+    pub archives: Vec<ObjectReference>,
+    /// Its partitions, by number.
+    pub partitions: Vec<PartitionList>,
+}
+
+impl Document for TopicList {
+    const FORMAT: &'static str = "lifeboat.list";
+}
+
+/// The segments and transactions of one partition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionList {
+    /// The partition's number.
+    pub partition: i32,
+    /// Its segments, by offset, never overlapping.
+    pub segments: Vec<ListedSegment>,
+    /// What the transactions in the segments came to.
+    pub transactions: TransactionTable,
+}
+
+/// A segment and the archive that holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedSegment {
+    /// Which of the list's archives, from 0.
+    pub archive: usize,
+    /// What the archive's index says of it.
+    pub entry: SegmentEntry,
+}
+
+/// The outcome of the transactions of one partition, derived from batch headers and control batches (R14).
+///
+/// Committed spans are not kept: below the last stable offset whatever is not aborted is committed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransactionTable {
+    /// Aborted spans, by marker.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aborted: Vec<AbortedSpan>,
+    /// Spans without a marker at the end of the snapshot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub open: Vec<OpenSpan>,
+}
+
+/// A transaction that was aborted: its data lies in `[first_offset, marker_offset)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AbortedSpan {
+    /// Who wrote it.
+    pub producer_id: i64,
+    /// Its first batch; the log start where that was cut off.
+    pub first_offset: i64,
+    /// The abort marker.
+    pub marker_offset: i64,
+}
+
+/// A transaction that had no marker when the snapshot ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenSpan {
+    /// Who writes it.
+    pub producer_id: i64,
+    /// Its first batch.
+    pub first_offset: i64,
+}
