@@ -1,1 +1,14 @@
-//! placeholder
+//! What Lifeboat is told: files, properties and flags' values become one resolved configuration.
+//!
+//! `README.md`, next to this crate's `Cargo.toml`, is the generated reference.
+
+mod kafka;
+mod repository_url;
+mod resolved;
+mod secret;
+mod suggestion;
+
+pub use kafka::{KafkaProperties, PropertyError, SecurityProtocol};
+pub use repository_url::{RepositoryUrl, UrlError};
+pub use resolved::{BackupSettings, ResolvedConfig};
+pub use secret::Secret;

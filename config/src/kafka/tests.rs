@@ -1,0 +1,95 @@
+use super::*;
+
+fn refused(name: &str, value: &str) -> String {
+    let mut properties = KafkaProperties::default();
+    properties.set(name, value).unwrap_err().to_string()
+}
+
+#[test]
+fn both_spellings_of_a_name_mean_the_same_property() {
+    let mut java = KafkaProperties::from_bootstrap_servers("a:1, b:2").unwrap();
+    java.set("request.timeout.ms", "5000").unwrap();
+    let mut librdkafka = KafkaProperties::default();
+    librdkafka.set("metadata.broker.list", "a:1, b:2").unwrap();
+    librdkafka.set("socket.timeout.ms", "5000").unwrap();
+    assert_eq!(java, librdkafka);
+    assert_eq!(java.bootstrap_servers(), ["a:1", "b:2"]);
+    assert_eq!(java.request_timeout(), Duration::from_secs(5));
+}
+
+#[test]
+fn librdkafka_gets_its_own_names() {
+    let mut properties = KafkaProperties::from_bootstrap_servers("a:1").unwrap();
+    properties.set("request.timeout.ms", "5000").unwrap();
+    let pairs = properties.librdkafka();
+    let has = |name: &str, value: &str| pairs.contains(&(name.to_owned(), value.to_owned()));
+    assert!(has("bootstrap.servers", "a:1"));
+    assert!(has("socket.timeout.ms", "5000"));
+    assert!(has("client.id", "lifeboat"));
+    assert!(pairs.iter().all(|(name, _)| name != "request.timeout.ms"));
+}
+
+#[test]
+fn a_property_that_cannot_be_honoured_is_refused_by_name() {
+    assert!(refused("sasl.password", "hunter2").starts_with("sasl.password: TLS and SASL"));
+    assert!(!refused("sasl.password", "hunter2").contains("hunter2"));
+    assert!(refused("ssl.ca.location", "x").contains("not supported yet"));
+    assert!(refused("security.protocol", "SASL_SSL").contains("not supported yet"));
+    assert!(refused("security.protocol", "TLS").contains("not a security protocol"));
+    assert!(refused("group.id", "x").contains("no effect"));
+    let mut properties = KafkaProperties::default();
+    let error = properties.set("bootstrap.server", "a:1").unwrap_err();
+    assert_eq!(error.hint.unwrap(), "did you mean bootstrap.servers?");
+}
+
+#[test]
+fn values_are_checked_when_they_are_set() {
+    for bad in [
+        "",
+        ",",
+        "kafka",
+        "kafka:0",
+        "kafka:99999",
+        ":9092",
+        "a:b:9092",
+        "http://a:1",
+    ] {
+        refused("bootstrap.servers", bad);
+    }
+    for bad in ["", "0", "-1", "5s"] {
+        refused("request.timeout.ms", bad);
+    }
+    KafkaProperties::from_bootstrap_servers("[::1]:9092").unwrap();
+}
+
+#[test]
+fn a_properties_file_is_read_and_its_lines_are_named() {
+    let text = "# admin\nbootstrap.servers = a:1,\\\n  b:2\nsecurity.protocol=PLAINTEXT\n";
+    let properties = KafkaProperties::parse_properties(text).unwrap();
+    assert_eq!(properties.bootstrap_servers(), ["a:1", "b:2"]);
+    let error = KafkaProperties::parse_properties("\n\nsasl.mechanism=PLAIN").unwrap_err();
+    assert!(error.to_string().ends_with("(line 3)"), "{error}");
+}
+
+#[test]
+fn stronger_properties_win_and_the_others_stay() {
+    let file = KafkaProperties::parse_properties("bootstrap.servers=a:1\nclient.id=x").unwrap();
+    let flags = KafkaProperties::from_bootstrap_servers("b:2").unwrap();
+    let both = file.overridden_by(flags);
+    assert_eq!(both.bootstrap_servers(), ["b:2"]);
+    assert_eq!(both.client_id(), "x");
+}
+
+#[test]
+fn a_hidden_value_is_used_and_never_shown() {
+    let mut properties = KafkaProperties::from_bootstrap_servers("a:1").unwrap();
+    properties
+        .set_secret("client.id", &Secret::new("hunter2"))
+        .unwrap();
+    assert_eq!(properties.client_id(), "hunter2");
+    assert!(!format!("{properties:?}").contains("hunter2"));
+    let error = properties
+        .set_secret("request.timeout.ms", &Secret::new("hunter2"))
+        .unwrap_err();
+    assert!(!format!("{error:?}").contains("hunter2"));
+}
