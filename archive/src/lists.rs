@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     index::SegmentEntry,
     json::{Document, Sha256Hex},
-    words::TopicId,
+    words::{OffsetRange, TopicId},
 };
 
 /// An object of the repository, by the path below its root.
@@ -43,6 +43,9 @@ pub struct PartitionList {
     pub partition: i32,
     /// Its segments, by offset, never overlapping.
     pub segments: Vec<ListedSegment>,
+    /// Offsets behind the last batch (all, where there is none) that the broker passed over in an error-free answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holes: Vec<OffsetRange>,
     /// What the transactions in the segments came to.
     pub transactions: TransactionTable,
 }
