@@ -92,6 +92,12 @@ impl KafkaProperties {
         Ok(())
     }
 
+    /// Whether the property of that name, under any of its names, is set already, and its canonical name.
+    pub(crate) fn already(&self, name: &str) -> Option<&'static str> {
+        let canonical = known::find(name).ok()?.name;
+        self.values.contains_key(canonical).then_some(canonical)
+    }
+
     /// These properties, overridden by those of `stronger`.
     pub fn overridden_by(mut self, stronger: Self) -> Self {
         self.values.extend(stronger.values);

@@ -2,13 +2,17 @@
 //!
 //! `README.md`, next to this crate's `Cargo.toml`, is the generated reference.
 
+mod file;
 mod kafka;
+mod reference;
 mod repository_url;
 mod resolved;
 mod secret;
 mod suggestion;
 
+pub use file::{LoadError, Problem, Surroundings, load, parse};
 pub use kafka::{KafkaProperties, PropertyError, SecurityProtocol};
+pub use reference::reference;
 pub use repository_url::{RepositoryUrl, UrlError};
 pub use resolved::{BackupSettings, ResolvedConfig};
 pub use secret::Secret;

@@ -34,6 +34,45 @@ pub struct BackupSettings {
     pub compression_level: i32,
 }
 
+impl BackupSettings {
+    /// The settings that can't work, by key, and why.
+    pub fn problems(&self) -> Vec<(&'static str, String)> {
+        let sizes = [
+            (
+                "memory",
+                self.memory,
+                ByteSize::mib(32),
+                ByteSize::mib(1 << 20),
+            ),
+            // R10: a segment stays below 1 GiB
+            (
+                "segment-size",
+                self.segment_size,
+                ByteSize(64 << 10),
+                ByteSize::mib(1 << 10),
+            ),
+            (
+                "archive-size",
+                self.archive_size,
+                ByteSize::mib(1),
+                ByteSize::mib(64 << 10),
+            ),
+        ];
+        let mut problems: Vec<_> = sizes
+            .into_iter()
+            .filter(|&(_, size, least, most)| size < least || size > most)
+            .map(|(key, size, least, most)| {
+                (key, format!("{size} is not between {least} and {most}"))
+            })
+            .collect();
+        if !(1..=19).contains(&self.compression_level) {
+            let problem = format!("{} is not between 1 and 19", self.compression_level);
+            problems.push(("compression-level", problem));
+        }
+        problems
+    }
+}
+
 impl Default for BackupSettings {
     fn default() -> Self {
         Self {

@@ -100,9 +100,7 @@ fn refusal(name: &str) -> PropertyError {
             .flat_map(|known| std::iter::once(&known.name).chain(known.aliases));
         let hint = match crate::suggestion::closest(name, names.copied()) {
             Some(near) => format!("did you mean {near}?"),
-            None => {
-                "leave it out: see `lifeboat config check --help` for what can be set".to_owned()
-            }
+            None => "leave it out; what can be set is listed in config/README.md".to_owned(),
         };
         ("not a property that Lifeboat honours", Some(hint))
     };

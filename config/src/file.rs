@@ -1,0 +1,313 @@
+//! `lifeboat.yaml`: from text to a [`ResolvedConfig`], or to every problem with its place.
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
+
+use lifeboat_archive::words::{ByteSize, TopicGlob};
+use serde::de::DeserializeOwned;
+
+use crate::{
+    KafkaProperties, RepositoryUrl, ResolvedConfig, Secret,
+    file::{
+        expand::expand,
+        shape::{BackupSection, File, KafkaSection, Place, Placed, Text},
+    },
+    suggestion::closest,
+};
+
+mod expand;
+mod shape;
+
+/// What a configuration file may refer to, besides itself.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'s> {
+    /// Environment variables.
+    pub variable: &'s dyn Fn(&str) -> Option<String>,
+    /// Files with secrets.
+    pub read_file: &'s dyn Fn(&Path) -> io::Result<String>,
+}
+
+impl Surroundings<'static> {
+    /// The process's environment and the local files.
+    pub fn system() -> Self {
+        Self {
+            variable: &|name| std::env::var(name).ok(),
+            read_file: &|path| std::fs::read_to_string(path),
+        }
+    }
+}
+
+impl fmt::Debug for Surroundings<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Surroundings")
+    }
+}
+
+/// One thing that is wrong in a configuration file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The line, from 1; 0 where it is the file as a whole.
+    pub line: u64,
+    /// The column, from 1.
+    pub column: u64,
+    /// The key, `backup.memory`, or empty.
+    pub key: String,
+    /// What is wrong. Never holds the value of a secret.
+    pub problem: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line > 0 {
+            write!(f, "line {}, column {}: ", self.line, self.column)?;
+        }
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.problem)
+    }
+}
+
+/// Why a configuration file can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// It can't be read at all.
+    #[error("can't read the configuration file {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It holds mistakes; all that were found.
+    #[error("{} is not a usable configuration", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, by line.
+        problems: Vec<Problem>,
+    },
+}
+
+/// Loads the configuration file at `path`.
+pub fn load(path: &Path, surroundings: Surroundings<'_>) -> Result<ResolvedConfig, LoadError> {
+    let text = std::fs::read_to_string(path).map_err(|source| LoadError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    parse(&text, folder, surroundings).map_err(|problems| LoadError::Invalid {
+        path: path.to_owned(),
+        problems,
+    })
+}
+
+/// Reads a configuration from `text`; relative paths in it start at `folder`.
+pub fn parse(
+    text: &str,
+    folder: &Path,
+    surroundings: Surroundings<'_>,
+) -> Result<ResolvedConfig, Vec<Problem>> {
+    let file: File = match read_yaml(text) {
+        Ok(file) => file,
+        Err(problem) => return Err(vec![*problem]),
+    };
+    let mut resolver = Resolver {
+        folder,
+        surroundings,
+        problems: Vec::new(),
+    };
+    let config = resolver.config(file);
+    let mut problems = resolver.problems;
+    if problems.is_empty() {
+        return Ok(config);
+    }
+    problems.sort_by_key(|problem| (problem.line, problem.column));
+    Err(problems)
+}
+
+/// Reads YAML into its shape; the error says where and, for an unknown key, what was probably meant.
+fn read_yaml<T: DeserializeOwned + Default>(text: &str) -> Result<T, Box<Problem>> {
+    let options = serde_saphyr::options! {
+        with_snippet: false,
+    };
+    // a file of comments only is an empty configuration
+    match serde_saphyr::from_str_with_options::<Option<T>>(text, options) {
+        Ok(file) => Ok(file.unwrap_or_default()),
+        Err(error) => Err(Box::new(yaml_problem(&error))),
+    }
+}
+
+fn yaml_problem(error: &serde_saphyr::Error) -> Problem {
+    let error = error.without_snippet();
+    let (line, column) = error
+        .location()
+        .map_or((0, 0), |place| (place.line(), place.column()));
+    let (key, problem, hint) = match error {
+        serde_saphyr::Error::SerdeUnknownField {
+            field, expected, ..
+        } => {
+            let hint = match closest(field, expected.iter().copied()) {
+                Some(near) => format!("did you mean {near}?"),
+                None => format!("known here: {}", expected.join(", ")),
+            };
+            (field.clone(), "unknown key".to_owned(), Some(hint))
+        }
+        serde_saphyr::Error::DuplicateMappingKey { key, .. } => (
+            key.clone().unwrap_or_default(),
+            "given twice".to_owned(),
+            None,
+        ),
+        // the library's texts end in their own rendering of the place
+        other => {
+            let text = other.render();
+            let cut = text.find(" at line ").unwrap_or(text.len());
+            (String::new(), text[..cut].to_owned(), None)
+        }
+    };
+    Problem {
+        line,
+        column,
+        key,
+        problem,
+        hint,
+    }
+}
+
+struct Resolver<'r> {
+    folder: &'r Path,
+    surroundings: Surroundings<'r>,
+    problems: Vec<Problem>,
+}
+
+impl Resolver<'_> {
+    fn config(&mut self, file: File) -> ResolvedConfig {
+        let mut config = ResolvedConfig::default();
+        if let Some(section) = file.kafka {
+            config.kafka = Some(self.kafka("kafka", section));
+        }
+        for (name, section) in file.targets.unwrap_or_default() {
+            let properties = self.kafka(&format!("targets.{name}"), section);
+            config.targets.insert(name, properties);
+        }
+        if let Some(url) = file.repository.and_then(|repository| repository.url) {
+            config.repository = self.parsed::<RepositoryUrl>("repository.url", &url);
+        }
+        if let Some(section) = file.backup {
+            self.backup(&section, &mut config);
+        }
+        config
+    }
+
+    fn kafka(&mut self, at: &str, section: KafkaSection) -> KafkaProperties {
+        let mut properties = KafkaProperties::default();
+        for (name, value) in section.0 {
+            let key = format!("{at}.{}", name.value);
+            if let Some(same) = properties.already(&name.value) {
+                let problem = format!("means {same}, which is given as well");
+                self.problem(name.place, &key, problem, None);
+                continue;
+            }
+            let set = match &value.value {
+                Text::Plain(text) => match expand(text, self.surroundings.variable) {
+                    Ok(text) => properties.set(&name.value, &text),
+                    Err(problem) => {
+                        self.problem(value.place, &key, problem, None);
+                        continue;
+                    }
+                },
+                Text::File(path) => match self.secret(path) {
+                    Ok(secret) => properties.set_secret(&name.value, &secret),
+                    Err(problem) => {
+                        self.problem(value.place, &key, problem, None);
+                        continue;
+                    }
+                },
+            };
+            if let Err(error) = set {
+                self.problem(name.place, &key, error.problem, error.hint);
+            }
+        }
+        properties
+    }
+
+    fn secret(&self, path: &str) -> Result<Secret, String> {
+        let path = self.folder.join(expand(path, self.surroundings.variable)?);
+        let text = (self.surroundings.read_file)(&path)
+            .map_err(|error| format!("can't read {}: {error}", path.display()))?;
+        // editors and `kubectl create secret` differ on a last line end; no secret ends in one
+        let text = text.trim_end_matches(['\n', '\r']);
+        if text.is_empty() {
+            return Err(format!("{} is empty", path.display()));
+        }
+        Ok(Secret::new(text))
+    }
+
+    fn backup(&mut self, section: &BackupSection, config: &mut ResolvedConfig) {
+        let backup = &mut config.backup;
+        if let Some(topics) = &section.topics {
+            backup.topics.include = self.globs("backup.topics.include", topics.include.as_deref());
+            backup.topics.exclude = self.globs("backup.topics.exclude", topics.exclude.as_deref());
+        }
+        let mut size = |key: &str, given: &Option<Placed<String>>, setting: &mut ByteSize| {
+            if let Some(size) = given.as_ref().and_then(|text| self.parsed(key, text)) {
+                *setting = size;
+            }
+        };
+        size("backup.memory", &section.memory, &mut backup.memory);
+        size(
+            "backup.segment-size",
+            &section.segment_size,
+            &mut backup.segment_size,
+        );
+        size(
+            "backup.archive-size",
+            &section.archive_size,
+            &mut backup.archive_size,
+        );
+        if let Some(level) = &section.compression_level {
+            backup.compression_level = level.value;
+        }
+        for (key, problem) in config.backup.problems() {
+            let place = section.place_of(key);
+            self.problem(place, &format!("backup.{key}"), problem, None);
+        }
+    }
+
+    fn globs(&mut self, key: &str, patterns: Option<&[Placed<String>]>) -> Vec<TopicGlob> {
+        let patterns = patterns.unwrap_or_default();
+        patterns
+            .iter()
+            .filter_map(|text| self.parsed(key, text))
+            .collect()
+    }
+
+    /// Expands and parses a text; `None` where that is a problem.
+    fn parsed<T>(&mut self, key: &str, text: &Placed<String>) -> Option<T>
+    where
+        T: std::str::FromStr<Err: fmt::Display>,
+    {
+        let parsed = expand(&text.value, self.surroundings.variable)
+            .and_then(|text| text.parse().map_err(|error: T::Err| error.to_string()));
+        parsed
+            .map_err(|problem| self.problem(text.place, key, problem, None))
+            .ok()
+    }
+
+    fn problem(&mut self, place: Place, key: &str, problem: String, hint: Option<String>) {
+        self.problems.push(Problem {
+            line: place.line,
+            column: place.column,
+            key: key.to_owned(),
+            problem,
+            hint,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

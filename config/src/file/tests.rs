@@ -1,0 +1,185 @@
+use std::time::Duration;
+
+use super::*;
+
+fn variable(name: &str) -> Option<String> {
+    match name {
+        "BROKERS" => Some("a:1,b:2".to_owned()),
+        "SPOOL" => Some("/backups".to_owned()),
+        _ => None,
+    }
+}
+
+fn read_file(path: &Path) -> io::Result<String> {
+    match path.to_str() {
+        Some("/etc/lifeboat/client-id") => Ok("hunter2\n".to_owned()),
+        Some("/etc/lifeboat/empty") => Ok("\n".to_owned()),
+        _ => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
+const SURROUNDINGS: Surroundings<'static> = Surroundings {
+    variable: &variable,
+    read_file: &read_file,
+};
+
+fn read(text: &str) -> Result<ResolvedConfig, Vec<Problem>> {
+    parse(text, Path::new("/etc/lifeboat"), SURROUNDINGS)
+}
+
+fn problems(text: &str) -> Vec<String> {
+    let problems = read(text).unwrap_err();
+    problems
+        .into_iter()
+        .map(|problem| match &problem.hint {
+            Some(hint) => format!("{problem} ({hint})"),
+            None => problem.to_string(),
+        })
+        .collect()
+}
+
+const EVERYTHING: &str = r#"
+kafka:
+  bootstrap.servers: ${BROKERS}
+  request.timeout.ms: 5000
+  client.id: { file: client-id }
+targets:
+  dr:
+    bootstrap.servers: "dr:9092"
+repository:
+  url: file://${SPOOL}/kafka
+backup:
+  topics: { include: ["*"], exclude: ["*.tmp", "x$${y}"] }
+  memory: 64MiB
+  segment-size: 16 MiB
+  archive-size: 1GB
+  compression-level: 7
+"#;
+
+#[test]
+fn every_key_is_read_and_variables_and_files_are_filled_in() {
+    let config = read(EVERYTHING).unwrap();
+    let kafka = config.kafka.unwrap();
+    assert_eq!(kafka.bootstrap_servers(), ["a:1", "b:2"]);
+    assert_eq!(kafka.request_timeout(), Duration::from_secs(5));
+    assert_eq!(kafka.client_id(), "hunter2");
+    assert!(!format!("{kafka:?}").contains("hunter2"));
+    assert_eq!(config.targets["dr"].bootstrap_servers(), ["dr:9092"]);
+    assert_eq!(
+        config.repository.unwrap().to_string(),
+        "file:///backups/kafka"
+    );
+    let backup = config.backup;
+    assert!(backup.topics.choose("orders") && !backup.topics.choose("orders.tmp"));
+    assert_eq!(backup.topics.exclude[1].to_string(), "x${y}");
+    assert_eq!(backup.memory, ByteSize::mib(64));
+    assert_eq!(backup.segment_size, ByteSize::mib(16));
+    assert_eq!(backup.archive_size, ByteSize(1_000_000_000));
+    assert_eq!(backup.compression_level, 7);
+}
+
+#[test]
+fn an_empty_file_is_the_defaults() {
+    for text in ["", "# nothing\n", "{}", "backup: {}\n"] {
+        let config = read(text).unwrap();
+        assert!(config.kafka.is_none() && config.repository.is_none());
+        assert_eq!(config.backup.compression_level, 3);
+    }
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_its_place_and_a_suggestion() {
+    assert_eq!(
+        problems("kafka: {}\nbackup:\n  compresion-level: 3\n"),
+        ["line 3, column 3: compresion-level: unknown key (did you mean compression-level?)"]
+    );
+    assert_eq!(
+        problems("schedules: []\n"),
+        [
+            "line 1, column 1: schedules: unknown key (known here: kafka, targets, repository, backup)"
+        ]
+    );
+    assert_eq!(
+        problems("backup: { segment_size: 1MiB }\n"),
+        ["line 1, column 11: segment_size: unknown key (did you mean segment-size?)"]
+    );
+    assert_eq!(
+        problems("kafka:\n  bootstrap.server: a:1\n"),
+        [
+            "line 2, column 3: kafka.bootstrap.server: not a property that Lifeboat honours \
+          (did you mean bootstrap.servers?)"
+        ]
+    );
+    assert_eq!(
+        problems("kafka:\n  client.id: { fil: x }\n"),
+        ["line 2, column 16: fil: unknown key (did you mean file?)"]
+    );
+}
+
+#[test]
+fn all_wrong_values_are_told_at_once_each_with_its_place() {
+    let text = "kafka:\n  bootstrap.servers: ${NOPE}\n  security.protocol: SASL_SSL\nrepository:\n  \
+                url: s3://x/y\nbackup:\n  memory: 1 parsec\n  compression-level: 99\n  topics:\n    \
+                include: [ \"a\", \"[\" ]\n";
+    let found = problems(text);
+    let starts = [
+        "line 2, column 22: kafka.bootstrap.servers: the environment variable NOPE is not set",
+        "line 3, column 3: kafka.security.protocol: SASL_SSL is not supported yet",
+        "line 5, column 8: repository.url: s3:// repositories are not supported yet",
+        "line 7, column 11: backup.memory: not a size",
+        "line 8, column 22: backup.compression-level: 99 is not between 1 and 19",
+        "line 10, column 21: backup.topics.include: not a topic pattern",
+    ];
+    assert_eq!(found.len(), starts.len(), "{found:#?}");
+    for (problem, start) in found.iter().zip(starts) {
+        assert!(problem.starts_with(start), "{problem}");
+    }
+}
+
+#[test]
+fn a_secret_file_that_is_missing_or_empty_is_an_error() {
+    let text = |path: &str| format!("kafka:\n  client.id: {{ file: {path} }}\n");
+    assert!(problems(&text("nope"))[0].contains("can't read /etc/lifeboat/nope"));
+    assert!(problems(&text("empty"))[0].ends_with("/etc/lifeboat/empty is empty"));
+}
+
+#[test]
+fn yaml_mistakes_name_their_place() {
+    assert!(
+        problems("kafka: [\n")[0].starts_with("line "),
+        "{:?}",
+        problems("kafka: [\n")
+    );
+    assert_eq!(
+        problems("repository:\n  url: /a\n  url: /b\n"),
+        ["line 3, column 3: url: given twice"]
+    );
+    assert_eq!(
+        problems("kafka:\n  client.id: a\n  client.id: b\n"),
+        ["line 3, column 3: client.id: given twice"]
+    );
+    let found = problems("kafka:\n  client.id: 1.10\n");
+    assert!(
+        found[0].contains("line 2") && found[0].contains("quotes"),
+        "{found:?}"
+    );
+    let found = problems("kafka:\n  client.id:\n");
+    assert!(
+        found[0].contains("line 2") && found[0].contains("no value"),
+        "{found:?}"
+    );
+    let found = problems("backup:\n  compression-level: high\n");
+    assert!(found[0].starts_with("line 2, column 22: "), "{found:?}");
+    let found = problems("backup: 3\n");
+    assert!(found[0].starts_with("line 1, column 9: "), "{found:?}");
+}
+
+#[test]
+fn the_same_property_under_two_names_is_refused() {
+    assert_eq!(
+        problems("kafka:\n  bootstrap.servers: a:1\n  metadata.broker.list: b:2\n"),
+        [
+            "line 3, column 3: kafka.metadata.broker.list: means bootstrap.servers, which is given as well"
+        ]
+    );
+}

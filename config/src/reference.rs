@@ -1,0 +1,220 @@
+//! The text of `README.md`, from the same tables that the loader uses.
+
+use std::fmt::Write;
+
+use lifeboat_archive::words::ByteSize;
+
+use crate::{BackupSettings, kafka};
+
+/// A key of the file: section, key, default, what it is.
+struct Key {
+    section: &'static str,
+    name: &'static str,
+    default: String,
+    about: &'static str,
+}
+
+fn keys() -> Vec<Key> {
+    let defaults = BackupSettings::default();
+    let key = |section, name, default: &str, about| Key {
+        section,
+        name,
+        default: default.to_owned(),
+        about,
+    };
+    vec![
+        key(
+            "",
+            "kafka",
+            "",
+            "the protected cluster: Kafka properties, one a line (below)",
+        ),
+        key(
+            "",
+            "targets",
+            "",
+            "other clusters by name, each with Kafka properties; chosen by `--target NAME`",
+        ),
+        key("", "repository", "", "where the snapshots are"),
+        key("", "backup", "", "how a backup is made"),
+        key(
+            "repository",
+            "url",
+            "",
+            "`file:///absolute/path`, or just the path; `--repository`",
+        ),
+        key(
+            "backup",
+            "topics",
+            "",
+            "which topics are saved; those that Kafka marks internal never are",
+        ),
+        key(
+            "backup",
+            "memory",
+            &mebibytes(defaults.memory),
+            "the sum of all buffers; `--memory`",
+        ),
+        key(
+            "backup",
+            "segment-size",
+            &mebibytes(defaults.segment_size),
+            "a segment ends at this many bytes as Kafka stores them",
+        ),
+        key(
+            "backup",
+            "archive-size",
+            &mebibytes(defaults.archive_size),
+            "an archive ends at about this many compressed bytes",
+        ),
+        key(
+            "backup",
+            "compression-level",
+            &defaults.compression_level.to_string(),
+            "zstd's level, 1 to 19",
+        ),
+        key(
+            "backup.topics",
+            "include",
+            "`[\"*\"]`",
+            "patterns of which one must match the whole name; `--topics`",
+        ),
+        key(
+            "backup.topics",
+            "exclude",
+            "`[]`",
+            "patterns of which none may match; `--exclude`",
+        ),
+    ]
+}
+
+fn mebibytes(size: ByteSize) -> String {
+    format!("{}MiB", size.0 >> 20)
+}
+
+const HEAD: &str = "\
+# Configuration
+
+Lifeboat reads one YAML file, named by `--config` or `LIFEBOAT_CONFIG`. Every command also runs without one: what can
+be said by a flag needs no file, and flags win over `LIFEBOAT_*` variables, which win over the file.
+`lifeboat config check` reads the file and tells everything that is wrong in it, with line and column;
+`lifeboat config show` prints what a command would work with, secrets masked.
+
+- A key that is not known is refused, never passed over.
+- `${VAR}` in any value is replaced by the environment variable; one that is not set is an error. `$${` is a literal
+  `${`.
+- Wherever a Kafka property takes a text, `{ file: PATH }` takes it from a file instead (a mounted secret), and the
+  value is never shown. A relative path starts at the configuration file's folder.
+- Sizes are written `64MiB` (powers of 1024), `64MB` (powers of 1000) or as a number of bytes.
+- Patterns are globs over the whole topic name: `orders*`, `{orders,payments}-?`, `[a-c]*`.
+
+`examples/` holds complete files; each is loaded by a test. This page is generated from the code
+(`UPDATE_REFERENCE=1 cargo test -p lifeboat-config`).
+";
+
+/// The reference of everything that a configuration file can say, as Markdown.
+pub fn reference() -> String {
+    let mut text = HEAD.to_owned();
+    text.push_str("\n## Keys\n\n| key | default | what it is |\n|---|---|---|\n");
+    for key in keys() {
+        let dot = if key.section.is_empty() { "" } else { "." };
+        let Key {
+            section,
+            name,
+            default,
+            about,
+        } = key;
+        writeln!(text, "| `{section}{dot}{name}` | {default} | {about} |")
+            .expect("a string takes any text");
+    }
+    text.push_str(
+        "\n## Kafka properties\n\nThe names of Kafka's own clients and librdkafka's names are both understood. A \
+         property that Lifeboat could not honour is\nan error that names it. TLS and SASL are not supported yet. \
+         `--command-config FILE` takes the same properties from a\n`.properties` file, as Kafka's own tools \
+         do.\n\n| property | also | what it is |\n|---|---|---|\n",
+    );
+    for (name, aliases, about) in kafka::reference() {
+        let also: Vec<_> = aliases.iter().map(|alias| format!("`{alias}`")).collect();
+        writeln!(text, "| `{name}` | {} | {about} |", also.join(", "))
+            .expect("a string takes any text");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{Surroundings, load, parse};
+
+    #[test]
+    fn the_readme_is_the_generated_reference() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+        if std::env::var_os("UPDATE_REFERENCE").is_some() {
+            std::fs::write(&path, reference()).unwrap();
+        }
+        let readme = std::fs::read_to_string(&path).unwrap();
+        assert!(
+            readme == reference(),
+            "README.md is stale: run this test with UPDATE_REFERENCE=1"
+        );
+    }
+
+    #[test]
+    fn the_reference_lists_exactly_the_keys_that_are_read() {
+        let wrong = "xxxxxxxxxxxx: 1";
+        for (section, text) in [
+            ("", wrong.to_owned()),
+            ("repository", format!("repository: {{ {wrong} }}")),
+            ("backup", format!("backup: {{ {wrong} }}")),
+            (
+                "backup.topics",
+                format!("backup: {{ topics: {{ {wrong} }} }}"),
+            ),
+        ] {
+            let problems = parse(&text, Path::new(""), Surroundings::system()).unwrap_err();
+            let listed: Vec<_> = keys()
+                .into_iter()
+                .filter(|key| key.section == section)
+                .map(|key| key.name)
+                .collect();
+            let known = format!("known here: {}", listed.join(", "));
+            assert_eq!(
+                problems[0].hint.as_deref(),
+                Some(known.as_str()),
+                "{section:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_example_loads() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+        let surroundings = Surroundings {
+            variable: &|name| match name {
+                "POD_NAMESPACE" => Some("kafka".to_owned()),
+                "BACKUP_VOLUME" => Some("/backups".to_owned()),
+                _ => None,
+            },
+            read_file: &|path| std::fs::read_to_string(path),
+        };
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "yaml")
+            {
+                let config = load(&path, surroundings).unwrap_or_else(|error| panic!("{error:?}"));
+                assert!(
+                    config.kafka.is_some() && config.repository.is_some(),
+                    "{}",
+                    path.display()
+                );
+                names.push(path);
+            }
+        }
+        assert!(names.len() >= 3, "{names:?}");
+    }
+}
