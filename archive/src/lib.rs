@@ -3,9 +3,12 @@
 //! Nothing in here knows a network, a broker or an object store. The byte-exact specification is
 //! `FORMAT.md`, next to this crate's `Cargo.toml`.
 
+pub mod batch;
 pub mod documents;
 pub mod index;
 pub mod json;
 pub mod lists;
 pub mod manifest;
+pub mod records;
+mod varint;
 pub mod words;

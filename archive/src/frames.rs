@@ -1,0 +1,213 @@
+//! zstd frames: each with its content size before and a checksum behind.
+
+use std::{
+    fmt,
+    io::{self, Read},
+};
+
+use bytes::Bytes;
+use zstd::zstd_safe::{self, CParameter, DCtx, DParameter, InBuffer, OutBuffer};
+
+/// The first four bytes of a frame.
+const MAGIC: [u8; 4] = 0xfd2f_b528u32.to_le_bytes();
+/// A frame's header is never longer.
+const LONGEST_HEADER: usize = 18;
+/// The highest level whose window fits [`WINDOW_LOG`].
+const HIGHEST_LEVEL: i32 = 19;
+/// Frames need no more than 8 MiB of window.
+const WINDOW_LOG: u32 = 23;
+const INPUT: usize = 64 << 10;
+/// Output grows in steps of at least this.
+const STEP: usize = 256 << 10;
+
+/// Compresses frames one after another; holds zstd's working memory, so keep one per worker.
+pub struct FrameCompressor {
+    zstd: zstd::bulk::Compressor<'static>,
+    frame: Vec<u8>,
+}
+
+impl FrameCompressor {
+    /// For compression `level`, held between 1 and 19.
+    pub fn new(level: i32) -> Self {
+        let mut zstd = zstd::bulk::Compressor::new(level.clamp(1, HIGHEST_LEVEL))
+            .expect("the level is one that zstd has");
+        zstd.set_parameter(CParameter::ChecksumFlag(true))
+            .expect("zstd has checksums");
+        Self {
+            zstd,
+            frame: Vec::new(),
+        }
+    }
+
+    /// One frame that holds `bytes`.
+    pub fn compress(&mut self, bytes: &[u8]) -> Bytes {
+        self.frame.clear();
+        self.frame.reserve(zstd_safe::compress_bound(bytes.len()));
+        self.zstd
+            .compress_to_buffer(bytes, &mut self.frame)
+            .expect("there is room for the worst case");
+        // a copy of its own size: the frame may wait long for its segment to close
+        Bytes::copy_from_slice(&self.frame)
+    }
+}
+
+impl fmt::Debug for FrameCompressor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrameCompressor").finish_non_exhaustive()
+    }
+}
+
+/// `bytes` as one frame, at zstd's default level: how stored JSON is kept.
+pub fn compress_frame(bytes: &[u8]) -> Vec<u8> {
+    FrameCompressor::new(zstd::DEFAULT_COMPRESSION_LEVEL)
+        .compress(bytes)
+        .into()
+}
+
+/// What [`compress_frame`] was given: exactly one frame, of at most `max` plain bytes.
+pub fn decompress_frame(frame: &[u8], max: usize) -> Result<Vec<u8>, FrameError> {
+    let mut reader = FrameReader::new(frame);
+    let mut plain = Vec::new();
+    if !reader.next_frame(max, &mut plain)? {
+        return Err(FrameError::Truncated);
+    }
+    if reader.at_end()? {
+        Ok(plain)
+    } else {
+        Err(FrameError::Surplus)
+    }
+}
+
+/// Why a frame can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    /// The bytes could not be had.
+    #[error("read: {0}")]
+    Read(#[from] io::Error),
+    /// It does not begin as a frame does.
+    #[error("not a zstd frame")]
+    NotAFrame,
+    /// It does not say how much it holds.
+    #[error("a zstd frame without content size")]
+    NoSize,
+    /// It says that it holds more than is allowed here.
+    #[error("a zstd frame of {size} bytes where at most {limit} are allowed")]
+    TooLarge {
+        /// What it says.
+        size: u64,
+        /// What is allowed.
+        limit: usize,
+    },
+    /// It ends too early.
+    #[error("it ends inside a zstd frame")]
+    Truncated,
+    /// zstd refuses it; a checksum mismatch shows here too.
+    #[error("zstd: {0}")]
+    Damaged(&'static str),
+    /// There is something behind the last frame.
+    #[error("bytes behind the last zstd frame")]
+    Surplus,
+}
+
+/// Reads frame after frame; never holds more than one frame's content, a window and a little input.
+pub(crate) struct FrameReader<R> {
+    input: R,
+    zstd: DCtx<'static>,
+    buffer: Vec<u8>,
+    taken: usize,
+}
+
+impl<R: Read> FrameReader<R> {
+    pub(crate) fn new(input: R) -> Self {
+        let mut zstd = DCtx::create();
+        zstd.set_parameter(DParameter::WindowLogMax(WINDOW_LOG))
+            .expect("zstd knows such a window");
+        Self {
+            input,
+            zstd,
+            buffer: Vec::new(),
+            taken: 0,
+        }
+    }
+
+    /// Reads more input, so that at least `wanted` bytes are there unless it ends.
+    fn fill(&mut self, wanted: usize) -> io::Result<&[u8]> {
+        if self.buffer.len() - self.taken < wanted {
+            self.buffer.drain(..self.taken);
+            self.taken = 0;
+            while self.buffer.len() < wanted {
+                let room = INPUT - self.buffer.len();
+                let read = self
+                    .input
+                    .by_ref()
+                    .take(room as u64)
+                    .read_to_end(&mut self.buffer)?;
+                if read == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(&self.buffer[self.taken..])
+    }
+
+    pub(crate) fn at_end(&mut self) -> io::Result<bool> {
+        Ok(self.fill(1)?.is_empty())
+    }
+
+    /// Replaces `out` by the content of the next frame; `false` where there is none.
+    pub(crate) fn next_frame(&mut self, limit: usize, out: &mut Vec<u8>) -> Result<bool, FrameError> {
+        out.clear();
+        let head = self.fill(LONGEST_HEADER)?;
+        if head.is_empty() {
+            return Ok(false);
+        }
+        let size = content_size(head)?;
+        let size = usize::try_from(size)
+            .ok()
+            .filter(|&size| size <= limit)
+            .ok_or(FrameError::TooLarge { size, limit })?;
+        // zstd keeps the reason of a failure: start clean
+        self.zstd
+            .reset(zstd_safe::ResetDirective::SessionOnly)
+            .map_err(damaged)?;
+        loop {
+            if out.len() == out.capacity() && out.len() < size {
+                out.reserve_exact((size - out.len()).min(out.len().max(STEP)));
+            }
+            let input = self.fill(1)?;
+            if input.is_empty() {
+                return Err(FrameError::Truncated);
+            }
+            let mut from = InBuffer::around(input);
+            let filled = out.len();
+            let mut to = OutBuffer::around_pos(out, filled);
+            let left = self.zstd.decompress_stream(&mut to, &mut from);
+            let used = from.pos();
+            drop(to);
+            self.taken += used;
+            if left.map_err(damaged)? == 0 {
+                return Ok(true);
+            }
+        }
+    }
+}
+
+impl<R> fmt::Debug for FrameReader<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrameReader").finish_non_exhaustive()
+    }
+}
+
+fn content_size(head: &[u8]) -> Result<u64, FrameError> {
+    // asked for by name: zstd may be built to read its old formats too
+    if !head.starts_with(&MAGIC) {
+        return Err(FrameError::NotAFrame);
+    }
+    zstd_safe::get_frame_content_size(head)
+        .map_err(|_| FrameError::Truncated)?
+        .ok_or(FrameError::NoSize)
+}
+
+fn damaged(code: usize) -> FrameError {
+    FrameError::Damaged(zstd_safe::get_error_name(code))
+}

@@ -1,0 +1,131 @@
+//! Plain records out of compressed ones, never more than the caller allows.
+
+use std::{
+    fmt,
+    io::{self, Read},
+};
+
+use bytes::Buf;
+use zstd::zstd_safe::DCtx;
+
+use super::RecordError;
+use crate::batch::{Batch, Codec, HEADER_SIZE};
+
+/// What xerial's snappy-java, and so Kafka's Java client, writes before its blocks; two version numbers follow.
+pub(crate) const XERIAL_MAGIC: &[u8] = b"\x82SNAPPY\0";
+pub(crate) const XERIAL_HEADER: usize = 16;
+/// More than snappy can gain: three bytes stand for at most 64.
+const SNAPPY_BEST: usize = 32;
+
+/// Decompresses batches, one after another, into one buffer.
+pub struct Decompressor {
+    limit: usize,
+    plain: Vec<u8>,
+    zstd: DCtx<'static>,
+}
+
+impl fmt::Debug for Decompressor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decompressor")
+            .field("limit", &self.limit)
+            .field("buffer", &self.plain.capacity())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Decompressor {
+    /// One that refuses batches with more than `limit` plain bytes.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            plain: Vec::new(),
+            zstd: DCtx::create(),
+        }
+    }
+
+    /// The plain records of `batch`; without copying where they are not compressed.
+    pub fn records_section<'b>(&'b mut self, batch: &Batch<'b>) -> Result<&'b [u8], RecordError> {
+        let base_offset = batch.header.base_offset;
+        if batch.header.magic < 2 {
+            return Err(RecordError::OldFormat {
+                base_offset,
+                magic: batch.header.magic,
+            });
+        }
+        let codec = batch.header.codec()?;
+        let stored = &batch.bytes[HEADER_SIZE..];
+        if codec == Codec::None {
+            return Ok(stored);
+        }
+        self.plain.clear();
+        let result = match codec {
+            Codec::None => Ok(()),
+            Codec::Gzip => self.read(flate2::bufread::MultiGzDecoder::new(stored)),
+            Codec::Lz4 => self.read(lz4_flex::frame::FrameDecoder::new(stored)),
+            Codec::Zstd => self.read_zstd(stored),
+            Codec::Snappy => self.read_snappy(stored),
+        };
+        match result {
+            Ok(()) if self.plain.len() <= self.limit => Ok(&self.plain),
+            Ok(()) => Err(RecordError::TooLarge {
+                base_offset,
+                codec,
+                limit: self.limit,
+            }),
+            Err(source) => Err(RecordError::Decompress {
+                base_offset,
+                codec,
+                source,
+            }),
+        }
+    }
+
+    /// One byte more than the limit is enough to see that it is too much.
+    fn read(&mut self, decoder: impl Read) -> io::Result<()> {
+        let most = (self.limit as u64).saturating_add(1);
+        decoder.take(most).read_to_end(&mut self.plain)?;
+        Ok(())
+    }
+
+    fn read_zstd(&mut self, stored: &[u8]) -> io::Result<()> {
+        let most = (self.limit as u64).saturating_add(1);
+        zstd::stream::read::Decoder::with_context(stored, &mut self.zstd)
+            .take(most)
+            .read_to_end(&mut self.plain)?;
+        Ok(())
+    }
+
+    /// Java writes xerial's frames, librdkafka one raw block.
+    fn read_snappy(&mut self, stored: &[u8]) -> io::Result<()> {
+        if !stored.starts_with(XERIAL_MAGIC) {
+            return self.read_snappy_block(stored);
+        }
+        let mut rest = stored.get(XERIAL_HEADER..).ok_or_else(cut)?;
+        while !rest.is_empty() && self.plain.len() <= self.limit {
+            let length = rest.try_get_u32().map_err(|_| cut())?;
+            let block = usize::try_from(length).ok().and_then(|length| rest.get(..length));
+            let block = block.ok_or_else(cut)?;
+            rest.advance(block.len());
+            self.read_snappy_block(block)?;
+        }
+        Ok(())
+    }
+
+    fn read_snappy_block(&mut self, block: &[u8]) -> io::Result<()> {
+        let length = snap::raw::decompress_len(block)?;
+        if length > block.len().saturating_mul(SNAPPY_BEST) {
+            let text = format!("{} bytes can't hold {length}", block.len());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+        let start = self.plain.len();
+        self.plain.resize(start + length, 0);
+        if self.plain.len() <= self.limit {
+            snap::raw::Decoder::new().decompress(block, &mut self.plain[start..])?;
+        }
+        Ok(())
+    }
+}
+
+fn cut() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "it ends inside a block")
+}
