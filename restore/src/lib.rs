@@ -1,1 +1,3 @@
-//! placeholder
+//! Gives a cluster back from a snapshot, and verifies snapshots.
+
+pub mod settings;

@@ -1,0 +1,146 @@
+//! Whether retention would delete restored records at once (R23).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{SettingChange, SettingsContext, number};
+
+/// Retention that stays suspended, because it would delete restored records within minutes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetentionPutOff {
+    /// What puts it back: the wanted value, or `null` for the broker's default.
+    pub settings: Vec<SettingChange>,
+    /// The retention that would hold, for people: `retention.ms 86400000`.
+    pub retention: Vec<String>,
+    /// Records that it would delete, at least.
+    pub records: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// How old a run of consecutive records of one partition is: a segment of the archive, oldest offsets first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentAge {
+    /// The partition.
+    pub partition: i32,
+    /// Its largest timestamp; none where it holds no record.
+    pub max_timestamp_ms: Option<i64>,
+    /// Its records, as far as they are known.
+    pub records: u64,
+    /// Its bytes.
+    pub bytes: u64,
+    /// Its largest batch.
+    pub largest_batch_bytes: u64,
+}
+
+impl RetentionPutOff {
+    /// Decides for a topic that shall end with the settings `wanted`.
+    pub(super) fn decide(
+        wanted: &BTreeMap<String, String>,
+        context: &SettingsContext<'_>,
+    ) -> Option<Self> {
+        let defaults = context.defaults;
+        let policy = wanted
+            .get("cleanup.policy")
+            .unwrap_or(&defaults.cleanup_policy);
+        if !policy.split(',').any(|part| part.trim() == "delete") {
+            return None;
+        }
+        let retention_ms = number(wanted, "retention.ms").unwrap_or(defaults.retention_ms);
+        let retention_bytes = number(wanted, "retention.bytes").unwrap_or(defaults.retention_bytes);
+        let segment_bytes = number(wanted, "segment.bytes").unwrap_or(defaults.segment_bytes);
+        let by_age = expired(context.ages, context.done_at.as_millis(), retention_ms);
+        let by_size = beyond(context.ages, retention_bytes, segment_bytes);
+        if by_age.bytes == 0 && by_size.bytes == 0 {
+            return None;
+        }
+        let mut put_off = Self {
+            settings: Vec::new(),
+            retention: Vec::new(),
+            records: by_age.records.max(by_size.records),
+            bytes: by_age.bytes.max(by_size.bytes),
+        };
+        if by_age.bytes > 0 {
+            put_off.add(wanted, "retention.ms", retention_ms);
+        }
+        if by_size.bytes > 0 {
+            put_off.add(wanted, "retention.bytes", retention_bytes);
+        }
+        Some(put_off)
+    }
+
+    fn add(&mut self, wanted: &BTreeMap<String, String>, name: &str, in_force: i64) {
+        self.settings.push(SettingChange {
+            name: name.to_owned(),
+            value: wanted.get(name).cloned(),
+        });
+        self.retention.push(format!("{name} {in_force}"));
+    }
+}
+
+#[derive(Default, Clone, Copy)]
+struct Deleted {
+    records: u64,
+    bytes: u64,
+}
+
+impl Deleted {
+    fn add(&mut self, segment: &SegmentAge) {
+        self.records += segment.records;
+        self.bytes += segment.bytes;
+    }
+}
+
+/// What is older than `retention_ms`. Kafka deletes from the front, a whole segment at a time, by its newest record.
+fn expired(ages: &[SegmentAge], done_at: i64, retention_ms: i64) -> Deleted {
+    let mut deleted = Deleted::default();
+    if retention_ms < 0 {
+        return deleted;
+    }
+    let horizon = done_at.saturating_sub(retention_ms);
+    let mut kept_partition = None;
+    for segment in ages {
+        if kept_partition == Some(segment.partition) {
+            continue;
+        }
+        match segment.max_timestamp_ms {
+            // without a time Kafka goes by the file's, which is new
+            Some(newest) if newest < 0 => kept_partition = Some(segment.partition),
+            Some(newest) if newest >= horizon => kept_partition = Some(segment.partition),
+            Some(_) => deleted.add(segment),
+            None => {}
+        }
+    }
+    deleted
+}
+
+/// What lies beyond `retention_bytes`: whole segments from the front, as long as more than that stays.
+fn beyond(ages: &[SegmentAge], retention_bytes: i64, segment_bytes: u64) -> Deleted {
+    let mut deleted = Deleted::default();
+    let Ok(retention_bytes) = u64::try_from(retention_bytes) else {
+        return deleted;
+    };
+    for partition in ages.chunk_by(|a, b| a.partition == b.partition) {
+        let size: u64 = partition.iter().map(|segment| segment.bytes).sum();
+        let records: u64 = partition.iter().map(|segment| segment.records).sum();
+        let largest = partition.iter().map(|s| s.largest_batch_bytes).max();
+        // a segment is closed before the batch that would make it too large
+        let full_segment = segment_bytes.saturating_sub(largest.unwrap_or(0)).max(1);
+        let whole_segments = size.saturating_sub(retention_bytes) / full_segment;
+        // the last segment is written to and stays
+        let bytes = (whole_segments * full_segment)
+            .min(size.saturating_sub(1) / full_segment * full_segment);
+        deleted.bytes += bytes;
+        deleted.records += proportion(records, bytes, size);
+    }
+    deleted
+}
+
+fn proportion(records: u64, part: u64, whole: u64) -> u64 {
+    if whole == 0 {
+        return 0;
+    }
+    let part = u128::from(records) * u128::from(part) / u128::from(whole);
+    u64::try_from(part).unwrap_or(records)
+}
