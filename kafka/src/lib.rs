@@ -1,1 +1,6 @@
-//! placeholder
+//! Everything that talks to a Kafka cluster: [`wire`] in its own protocol, raw batches and admin APIs.
+
+pub mod error;
+pub mod wire;
+
+pub use error::{ErrorCode, KafkaError};

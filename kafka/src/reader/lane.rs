@@ -1,0 +1,278 @@
+//! One connection's worth of fetching.
+
+use std::{collections::VecDeque, time::Duration};
+
+use lifeboat_archive::{
+    manifest::{Gap, GapReason},
+    words::OffsetRange,
+};
+use tokio::sync::mpsc;
+
+use super::{
+    BudgetHold, Context, MemoryBudget, ReadEvent, Returned,
+    position::{Circumstances, Position, Verdict},
+};
+use crate::wire::{FetchAnswer, FetchLimits, FetchPosition, FetchedPartition, OffsetSpec, fetch};
+
+/// Waits this long when no partition of a request came on.
+const IDLE_PAUSE: Duration = Duration::from_millis(50);
+
+/// Fetches the partitions that one broker leads, over a connection of its own.
+pub(super) struct Lane {
+    context: Context,
+    broker: i32,
+    number: usize,
+    inbox: mpsc::Receiver<Position>,
+    /// In the order in which they are asked: the first ones get the bytes.
+    queue: VecDeque<Position>,
+    /// Those that come first in the next request (R2).
+    preferred: Vec<Position>,
+}
+
+/// Nobody wants the events any more.
+struct Abandoned;
+
+impl Lane {
+    pub(super) fn new(
+        context: Context,
+        broker: i32,
+        number: usize,
+        inbox: mpsc::Receiver<Position>,
+    ) -> Self {
+        Self {
+            context,
+            broker,
+            number,
+            inbox,
+            queue: VecDeque::new(),
+            preferred: Vec::new(),
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        loop {
+            if self.queue.is_empty() {
+                match self.inbox.recv().await {
+                    Some(position) => self.queue.push_back(position),
+                    None => return,
+                }
+            }
+            while let Ok(position) = self.inbox.try_recv() {
+                self.queue.push_back(position);
+            }
+            if self.round().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// One request and what its answer means for each partition of it.
+    async fn round(&mut self) -> Result<(), Abandoned> {
+        let asked = self.next_request();
+        let limits = self.limits();
+        let permit = self.context.budget.take(limits.max_bytes).await;
+        let answer = self.ask(&asked, limits).await;
+        let mut answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::debug!(broker = self.broker, lane = self.number, %error, "fetch failed");
+                for mut position in asked {
+                    position.fail(GapReason::Unavailable);
+                    self.reroute(position).await?;
+                }
+                return Ok(());
+            }
+        };
+        let bytes = answer.partitions.iter().map(|p| p.records.len()).sum();
+        let hold = MemoryBudget::keep(permit, bytes);
+        let around = Around {
+            alone: asked.len() == 1,
+            throttled: !answer.throttle.is_zero(),
+            limits,
+        };
+        let mut behind = 0;
+        let mut progress = false;
+        // in reverse, so that those which stay keep their order at the front
+        for mut position in asked.into_iter().rev() {
+            let Some(partition) = take_answer(&mut answer, &position) else {
+                position.fail(GapReason::Unavailable);
+                self.reroute(position).await?;
+                continue;
+            };
+            behind += partition.records.len();
+            let before = bytes - behind;
+            progress |= self.settle(position, &partition, &around, before, &hold).await?;
+        }
+        for position in self.preferred.drain(..) {
+            self.queue.push_front(position);
+        }
+        drop(hold);
+        if !progress {
+            tokio::time::sleep(IDLE_PAUSE).await;
+        }
+        Ok(())
+    }
+
+    /// The partitions of the next request, taken from the front of the queue.
+    fn next_request(&mut self) -> Vec<Position> {
+        let count = match self.queue.front() {
+            Some(first) if first.wants_solitude() => 1,
+            _ => self.context.options.partitions_per_request.max(1),
+        };
+        let count = count.min(self.queue.len());
+        self.queue.drain(..count).collect()
+    }
+
+    fn limits(&self) -> FetchLimits {
+        FetchLimits {
+            max_bytes: self.context.options.request_bytes,
+            min_bytes: 0,
+            // everything that is asked for is there already
+            max_wait: Duration::ZERO,
+        }
+    }
+
+    async fn ask(
+        &self,
+        asked: &[Position],
+        limits: FetchLimits,
+    ) -> Result<FetchAnswer, crate::KafkaError> {
+        let positions: Vec<FetchPosition> = asked
+            .iter()
+            .map(|position| FetchPosition {
+                topic_partition: position.range.topic_partition.clone(),
+                topic_id: position.range.topic_id,
+                offset: position.offset,
+                leader_epoch: -1,
+                max_bytes: self.context.options.partition_bytes,
+            })
+            .collect();
+        let connection = self.context.cluster.broker(self.broker, self.number).await?;
+        fetch(&connection, &positions, limits).await
+    }
+
+    /// Does what the answer means. True when the partition came on.
+    async fn settle(
+        &mut self,
+        mut position: Position,
+        answer: &FetchedPartition,
+        around: &Around,
+        used_before: usize,
+        hold: &BudgetHold,
+    ) -> Result<bool, Abandoned> {
+        let room = (around.limits.max_bytes as usize).saturating_sub(used_before);
+        let circumstances = Circumstances {
+            alone: around.alone,
+            throttled: around.throttled,
+            had_room: room >= self.context.options.partition_bytes as usize,
+        };
+        match position.judge(answer, circumstances) {
+            Verdict::Read { batches, done } => {
+                if !batches.is_empty() {
+                    self.send(ReadEvent::Batches {
+                        index: position.index,
+                        batches,
+                        next_offset: position.offset,
+                        hold: hold.clone(),
+                    })
+                    .await?;
+                }
+                if done {
+                    self.finish(&position).await?;
+                } else {
+                    self.queue.push_front(position);
+                }
+                return Ok(true);
+            }
+            Verdict::TailHole => self.finish(&position).await?,
+            Verdict::Again if position.failed_for(self.context.options.retry_deadline) => {
+                self.lose(&position, position.loss()).await?;
+            }
+            Verdict::Again => self.queue.push_front(position),
+            Verdict::First => self.preferred.push(position),
+            Verdict::OutOfRange => self.settle_out_of_range(position).await?,
+            Verdict::Reroute => self.reroute(position).await?,
+            Verdict::Lost(reason) => self.lose(&position, reason).await?,
+        }
+        Ok(false)
+    }
+
+    /// The offset is below the log start (a gap; go on behind it), or beyond the log end (truncated, if it stays so).
+    async fn settle_out_of_range(&mut self, mut position: Position) -> Result<(), Abandoned> {
+        let tp = position.range.topic_partition.clone();
+        let asked = [tp.clone()];
+        let earliest = self
+            .context
+            .cluster
+            .list_offsets(&asked, OffsetSpec::Earliest)
+            .await;
+        let Some(Ok(earliest)) = earliest.ok().and_then(|mut found| found.remove(&tp)) else {
+            position.fail(GapReason::Unavailable);
+            return self.reroute(position).await;
+        };
+        let log_start = earliest.offset;
+        if log_start <= position.offset {
+            position.fail(GapReason::Truncated);
+            return self.reroute(position).await;
+        }
+        let end = log_start.min(position.range.range.end);
+        let range = OffsetRange::new(position.offset, end);
+        tracing::warn!(topic_partition = %tp, offsets = %range, "log start overtook the backup");
+        self.send(ReadEvent::Gap {
+            index: position.index,
+            gap: Gap {
+                range,
+                reason: GapReason::DeletedBeforeRead,
+            },
+        })
+        .await?;
+        position.advance(end);
+        if end >= position.range.range.end {
+            self.finish(&position).await
+        } else {
+            self.queue.push_front(position);
+            Ok(())
+        }
+    }
+
+    async fn send(&self, event: ReadEvent) -> Result<(), Abandoned> {
+        self.context.events.send(event).await.map_err(|_| Abandoned)
+    }
+
+    async fn finish(&self, position: &Position) -> Result<(), Abandoned> {
+        if self.context.finish(position).await {
+            Ok(())
+        } else {
+            Err(Abandoned)
+        }
+    }
+
+    async fn lose(&self, position: &Position, reason: GapReason) -> Result<(), Abandoned> {
+        if self.context.lose(position, reason).await {
+            Ok(())
+        } else {
+            Err(Abandoned)
+        }
+    }
+
+    async fn reroute(&self, position: Position) -> Result<(), Abandoned> {
+        let moved = Returned::Moved(position);
+        self.context.returned.send(moved).await.map_err(|_| Abandoned)
+    }
+}
+
+/// What all partitions of a request share.
+struct Around {
+    alone: bool,
+    throttled: bool,
+    limits: FetchLimits,
+}
+
+fn take_answer(answer: &mut FetchAnswer, position: &Position) -> Option<FetchedPartition> {
+    let wanted = &position.range.topic_partition;
+    let at = answer
+        .partitions
+        .iter()
+        .position(|partition| partition.topic_partition == *wanted)?;
+    Some(answer.partitions.swap_remove(at))
+}

@@ -1,0 +1,250 @@
+//! Where the reading of one partition stands, and what an answer means for it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use lifeboat_archive::{batch::Batches, manifest::GapReason};
+use tokio::time::Instant;
+
+use super::ReadRange;
+use crate::{error::ErrorCode, wire::FetchedPartition};
+
+/// How often a corrupt answer is asked for again before its batch counts as lost.
+const CORRUPT_ANSWERS: u8 = 3;
+
+/// The reading of one range.
+#[derive(Debug)]
+pub(super) struct Position {
+    pub(super) index: usize,
+    pub(super) range: ReadRange,
+    /// The next offset that is wanted.
+    pub(super) offset: i64,
+    /// Since when nothing but failures came.
+    pub(super) failing_since: Option<Instant>,
+    /// What the last failure would mean if it stayed.
+    loss: GapReason,
+    empty_answers: u8,
+    corrupt_answers: u8,
+    gone_since: Option<Instant>,
+}
+
+/// The circumstances of an answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Circumstances {
+    /// It was the only partition of the request.
+    pub(super) alone: bool,
+    /// The broker throttled the request.
+    pub(super) throttled: bool,
+    /// The byte limit of the request was not used up before its turn came.
+    pub(super) had_room: bool,
+}
+
+/// What is to be done after an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Batches came; `done`: the range is read.
+    Read { batches: Bytes, done: bool },
+    /// Nothing came and nothing is left: the rest of the range is a hole (R3).
+    TailHole,
+    /// Nothing was learnt: the same again in its turn.
+    Again,
+    /// It comes first in the next request: only the first is sure to get a batch (R2).
+    First,
+    /// The offset is outside of the log: ask where the log starts.
+    OutOfRange,
+    /// Ask who leads the partition now.
+    Reroute,
+    /// The rest can't be read.
+    Lost(GapReason),
+}
+
+/// Whether the error says that a topic is no longer there.
+pub(super) fn means_deleted(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+            | ErrorCode::UNKNOWN_TOPIC_ID
+            | ErrorCode::INCONSISTENT_TOPIC_ID
+    )
+}
+
+impl Position {
+    pub(super) fn new(index: usize, range: ReadRange) -> Self {
+        Self {
+            index,
+            offset: range.range.start,
+            range,
+            failing_since: None,
+            loss: GapReason::Unavailable,
+            empty_answers: 0,
+            corrupt_answers: 0,
+            gone_since: None,
+        }
+    }
+
+    /// A failure that would mean `loss` if it stayed.
+    pub(super) fn fail(&mut self, loss: GapReason) {
+        self.loss = loss;
+        self.failing_since.get_or_insert_with(Instant::now);
+    }
+
+    /// Whether there were only failures for so long.
+    pub(super) fn failed_for(&self, patience: Duration) -> bool {
+        self.failing_since.is_some_and(|since| since.elapsed() >= patience)
+    }
+
+    /// What the failures mean, now that they stay.
+    pub(super) fn loss(&self) -> GapReason {
+        self.loss
+    }
+
+    /// Whether the topic has been gone for so long; one broker's metadata may lag behind.
+    pub(super) fn gone_for(&mut self, patience: Duration) -> bool {
+        self.gone_since.get_or_insert_with(Instant::now).elapsed() >= patience
+    }
+
+    /// Whether it is to be asked alone.
+    pub(super) fn wants_solitude(&self) -> bool {
+        self.empty_answers >= 2
+    }
+
+    /// Goes on at `offset`.
+    pub(super) fn advance(&mut self, offset: i64) {
+        self.offset = offset;
+        self.failing_since = None;
+        self.empty_answers = 0;
+        self.corrupt_answers = 0;
+        self.gone_since = None;
+    }
+
+    /// Decides what `answer` means (R1–R4).
+    pub(super) fn judge(&mut self, answer: &FetchedPartition, around: Circumstances) -> Verdict {
+        if let Some(code) = answer.error {
+            return self.judge_error(code);
+        }
+        let end = self.range.range.end;
+        match walk(&answer.records, self.offset, end) {
+            Ok(Walk { batches, next, done }) if !batches.is_empty() || done => {
+                self.advance(next);
+                Verdict::Read { batches, done }
+            }
+            Ok(_) => self.judge_empty(answer.high_watermark, around),
+            Err(Fault::Corrupt) => {
+                self.corrupt_answers += 1;
+                if self.corrupt_answers < CORRUPT_ANSWERS {
+                    Verdict::Again
+                } else {
+                    Verdict::Lost(GapReason::Corrupt)
+                }
+            }
+            // a batch across the captured end is not the one that ended there
+            Err(Fault::Straddles) => Verdict::Lost(GapReason::Truncated),
+        }
+    }
+
+    fn judge_error(&mut self, code: ErrorCode) -> Verdict {
+        match code {
+            ErrorCode::OFFSET_OUT_OF_RANGE => Verdict::OutOfRange,
+            ErrorCode::TOPIC_AUTHORIZATION_FAILED => Verdict::Lost(GapReason::Unauthorized),
+            ErrorCode::CORRUPT_MESSAGE => {
+                self.fail(GapReason::Corrupt);
+                Verdict::Reroute
+            }
+            _ => {
+                self.fail(GapReason::Unavailable);
+                Verdict::Reroute
+            }
+        }
+    }
+
+    fn judge_empty(&mut self, high_watermark: i64, around: Circumstances) -> Verdict {
+        if high_watermark < self.range.range.end {
+            // a new leader may not know its high watermark yet; if it stays there, the log was truncated
+            self.fail(GapReason::Truncated);
+            return Verdict::Again;
+        }
+        if around.throttled || !around.had_room {
+            return Verdict::Again;
+        }
+        if around.alone && self.empty_answers >= 3 {
+            return Verdict::TailHole;
+        }
+        self.empty_answers = self.empty_answers.saturating_add(1);
+        Verdict::First
+    }
+}
+
+/// What an answer holds of a range.
+#[derive(Debug, PartialEq, Eq)]
+struct Walk {
+    batches: Bytes,
+    next: i64,
+    done: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Fault {
+    /// A checksum or a length is wrong.
+    Corrupt,
+    /// The first new batch begins before the end of the range and ends behind it.
+    Straddles,
+}
+
+/// Cuts the whole batches of `[offset, end)` out of `records`, checking each checksum.
+///
+/// A fault behind good batches is left for the next answer, which begins with it.
+fn walk(records: &Bytes, offset: i64, end: i64) -> Result<Walk, Fault> {
+    let mut next = offset;
+    let mut taken = 0..0;
+    let mut position = 0;
+    let mut done = false;
+    let mut fault = None;
+    for batch in Batches::new(records) {
+        let Ok(batch) = batch else {
+            fault = Some(Fault::Corrupt);
+            break;
+        };
+        let start = position;
+        position += batch.bytes.len();
+        if batch.header.base_offset >= end {
+            done = true;
+            break;
+        }
+        if batch.check_crc().is_err() {
+            fault = Some(Fault::Corrupt);
+            break;
+        }
+        if batch.header.next_offset() > end {
+            fault = Some(Fault::Straddles);
+            break;
+        }
+        if batch.header.next_offset() <= next {
+            // read before
+            continue;
+        }
+        if taken.is_empty() {
+            taken.start = start;
+        }
+        taken.end = position;
+        next = batch.header.next_offset();
+    }
+    done |= next >= end;
+    if taken.is_empty() && !done {
+        // an incomplete first batch is as bad as a broken one (R1)
+        if fault.is_none() && position == 0 && !records.is_empty() {
+            fault = Some(Fault::Corrupt);
+        }
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
+    }
+    Ok(Walk {
+        batches: records.slice(taken),
+        next: if done { next.max(end) } else { next },
+        done,
+    })
+}
+
+#[cfg(test)]
+#[path = "position/tests.rs"]
+mod tests;

@@ -1,0 +1,221 @@
+//! Kafka's own protocol: connections, metadata, raw record batches in and out, and the admin APIs.
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
+
+use kafka_protocol::{messages::MetadataResponse, protocol::StrBytes};
+use lifeboat_config::KafkaProperties;
+
+use crate::error::KafkaError;
+
+mod answer;
+mod connection;
+mod fetch;
+mod metadata;
+mod offsets;
+mod retry;
+mod transport;
+mod versions;
+
+pub use connection::Connection;
+pub use fetch::{DivergingEpoch, FetchAnswer, FetchLimits, FetchPosition, FetchedPartition, fetch};
+pub use metadata::{Leadership, PartitionMetadata, TopicMetadata, TopicScope};
+pub use offsets::{ListedOffset, OffsetSpec};
+pub use retry::Patience;
+
+use connection::ClientSettings;
+use metadata::View;
+use transport::{Address, Transport};
+use versions::Call;
+
+/// The connections of one broker that admin requests share.
+const ADMIN: usize = 0;
+
+/// A cluster that answers. Cheap to clone; all clones share connections and what is known of the cluster.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    settings: ClientSettings,
+    bootstrap: Vec<Address>,
+    cluster_id: String,
+    view: RwLock<View>,
+    connections: Mutex<HashMap<(i32, usize), Arc<Slot>>>,
+}
+
+/// A connection, while there is one that works; locked while it is made, so that it is made once.
+type Slot = tokio::sync::Mutex<Option<Arc<Connection>>>;
+
+impl Cluster {
+    /// Connects through the first bootstrap server that answers.
+    pub async fn connect(properties: &KafkaProperties) -> Result<Self, KafkaError> {
+        let servers = properties.bootstrap_servers();
+        if servers.is_empty() {
+            return Err(KafkaError::Property {
+                name: "bootstrap.servers".to_owned(),
+                problem: "not given".to_owned(),
+            });
+        }
+        let bootstrap = servers
+            .iter()
+            .map(|server| Address::parse(server))
+            .collect::<Result<Vec<_>, _>>()?;
+        let request_timeout = properties.request_timeout();
+        let settings = ClientSettings {
+            transport: Transport::from_properties(properties),
+            client_id: StrBytes::from_string(properties.client_id().to_owned()),
+            request_timeout,
+            patience: request_timeout * 2,
+        };
+        let (cluster_id, view) = introduce(&bootstrap, &settings).await?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                settings,
+                bootstrap,
+                cluster_id,
+                view: RwLock::new(view),
+                connections: Mutex::default(),
+            }),
+        })
+    }
+
+    /// The cluster's id.
+    pub fn cluster_id(&self) -> &str {
+        &self.inner.cluster_id
+    }
+
+    /// How long a broker may take to answer.
+    pub fn request_timeout(&self) -> Duration {
+        self.inner.settings.request_timeout
+    }
+
+    /// A connection to a broker; made where there is none on this lane, or where it broke.
+    ///
+    /// Lane 0 is for admin requests; Fetch and Produce have lanes of their own, because a broker reads the next request
+    /// of a connection only when it has answered the one before. Where it fails, [`Self::refresh`]: the broker may have
+    /// another address now.
+    pub async fn broker(&self, id: i32, lane: usize) -> Result<Arc<Connection>, KafkaError> {
+        let slot = {
+            let connections = self.inner.connections.lock();
+            let mut connections = connections.unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(connections.entry((id, lane)).or_default())
+        };
+        let mut slot = slot.lock().await;
+        if let Some(connection) = slot.as_ref().filter(|connection| !connection.is_broken()) {
+            return Ok(Arc::clone(connection));
+        }
+        *slot = None;
+        let address = {
+            let view = self.inner.view.read();
+            view.unwrap_or_else(PoisonError::into_inner).address(id)
+        };
+        let address = address.ok_or_else(|| KafkaError::Connect {
+            address: format!("broker {id}"),
+            source: Arc::new(io::Error::new(
+                io::ErrorKind::NotFound,
+                "the cluster does not list it",
+            )),
+        })?;
+        let connection = Arc::new(Connection::open(&address, &self.inner.settings).await?);
+        *slot = Some(Arc::clone(&connection));
+        Ok(connection)
+    }
+
+    /// The time in which an operation may be tried again.
+    fn patience(&self) -> Patience {
+        Patience::new(self.inner.settings.patience)
+    }
+
+    /// Asks any broker, until one gives an answer that `verdict` takes or the time is over. Only for questions: what
+    /// they ask for may happen twice.
+    async fn ask_any<C: Call>(
+        &self,
+        request: &C,
+        verdict: impl Fn(&C::Answer) -> Result<(), KafkaError>,
+    ) -> Result<C::Answer, KafkaError> {
+        let mut patience = self.patience();
+        loop {
+            let error = match self.ask_each(request, KafkaError::is_retriable).await {
+                Ok(answer) => match verdict(&answer) {
+                    Ok(()) => return Ok(answer),
+                    Err(error) => error,
+                },
+                Err(error) => error,
+            };
+            if !error.is_retriable() || !patience.pause().await {
+                return Err(error);
+            }
+        }
+    }
+
+    /// Asks the brokers one after the other, then the bootstrap servers, while the error allows to go on.
+    async fn ask_each<C: Call>(
+        &self,
+        request: &C,
+        may_go_on: impl Fn(&KafkaError) -> bool,
+    ) -> Result<C::Answer, KafkaError> {
+        let mut last = None;
+        for broker in self.brokers() {
+            let answer = match self.broker(broker.id, ADMIN).await {
+                Ok(connection) => connection.call(request).await,
+                Err(error) => Err(error),
+            };
+            match answer {
+                Err(error) if may_go_on(&error) => last = Some(error),
+                answer => return answer,
+            }
+        }
+        for address in &self.inner.bootstrap {
+            let answer = match Connection::open(address, &self.inner.settings).await {
+                Ok(connection) => connection.call(request).await,
+                Err(error) => Err(error),
+            };
+            match answer {
+                Err(error) if may_go_on(&error) => last = last.or(Some(error)),
+                answer => return answer,
+            }
+        }
+        Err(last.unwrap_or_else(|| KafkaError::Bootstrap(Vec::new())))
+    }
+}
+
+/// Asks the bootstrap servers, one after the other, who and where the cluster is.
+async fn introduce(
+    bootstrap: &[Address],
+    settings: &ClientSettings,
+) -> Result<(String, View), KafkaError> {
+    let mut failures = Vec::new();
+    for address in bootstrap {
+        match ask_for_brokers(address, settings).await {
+            Ok(answer) => {
+                let cluster_id = answer.cluster_id.as_ref().map(ToString::to_string);
+                let cluster_id = cluster_id.ok_or_else(|| KafkaError::Malformed {
+                    operation: "Metadata",
+                    detail: "the cluster has no id".to_owned(),
+                })?;
+                let mut view = View::default();
+                view.see(&answer);
+                return Ok((cluster_id, view));
+            }
+            Err(error) => failures.push((address.to_string(), error)),
+        }
+    }
+    Err(KafkaError::Bootstrap(failures))
+}
+
+async fn ask_for_brokers(
+    address: &Address,
+    settings: &ClientSettings,
+) -> Result<MetadataResponse, KafkaError> {
+    let connection = Connection::open(address, settings).await?;
+    let answer = connection.call(&metadata::no_topics()).await?;
+    metadata::verdict(&answer)?;
+    Ok(answer)
+}

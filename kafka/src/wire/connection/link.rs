@@ -1,0 +1,209 @@
+//! The task that owns a connection's socket.
+
+use std::{
+    collections::VecDeque,
+    io::{self, IoSlice},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    sync::{mpsc, oneshot},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{error::KafkaError, wire::transport::Halves};
+
+type AnswerSender = oneshot::Sender<Result<Bytes, KafkaError>>;
+
+/// A request on its way out.
+pub(super) struct Outgoing {
+    pub(super) operation: &'static str,
+    pub(super) correlation: i32,
+    pub(super) parts: VecDeque<Bytes>,
+    pub(super) answer_limit: usize,
+    pub(super) answer: AnswerSender,
+}
+
+/// A request that was sent. Kafka answers in order, so the oldest is answered next.
+struct Waiting {
+    operation: &'static str,
+    correlation: i32,
+    answer_limit: usize,
+    answer: AnswerSender,
+}
+
+type Line = Mutex<VecDeque<Waiting>>;
+
+/// Sends and receives until something breaks; then all that wait learn of it by their dropped senders.
+///
+/// One task for both directions: a caller that goes away can't leave half a request on the wire.
+pub(super) async fn drive(
+    halves: Halves,
+    mut requests: mpsc::Receiver<Outgoing>,
+    broken: Arc<OnceLock<Arc<str>>>,
+    stop: CancellationToken,
+) {
+    let line = Line::default();
+    let Halves { read, write } = halves;
+    let cause = tokio::select! {
+        () = stop.cancelled() => None,
+        Err(error) = send(write, &mut requests, &line) => Some(error.to_string()),
+        cause = receive(read, &line) => Some(cause),
+    };
+    if let Some(cause) = cause {
+        tracing::debug!(cause, "connection broke");
+        // nobody else sets it
+        drop(broken.set(cause.into()));
+    }
+    stop.cancel();
+}
+
+async fn send(
+    mut socket: impl AsyncWrite + Unpin,
+    requests: &mut mpsc::Receiver<Outgoing>,
+    line: &Line,
+) -> io::Result<std::convert::Infallible> {
+    while let Some(request) = requests.recv().await {
+        line.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push_back(Waiting {
+                operation: request.operation,
+                correlation: request.correlation,
+                answer_limit: request.answer_limit,
+                answer: request.answer,
+            });
+        socket.write_all_buf(&mut Parts(request.parts)).await?;
+        socket.flush().await?;
+    }
+    Err(io::Error::other("closed"))
+}
+
+async fn receive(mut socket: impl AsyncRead + Unpin, line: &Line) -> String {
+    loop {
+        let (length, correlation) = match head(&mut socket).await {
+            Ok(head) => head,
+            Err(error) => return describe(&error),
+        };
+        let next = line
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop_front();
+        let Some(waiting) = next else {
+            return format!("an answer with correlation id {correlation} that nobody waits for");
+        };
+        let length = match check(length, correlation, &waiting) {
+            Ok(length) => length,
+            Err(detail) => {
+                let error = KafkaError::Malformed {
+                    operation: waiting.operation,
+                    detail: detail.clone(),
+                };
+                // the caller may have gone
+                drop(waiting.answer.send(Err(error)));
+                return detail;
+            }
+        };
+        match body(&mut socket, length).await {
+            Ok(body) => drop(waiting.answer.send(Ok(body))),
+            Err(error) => return describe(&error),
+        }
+    }
+}
+
+async fn head(socket: &mut (impl AsyncRead + Unpin)) -> io::Result<(i32, i32)> {
+    let mut head = [0; 8];
+    socket.read_exact(&mut head).await?;
+    let mut head = &head[..];
+    Ok((head.get_i32(), head.get_i32()))
+}
+
+/// How many bytes follow the correlation id.
+fn check(length: i32, correlation: i32, waiting: &Waiting) -> Result<usize, String> {
+    let body = usize::try_from(length)
+        .ok()
+        .and_then(|length| length.checked_sub(4))
+        .filter(|&body| body <= waiting.answer_limit)
+        .ok_or_else(|| {
+            format!(
+                "an answer of {length} bytes announced, at most {} are taken: is it the right kind of listener?",
+                waiting.answer_limit
+            )
+        })?;
+    if correlation != waiting.correlation {
+        return Err(format!(
+            "an answer with correlation id {correlation} instead of {}",
+            waiting.correlation
+        ));
+    }
+    Ok(body)
+}
+
+async fn body(socket: &mut (impl AsyncRead + Unpin), length: usize) -> io::Result<Bytes> {
+    let mut body = BytesMut::with_capacity(length);
+    while body.len() < length {
+        let left = length - body.len();
+        if socket.read_buf(&mut (&mut body).limit(left)).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(body.freeze())
+}
+
+fn describe(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        "the broker closed it".to_owned()
+    } else {
+        error.to_string()
+    }
+}
+
+/// Parts that go out one after the other without being copied together.
+struct Parts(VecDeque<Bytes>);
+
+impl Buf for Parts {
+    fn remaining(&self) -> usize {
+        self.0.iter().map(Bytes::len).sum()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.0.front().map_or(&[], |part| part)
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut used = 0;
+        for (slice, part) in slices.iter_mut().zip(&self.0) {
+            *slice = IoSlice::new(part);
+            used += 1;
+        }
+        used
+    }
+
+    fn advance(&mut self, mut count: usize) {
+        while let Some(part) = self.0.front_mut() {
+            if count < part.len() {
+                part.advance(count);
+                return;
+            }
+            count -= part.len();
+            self.0.pop_front();
+        }
+        assert_eq!(count, 0, "advanced beyond the last part");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_read_as_one() {
+        let mut parts = Parts(["ab", "", "cde"].map(|part| Bytes::from(part)).into());
+        assert_eq!(parts.remaining(), 5);
+        assert_eq!(parts.copy_to_bytes(3), "abc");
+        assert_eq!(parts.chunk(), b"de");
+        parts.advance(2);
+        assert!(!parts.has_remaining());
+    }
+}

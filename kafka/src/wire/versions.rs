@@ -1,0 +1,168 @@
+//! Which version of each API is spoken.
+
+use std::{collections::HashMap, time::Duration};
+
+use kafka_protocol::{
+    messages::{
+        ApiKey, ApiVersionsResponse, ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse,
+        CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
+        DescribeConfigsRequest, DescribeConfigsResponse, DescribeGroupsRequest,
+        DescribeGroupsResponse, DescribeLogDirsRequest, DescribeLogDirsResponse,
+        DescribeProducersRequest, DescribeProducersResponse, FindCoordinatorRequest,
+        FindCoordinatorResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+        InitProducerIdRequest, InitProducerIdResponse, ListGroupsRequest, ListGroupsResponse,
+        ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse,
+        OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse,
+    },
+    protocol::{Decodable, Encodable, HeaderVersion, VersionRange},
+};
+
+use crate::error::KafkaError;
+
+/// A request, its answer, and the versions of it that this crate writes correctly.
+///
+/// kafka-protocol's own `Request` wants its broker half as well.
+pub(crate) trait Call: Encodable + HeaderVersion + Sync {
+    const API: Api;
+    type Answer: Decodable + HeaderVersion + Send;
+
+    fn throttle(answer: &Self::Answer) -> Duration;
+}
+
+/// An API: its key, its name in errors, and the versions that are spoken here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Api {
+    pub(crate) key: i16,
+    pub(crate) name: &'static str,
+    pub(crate) spoken: VersionRange,
+}
+
+impl Api {
+    pub(crate) const fn new(key: ApiKey, name: &'static str, min: i16, max: i16) -> Self {
+        Self {
+            key: key as i16,
+            name,
+            spoken: VersionRange { min, max },
+        }
+    }
+}
+
+macro_rules! calls {
+    ($($request:ident => $answer:ident, $key:ident $min:literal..=$max:literal;)+) => {$(
+        impl Call for $request {
+            const API: Api = Api::new(ApiKey::$key, stringify!($key), $min, $max);
+            type Answer = $answer;
+
+            fn throttle(answer: &$answer) -> Duration {
+                millis(answer.throttle_time_ms)
+            }
+        }
+    )+};
+}
+
+// Lower ends: the first version with the fields that are relied on; Kafka 3.6 has all of them. Upper ends: topic names
+// instead of ids where the callers know names only.
+calls! {
+    MetadataRequest => MetadataResponse, Metadata 10..=13;
+    ListOffsetsRequest => ListOffsetsResponse, ListOffsets 4..=10;
+    FindCoordinatorRequest => FindCoordinatorResponse, FindCoordinator 4..=6;
+    OffsetFetchRequest => OffsetFetchResponse, OffsetFetch 8..=9;
+    OffsetCommitRequest => OffsetCommitResponse, OffsetCommit 6..=9;
+    ListGroupsRequest => ListGroupsResponse, ListGroups 4..=5;
+    DescribeGroupsRequest => DescribeGroupsResponse, DescribeGroups 0..=6;
+    ConsumerGroupDescribeRequest => ConsumerGroupDescribeResponse, ConsumerGroupDescribe 0..=1;
+    CreateTopicsRequest => CreateTopicsResponse, CreateTopics 7..=7;
+    DeleteTopicsRequest => DeleteTopicsResponse, DeleteTopics 6..=6;
+    DescribeConfigsRequest => DescribeConfigsResponse, DescribeConfigs 1..=4;
+    IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse, IncrementalAlterConfigs 0..=1;
+    InitProducerIdRequest => InitProducerIdResponse, InitProducerId 3..=5;
+    DescribeProducersRequest => DescribeProducersResponse, DescribeProducers 0..=0;
+    DescribeLogDirsRequest => DescribeLogDirsResponse, DescribeLogDirs 1..=4;
+}
+
+pub(crate) fn millis(wire: i32) -> Duration {
+    Duration::from_millis(u64::try_from(wire).unwrap_or(0))
+}
+
+/// What a broker offers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Versions(HashMap<i16, VersionRange>);
+
+impl Versions {
+    pub(crate) fn from_answer(answer: &ApiVersionsResponse) -> Self {
+        let ranges = answer.api_keys.iter().map(|api| {
+            let range = VersionRange {
+                min: api.min_version,
+                max: api.max_version,
+            };
+            (api.api_key, range)
+        });
+        Self(ranges.collect())
+    }
+
+    /// Whether `api` can be spoken with this broker.
+    pub(crate) fn offers(&self, api: Api) -> bool {
+        self.choose(api, "").is_ok()
+    }
+
+    /// The newest version of `api` that both sides know.
+    pub(crate) fn choose(&self, api: Api, broker: &str) -> Result<i16, KafkaError> {
+        let unsupported = |detail| KafkaError::UnsupportedApi {
+            api: api.name.to_owned(),
+            broker: broker.to_owned(),
+            detail,
+        };
+        let offered = self.0.get(&api.key).ok_or_else(|| unsupported(None))?;
+        let common = offered.intersect(&api.spoken);
+        if common.is_empty() {
+            return Err(unsupported(Some(format!(
+                "it has versions {offered}, wanted are {}",
+                api.spoken
+            ))));
+        }
+        Ok(common.max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn broker(key: ApiKey, min: i16, max: i16) -> Versions {
+        Versions(HashMap::from([(key as i16, VersionRange { min, max })]))
+    }
+
+    #[test]
+    fn the_newest_common_version_is_spoken() {
+        let api = Api::new(ApiKey::Fetch, "Fetch", 13, 17);
+        for (min, max, chosen) in [(0, 15, 15), (4, 99, 17), (13, 13, 13)] {
+            assert_eq!(
+                broker(ApiKey::Fetch, min, max).choose(api, "a").unwrap(),
+                chosen
+            );
+        }
+    }
+
+    #[test]
+    fn a_missing_api_is_named_together_with_the_broker() {
+        let api = Api::new(ApiKey::DescribeProducers, "DescribeProducers", 0, 0);
+        let error = Versions::default().choose(api, "old:9092").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "old:9092 does not offer DescribeProducers"
+        );
+        assert!(!error.is_retriable());
+    }
+
+    #[test]
+    fn versions_that_do_not_meet_are_named() {
+        let api = Api::new(ApiKey::Fetch, "Fetch", 13, 17);
+        let error = broker(ApiKey::Fetch, 0, 12)
+            .choose(api, "old:9092")
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "old:9092 does not offer Fetch (it has versions 0..12, wanted are 13..17)"
+        );
+    }
+}
