@@ -1,1 +1,3 @@
-//! placeholder
+//! Protects a cluster: takes snapshots of it.
+
+pub mod backup;

@@ -1,0 +1,133 @@
+//! Takes one snapshot of a cluster and commits it.
+//!
+//! # Crash consistency
+//! Until the commit is written the snapshot does not exist. Archives, documents, lists and a manifest that a crash leaves
+//! behind are named by nothing and harm nothing.
+//!
+//! # Completeness
+//! The bounds of all partitions are captured at once and every partition is read exactly up to them. What can't be read
+//! is a recorded gap or problem, and the snapshot is partial.
+
+use std::time::Instant;
+
+use lifeboat_archive::{
+    manifest::Commit,
+    words::{Clock, Progress, SnapshotId},
+};
+use lifeboat_kafka::wire::Cluster;
+use lifeboat_repository::{ClusterRepository, Repository};
+use tokio_util::sync::CancellationToken;
+
+mod archives;
+mod assemble;
+mod bounds;
+mod error;
+mod options;
+mod partition;
+mod plan;
+mod report;
+mod stream;
+
+pub use error::BackupError;
+pub use options::Options;
+pub use report::{PartitionGap, Report};
+
+/// One backup: what it reads, where it writes, and who watches.
+#[derive(Debug)]
+pub struct Backup {
+    /// The cluster that is read.
+    pub cluster: Cluster,
+    /// The repository that the snapshot goes to.
+    pub repository: Repository,
+    /// What is chosen, and the limits.
+    pub options: Options,
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// Told how far the run is.
+    pub progress: Progress,
+    /// Stops the run; what was stored so far stays behind as unreferenced objects.
+    pub cancel: CancellationToken,
+}
+
+impl Backup {
+    /// Takes the snapshot. Ok means that it is committed, completely or partially: see [`Report::is_partial`].
+    pub async fn run(&self) -> Result<Report, BackupError> {
+        let begun = Instant::now();
+        let started_at = self.clock.now();
+        let snapshot = SnapshotId::generate(started_at);
+        // Before anything is read: a typing error in an address must not mix two clusters in one repository.
+        let store = self.open_store().await?;
+
+        self.progress.begin("planning", 0);
+        // Group offsets before bounds: a committed offset is then normally not beyond the data (R19).
+        let groups = self.unless_cancelled(plan::groups(&self.cluster)).await?;
+        let topics = self.unless_cancelled(plan::topics(&self.cluster, &self.options)).await?;
+        // Bounds once, before any data: producers can't move the end of the snapshot.
+        let bounds = self.unless_cancelled(bounds::capture(&self.cluster, &topics)).await?;
+        let bounds_at = self.clock.now();
+
+        // Archives first, each confirmed before anything names it.
+        let streamed = stream::stream(self, &store, &bounds).await?;
+
+        self.progress.begin("committing", 0);
+        let assembly = assemble::Assembly {
+            snapshot,
+            cluster: &self.cluster,
+            store: &store,
+            clock: &self.clock,
+            started_at,
+            bounds_at,
+            topics,
+            groups,
+            bounds,
+            streamed,
+        };
+        // Documents and lists before the manifest that names them, the manifest before the commit that names it.
+        let manifest = self.unless_cancelled(assembly.store()).await?;
+        // From here on the snapshot exists; before this line nothing does.
+        let commit = store.commit(self.commit_of(&manifest)).await?;
+        Ok(Report::new(commit, &manifest, begun.elapsed()))
+    }
+
+    /// This cluster's folder. A cluster that is new to a repository in use must be expected.
+    async fn open_store(&self) -> Result<ClusterRepository, BackupError> {
+        let cluster_id = self.cluster.cluster_id();
+        let known = self.repository.clusters().await?;
+        if !known.is_empty() && !known.iter().any(|id| id == cluster_id) && !self.options.new_cluster
+        {
+            return Err(BackupError::ClusterUnknown {
+                cluster_id: cluster_id.to_owned(),
+                known,
+            });
+        }
+        Ok(self.repository.cluster(cluster_id)?)
+    }
+
+    fn commit_of(&self, stored: &assemble::StoredManifest) -> Commit {
+        let manifest = &stored.manifest;
+        Commit {
+            // the catalog gives the number
+            sequence: 0,
+            snapshot: manifest.snapshot.clone(),
+            cluster_id: manifest.cluster_id.clone(),
+            kind: manifest.kind,
+            state: manifest.state,
+            started_at: manifest.started_at,
+            bounds_at: manifest.bounds_at,
+            committed_at: self.clock.now(),
+            manifest: stored.reference.clone(),
+            totals: manifest.totals,
+        }
+    }
+
+    async fn unless_cancelled<T, E: Into<BackupError>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, BackupError> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(BackupError::Interrupted),
+            result = work => result.map_err(Into::into),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Packs closed segments into archives and uploads them.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use lifeboat_archive::{
+    index::SegmentEntry,
+    lists::ObjectReference,
+    segment::{ClosedSegment, FrameCompressor},
+    tarball::ArchiveBuilder,
+    words::Clock,
+};
+use lifeboat_repository::{ArchiveUpload, ClusterRepository};
+use tokio::sync::mpsc;
+
+use super::{BackupError, Options};
+
+/// A segment that is to be stored.
+#[derive(Debug)]
+pub(super) struct QueuedSegment {
+    /// Which partition, by its index in the bounds.
+    pub(super) partition: usize,
+    pub(super) segment: ClosedSegment,
+}
+
+/// The archives that were written, each confirmed.
+#[derive(Debug, Default)]
+pub(super) struct WrittenArchives {
+    pub(super) archives: Vec<ObjectReference>,
+    /// In the order in which they were closed: those of one partition by offset.
+    pub(super) segments: Vec<WrittenSegment>,
+}
+
+/// A segment that is stored.
+#[derive(Debug)]
+pub(super) struct WrittenSegment {
+    pub(super) partition: usize,
+    /// Which archive, by its index in [`WrittenArchives::archives`].
+    pub(super) archive: usize,
+    pub(super) entry: SegmentEntry,
+}
+
+/// Writes what comes in until the queue is closed.
+pub(super) async fn write(
+    store: ClusterRepository,
+    mut queue: mpsc::Receiver<QueuedSegment>,
+    waiting: Arc<AtomicU64>,
+    options: Options,
+    clock: Clock,
+) -> Result<WrittenArchives, BackupError> {
+    let mut written = WrittenArchives::default();
+    let mut open: Option<OpenArchive> = None;
+    while let Some(QueuedSegment { partition, segment }) = queue.recv().await {
+        let mut archive = match open.take() {
+            Some(archive) => archive,
+            None => OpenArchive::begin(&store, &clock).await?,
+        };
+        let bytes = segment.entry.length;
+        archive.append(partition, segment).await?;
+        waiting.fetch_sub(bytes, Ordering::Relaxed);
+        if archive.builder.size() >= options.archive_size.0 {
+            archive.finish(&mut written, options.compression_level).await?;
+        } else {
+            open = Some(archive);
+        }
+    }
+    if let Some(archive) = open {
+        archive.finish(&mut written, options.compression_level).await?;
+    }
+    Ok(written)
+}
+
+/// An archive that is being uploaded. Dropped before its end it leaves nothing that can be seen.
+struct OpenArchive {
+    builder: ArchiveBuilder,
+    upload: ArchiveUpload,
+    partitions: Vec<usize>,
+}
+
+impl OpenArchive {
+    async fn begin(store: &ClusterRepository, clock: &Clock) -> Result<Self, BackupError> {
+        let now = clock.now();
+        let upload = store.begin_archive(now).await?;
+        Ok(Self {
+            builder: ArchiveBuilder::new(upload.name(), now),
+            upload,
+            partitions: Vec::new(),
+        })
+    }
+
+    async fn append(&mut self, partition: usize, segment: ClosedSegment) -> Result<(), BackupError> {
+        self.partitions.push(partition);
+        for bytes in self.builder.append(segment) {
+            self.upload.write(bytes).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the archive: nothing names its segments before its size is confirmed.
+    async fn finish(mut self, written: &mut WrittenArchives, level: i32) -> Result<(), BackupError> {
+        let finished = self.builder.finish(&mut FrameCompressor::new(level));
+        for bytes in finished.tail {
+            self.upload.write(bytes).await?;
+        }
+        let reference = self.upload.finish(finished.size, finished.sha256).await?;
+        let archive = written.archives.len();
+        written.archives.push(reference);
+        let segments = self.partitions.into_iter().zip(finished.index.segments);
+        written.segments.extend(segments.map(|(partition, entry)| WrittenSegment {
+            partition,
+            archive,
+            entry,
+        }));
+        Ok(())
+    }
+}

@@ -1,0 +1,107 @@
+//! From where to where each partition is read: captured once, for all partitions together.
+
+use lifeboat_archive::{
+    manifest::Problem,
+    words::{OffsetRange, TopicId, TopicPartition},
+};
+use lifeboat_kafka::{
+    KafkaError,
+    wire::{Cluster, OffsetSpec},
+};
+
+use super::{BackupError, plan::PlannedTopics};
+
+/// The bounds of one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PartitionBounds {
+    pub(super) topic_partition: TopicPartition,
+    pub(super) topic_id: TopicId,
+    pub(super) log_start_offset: i64,
+    pub(super) high_watermark: i64,
+    pub(super) last_stable_offset: i64,
+    pub(super) leader_epoch: i32,
+}
+
+impl PartitionBounds {
+    pub(super) fn range(&self) -> OffsetRange {
+        OffsetRange::new(self.log_start_offset, self.high_watermark)
+    }
+}
+
+/// The bounds of all partitions that tell them.
+#[derive(Debug)]
+pub(super) struct Bounds {
+    pub(super) partitions: Vec<PartitionBounds>,
+    pub(super) problems: Vec<Problem>,
+}
+
+/// Captures the bounds.
+///
+/// # Order
+/// The last stable offset before the high watermark: every transaction that begins below that LSO then has its marker
+/// below that high watermark, so the transaction table sees it (R14). The log start last: what retention deleted
+/// meanwhile was not promised.
+pub(super) async fn capture(
+    cluster: &Cluster,
+    topics: &PlannedTopics,
+) -> Result<Bounds, BackupError> {
+    let partitions: Vec<(TopicPartition, TopicId)> = topics
+        .metadata
+        .iter()
+        .flat_map(|topic| {
+            topic.partitions.iter().map(|partition| {
+                let name = std::sync::Arc::clone(&topic.name);
+                (TopicPartition::new(name, partition.partition), topic.id)
+            })
+        })
+        .collect();
+    let asked: Vec<TopicPartition> = partitions.iter().map(|(tp, _)| tp.clone()).collect();
+    let mut stable = cluster.list_offsets(&asked, OffsetSpec::LastStable).await?;
+    let mut high = cluster.list_offsets(&asked, OffsetSpec::HighWatermark).await?;
+    let mut earliest = cluster.list_offsets(&asked, OffsetSpec::Earliest).await?;
+
+    let mut bounds = Bounds {
+        partitions: Vec::with_capacity(partitions.len()),
+        problems: Vec::new(),
+    };
+    for (tp, topic_id) in partitions {
+        let answers = (earliest.remove(&tp), high.remove(&tp), stable.remove(&tp));
+        let (Some(earliest), Some(high), Some(stable)) = answers else {
+            bounds.problems.push(unknown(&tp, "no broker told its bounds"));
+            continue;
+        };
+        match combine(earliest, high, stable) {
+            Ok((log_start_offset, high_watermark, last_stable_offset, leader_epoch)) => {
+                bounds.partitions.push(PartitionBounds {
+                    topic_partition: tp,
+                    topic_id,
+                    log_start_offset,
+                    high_watermark,
+                    last_stable_offset,
+                    leader_epoch,
+                });
+            }
+            Err(error) => bounds.problems.push(unknown(&tp, &error.to_string())),
+        }
+    }
+    Ok(bounds)
+}
+
+type Answer = Result<lifeboat_kafka::wire::ListedOffset, KafkaError>;
+
+fn combine(earliest: Answer, high: Answer, stable: Answer) -> Result<(i64, i64, i64, i32), KafkaError> {
+    let (earliest, high, stable) = (earliest?, high?, stable?);
+    let high_watermark = high.offset;
+    // retention may have passed the captured end meanwhile: then nothing of the range is left
+    let log_start = earliest.offset.min(high_watermark);
+    let last_stable = stable.offset.min(high_watermark);
+    Ok((log_start, high_watermark, last_stable, high.leader_epoch))
+}
+
+fn unknown(tp: &TopicPartition, reason: &str) -> Problem {
+    Problem {
+        subject: format!("partition {tp}"),
+        problem: format!("its bounds can't be captured, so nothing of it is saved: {reason}"),
+        partial: true,
+    }
+}

@@ -1,0 +1,80 @@
+//! What a backup takes, and its limits.
+
+use std::time::Duration;
+
+use lifeboat_archive::words::{ByteSize, TopicGlobs};
+
+/// The settings of one backup.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Which topics; internal ones never.
+    pub topics: TopicGlobs,
+    /// The sum of all buffers: fetched batches, open segments, parts of uploads. At least 16 MiB.
+    pub memory: ByteSize,
+    /// A segment is closed at this many bytes as Kafka stores them; 1 MiB to 1 GiB.
+    pub segment_size: ByteSize,
+    /// An archive is closed at this many stored bytes.
+    pub archive_size: ByteSize,
+    /// zstd's level, −7 to 19.
+    pub compression_level: i32,
+    /// Whether the cluster may be new to a repository that holds others.
+    pub new_cluster: bool,
+    /// How long a partition may be without a leader before the rest of it is a gap.
+    pub retry_deadline: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            topics: TopicGlobs::default(),
+            memory: ByteSize::mib(96),
+            segment_size: ByteSize::mib(64),
+            archive_size: ByteSize::mib(128),
+            compression_level: 3,
+            new_cluster: false,
+            retry_deadline: Duration::from_secs(120),
+        }
+    }
+}
+
+/// How [`Options::memory`] is shared out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shares {
+    /// Fetched batches that are not in a segment yet.
+    pub(super) fetched: u64,
+    /// Compressed segments that are not uploaded yet; the rest goes to the parts of uploads.
+    pub(super) segments: u64,
+    /// Bytes of one Fetch request.
+    pub(super) request: u32,
+}
+
+impl Options {
+    pub(super) fn shares(&self, lanes: u64) -> Shares {
+        let memory = self.memory.0.max(16 << 20);
+        let fetched = memory / 3;
+        let request = (fetched / (lanes + 1)).clamp(1 << 20, 8 << 20);
+        Shares {
+            fetched,
+            segments: memory / 3,
+            request: u32::try_from(request).unwrap_or(8 << 20),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shares_stay_below_the_memory_that_was_given() {
+        for mib in [16, 96, 1024] {
+            let options = Options {
+                memory: ByteSize::mib(mib),
+                ..Options::default()
+            };
+            let shares = options.shares(2);
+            assert!(shares.fetched + shares.segments < mib << 20);
+            assert!(u64::from(shares.request) * 2 <= shares.fetched);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What is done with the batches of one partition, away from the network: checked, compressed, cut into segments.
+
+use bytes::Bytes;
+use lifeboat_archive::{
+    batch::{BatchError, Batches},
+    segment::{ClosedSegment, FrameCompressor, SegmentBuilder},
+    transactions::TransactionTracker,
+};
+use lifeboat_kafka::reader::BudgetHold;
+
+use super::bounds::PartitionBounds;
+
+/// What is next for a partition.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Whole batches that follow what came before.
+    Batches {
+        batches: Bytes,
+        next_offset: i64,
+        hold: BudgetHold,
+    },
+    /// Offsets that can't be had: what follows begins at the given offset.
+    Resume(i64),
+}
+
+/// The open segment of a partition and what has been learnt of its transactions.
+#[derive(Debug)]
+pub(super) struct PartitionWork {
+    bounds: PartitionBounds,
+    segment: SegmentBuilder,
+    pub(super) transactions: TransactionTracker,
+    pub(super) next_offset: i64,
+    segment_size: u64,
+}
+
+impl PartitionWork {
+    pub(super) fn new(bounds: &PartitionBounds, segment_size: u64) -> Self {
+        let start = bounds.log_start_offset;
+        Self {
+            segment: new_segment(bounds, start),
+            bounds: bounds.clone(),
+            transactions: TransactionTracker::new(start),
+            next_offset: start,
+            segment_size,
+        }
+    }
+
+    /// Compressed bytes that wait for the segment to close.
+    pub(super) fn stored_bytes(&self) -> u64 {
+        self.segment.stored_bytes()
+    }
+
+    /// Takes the steps in; segments that are full go to `closed`.
+    pub(super) fn apply(
+        &mut self,
+        steps: Vec<Step>,
+        compressor: &mut FrameCompressor,
+        closed: &mut Vec<ClosedSegment>,
+    ) -> Result<(), BatchError> {
+        for step in steps {
+            match step {
+                Step::Batches {
+                    batches,
+                    next_offset,
+                    hold,
+                } => {
+                    self.append(&batches, compressor, closed)?;
+                    self.next_offset = next_offset;
+                    drop(hold);
+                }
+                Step::Resume(offset) => {
+                    self.close(compressor, closed);
+                    self.next_offset = offset;
+                    self.segment = new_segment(&self.bounds, offset);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the open segment, if there is anything in it.
+    pub(super) fn close(&mut self, compressor: &mut FrameCompressor, closed: &mut Vec<ClosedSegment>) {
+        if self.segment.is_empty() {
+            return;
+        }
+        let next = self.segment.next_offset();
+        let fresh = new_segment(&self.bounds, next);
+        closed.push(std::mem::replace(&mut self.segment, fresh).finish(compressor));
+    }
+
+    fn append(
+        &mut self,
+        batches: &[u8],
+        compressor: &mut FrameCompressor,
+        closed: &mut Vec<ClosedSegment>,
+    ) -> Result<(), BatchError> {
+        if self.segment.raw_bytes() + batches.len() as u64 > self.segment_size {
+            self.close(compressor, closed);
+        }
+        let mut run = 0..0;
+        for batch in Batches::new(batches) {
+            let batch = batch?;
+            self.transactions.observe(&batch)?;
+            if self.segment.must_close_before(&batch.header) {
+                self.segment.push(&batches[run.clone()], compressor)?;
+                self.close(compressor, closed);
+                run.start = run.end;
+            }
+            run.end += batch.bytes.len();
+        }
+        self.segment.push(&batches[run], compressor)
+    }
+}
+
+fn new_segment(bounds: &PartitionBounds, at: i64) -> SegmentBuilder {
+    SegmentBuilder::new(bounds.topic_partition.clone(), bounds.topic_id, at)
+}

@@ -1,0 +1,96 @@
+//! What the snapshot is to hold besides records: topics, their settings, groups.
+
+use std::collections::BTreeSet;
+
+use lifeboat_archive::{
+    documents::{GroupsDocument, TopicsDocument},
+    manifest::Problem,
+};
+use lifeboat_kafka::{
+    capture,
+    wire::{Cluster, TopicMetadata, TopicScope},
+};
+
+use super::{BackupError, Options};
+
+/// The chosen topics and their settings.
+#[derive(Debug)]
+pub(super) struct PlannedTopics {
+    /// As the brokers know them, by name.
+    pub(super) metadata: Vec<TopicMetadata>,
+    /// As they are stored.
+    pub(super) document: TopicsDocument,
+    /// Topics that are neither internal nor chosen.
+    pub(super) left_out: u64,
+    /// What could not be captured.
+    pub(super) problems: Vec<Problem>,
+}
+
+/// The groups and what they committed.
+#[derive(Debug)]
+pub(super) struct PlannedGroups {
+    /// As they are stored.
+    pub(super) document: GroupsDocument,
+    /// What could not be captured.
+    pub(super) problems: Vec<Problem>,
+}
+
+pub(super) async fn groups(cluster: &Cluster) -> Result<PlannedGroups, BackupError> {
+    let (document, problems) = capture::groups(cluster).await?;
+    Ok(PlannedGroups { document, problems })
+}
+
+pub(super) async fn topics(
+    cluster: &Cluster,
+    options: &Options,
+) -> Result<PlannedTopics, BackupError> {
+    let all = cluster.topics(TopicScope::All).await?;
+    let (chosen, others): (Vec<_>, Vec<_>) = all
+        .into_iter()
+        .filter(|topic| !topic.internal)
+        .partition(|topic| options.topics.choose(&topic.name));
+    if chosen.is_empty() && !others.is_empty() {
+        return Err(BackupError::NothingChosen {
+            available: others.len(),
+        });
+    }
+    let mut problems = unmatched(options, &chosen);
+    let (mut metadata, unreadable): (Vec<_>, Vec<_>) =
+        chosen.into_iter().partition(|topic| topic.error.is_none());
+    for topic in unreadable {
+        let reason = topic.error.map(|code| code.to_string()).unwrap_or_default();
+        problems.push(Problem {
+            subject: format!("topic {}", topic.name),
+            problem: format!("its metadata can't be read: {reason}"),
+            partial: true,
+        });
+    }
+    metadata.sort_by(|a, b| a.name.cmp(&b.name));
+    let (document, unreadable) = capture::topics(cluster, &metadata).await?;
+    problems.extend(unreadable);
+    Ok(PlannedTopics {
+        metadata,
+        document,
+        left_out: others.len() as u64,
+        problems,
+    })
+}
+
+/// A pattern without a topic is often a typing error; the snapshot says so.
+fn unmatched(options: &Options, chosen: &[TopicMetadata]) -> Vec<Problem> {
+    let silent: BTreeSet<String> = options
+        .topics
+        .include
+        .iter()
+        .filter(|glob| !chosen.iter().any(|topic| glob.matches(&topic.name)))
+        .map(ToString::to_string)
+        .collect();
+    silent
+        .into_iter()
+        .map(|pattern| Problem {
+            subject: format!("pattern {pattern}"),
+            problem: "matches no topic of the cluster".to_owned(),
+            partial: false,
+        })
+        .collect()
+}

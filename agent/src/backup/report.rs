@@ -1,0 +1,77 @@
+//! What a backup came to.
+
+use std::time::Duration;
+
+use lifeboat_archive::{
+    json::Document,
+    manifest::{Commit, Gap, Problem, SnapshotState},
+};
+use serde::{Deserialize, Serialize};
+
+use super::assemble::StoredManifest;
+
+/// The result of a backup that was committed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// The commit.
+    pub commit: Commit,
+    /// How long it took, in milliseconds.
+    pub elapsed_ms: u64,
+    /// Milliseconds from the captured bounds to the commit: data written since then is not inside.
+    pub rpo_ms: i64,
+    /// Raw batch bytes per second.
+    pub bytes_per_second: u64,
+    /// Topics that are neither internal nor chosen.
+    pub topics_left_out: u64,
+    /// What could not be read.
+    pub gaps: Vec<PartitionGap>,
+    /// What else is worth knowing.
+    pub problems: Vec<Problem>,
+}
+
+impl Document for Report {
+    const FORMAT: &'static str = "lifeboat.backup-report";
+}
+
+/// A gap and where it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PartitionGap {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// What is missing and why.
+    #[serde(flatten)]
+    pub gap: Gap,
+}
+
+impl Report {
+    pub(super) fn new(commit: Commit, stored: &StoredManifest, elapsed: Duration) -> Self {
+        let manifest = &stored.manifest;
+        let mut gaps = Vec::new();
+        for topic in &manifest.topics {
+            for partition in &topic.partitions {
+                gaps.extend(partition.gaps.iter().map(|gap| PartitionGap {
+                    topic: topic.topic.clone(),
+                    partition: partition.partition,
+                    gap: gap.clone(),
+                }));
+            }
+        }
+        let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            elapsed_ms,
+            rpo_ms: commit.committed_at.millis_since(commit.bounds_at),
+            bytes_per_second: commit.totals.raw_bytes.saturating_mul(1_000) / elapsed_ms.max(1),
+            topics_left_out: stored.topics_left_out,
+            gaps,
+            problems: manifest.problems.clone(),
+            commit,
+        }
+    }
+
+    /// Whether something is missing: exit code 3.
+    pub fn is_partial(&self) -> bool {
+        self.commit.state == SnapshotState::Partial
+    }
+}

@@ -1,0 +1,394 @@
+//! Streams the partitions into archives: fetch → check, hash and compress → segments → archives.
+//!
+//! # Memory
+//! Fetched batches hold a share of the budget until they are in a segment. When the open segments outgrow theirs, the
+//! largest is closed; while closed ones wait for the upload, nothing more is taken from the reader.
+//!
+//! # Order
+//! The work of one partition is done by one task at a time, in offset order; different partitions run side by side.
+
+use std::{
+    collections::VecDeque,
+    num::NonZero,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::available_parallelism,
+};
+
+use lifeboat_archive::{
+    batch::BatchError,
+    lists::TransactionTable,
+    manifest::Gap,
+    segment::{ClosedSegment, FrameCompressor},
+    words::{OffsetRange, Progress},
+};
+use lifeboat_kafka::reader::{
+    MemoryBudget, ReadEvent, ReadRange, ReaderOptions, read_ranges,
+};
+use lifeboat_repository::ClusterRepository;
+use tokio::{sync::mpsc, task::JoinSet};
+
+use super::{
+    Backup, BackupError,
+    archives::{self, QueuedSegment, WrittenArchives},
+    bounds::{Bounds, PartitionBounds},
+    options::Shares,
+    partition::{PartitionWork, Step},
+};
+
+/// Everything that is stored, by the index of the partition in [`Bounds`].
+#[derive(Debug)]
+pub(super) struct Streamed {
+    pub(super) partitions: Vec<StreamedPartition>,
+    pub(super) archives: WrittenArchives,
+}
+
+/// What streaming learnt of one partition.
+#[derive(Debug, Default)]
+pub(super) struct StreamedPartition {
+    pub(super) gaps: Vec<Gap>,
+    pub(super) tail_hole: Option<OffsetRange>,
+    pub(super) transactions: TransactionTable,
+}
+
+/// Reads every partition to its captured end and stores what was read.
+pub(super) async fn stream(
+    backup: &Backup,
+    store: &ClusterRepository,
+    bounds: &Bounds,
+) -> Result<Streamed, BackupError> {
+    let total = bounds.partitions.iter().map(|p| p.range().span()).sum();
+    backup.progress.begin("streaming", total);
+    let defaults = ReaderOptions::default();
+    let shares = backup.options.shares(defaults.lanes_per_broker as u64);
+    let ranges = bounds
+        .partitions
+        .iter()
+        .map(|bounds| ReadRange {
+            topic_partition: bounds.topic_partition.clone(),
+            topic_id: bounds.topic_id,
+            range: bounds.range(),
+        })
+        .collect();
+    let options = ReaderOptions {
+        request_bytes: shares.request,
+        partition_bytes: defaults.partition_bytes.min(shares.request),
+        retry_deadline: backup.options.retry_deadline,
+        ..defaults
+    };
+    let events = read_ranges(
+        backup.cluster.clone(),
+        ranges,
+        options,
+        MemoryBudget::new(shares.fetched),
+    );
+    let (queue, inbox) = mpsc::channel(64);
+    let waiting = Arc::new(AtomicU64::new(0));
+    let writer = tokio::spawn(archives::write(
+        store.clone(),
+        inbox,
+        Arc::clone(&waiting),
+        backup.options.clone(),
+        backup.clock.clone(),
+    ));
+    let streaming = Streaming::new(backup, &bounds.partitions, shares, queue, waiting);
+    let streamed = streaming.run(events, backup).await;
+    // the queue is closed now: the writer ends by itself, also after a failure
+    let archives = writer.await.map_err(|_| BackupError::Broken("the archive writer failed"))?;
+    match streamed {
+        Ok(partitions) => Ok(Streamed {
+            partitions,
+            archives: archives?,
+        }),
+        // a full disk closes the queue under the stream: the writer knows why
+        Err(BackupError::Broken(reason)) => Err(archives.err().unwrap_or(BackupError::Broken(reason))),
+        Err(error) => Err(error),
+    }
+}
+
+/// One partition on its way.
+struct Slot {
+    steps: VecDeque<Step>,
+    work: Work,
+    /// It is in the queue of those that are ready.
+    queued: bool,
+    /// All steps are here.
+    complete: bool,
+    next_offset: i64,
+    result: StreamedPartition,
+}
+
+/// Where the work on a partition is.
+enum Work {
+    NotBegun,
+    Idle(Box<PartitionWork>),
+    /// A task has it; so many bytes were in its open segment before.
+    Running(u64),
+    Finished,
+}
+
+impl Slot {
+    fn new(bounds: &PartitionBounds) -> Self {
+        Self {
+            steps: VecDeque::new(),
+            work: Work::NotBegun,
+            queued: false,
+            complete: false,
+            next_offset: bounds.log_start_offset,
+            result: StreamedPartition::default(),
+        }
+    }
+
+    /// Compressed bytes in the open segment, as last known.
+    fn open_bytes(&self) -> u64 {
+        match &self.work {
+            Work::Idle(work) => work.stored_bytes(),
+            Work::Running(bytes) => *bytes,
+            Work::NotBegun | Work::Finished => 0,
+        }
+    }
+}
+
+/// What a task gives back.
+struct Done {
+    index: usize,
+    work: Box<PartitionWork>,
+    closed: Vec<ClosedSegment>,
+    result: Result<(), BatchError>,
+}
+
+struct Streaming<'b> {
+    bounds: &'b [PartitionBounds],
+    slots: Vec<Slot>,
+    tasks: JoinSet<Done>,
+    most_tasks: usize,
+    /// Slots with something to do.
+    ready: VecDeque<usize>,
+    /// Compressed bytes in all open segments.
+    open_bytes: u64,
+    /// Slots whose last step has not come.
+    incomplete: usize,
+    unfinished: usize,
+    segment_size: u64,
+    shares: Shares,
+    queue: mpsc::Sender<QueuedSegment>,
+    /// Bytes of closed segments that are not written yet.
+    waiting: Arc<AtomicU64>,
+    compressors: Arc<Compressors>,
+    progress: Progress,
+}
+
+impl<'b> Streaming<'b> {
+    fn new(
+        backup: &Backup,
+        bounds: &'b [PartitionBounds],
+        shares: Shares,
+        queue: mpsc::Sender<QueuedSegment>,
+        waiting: Arc<AtomicU64>,
+    ) -> Self {
+        Self {
+            bounds,
+            slots: bounds.iter().map(Slot::new).collect(),
+            tasks: JoinSet::new(),
+            most_tasks: available_parallelism().map_or(2, NonZero::get),
+            ready: VecDeque::new(),
+            open_bytes: 0,
+            incomplete: bounds.len(),
+            unfinished: bounds.len(),
+            segment_size: backup.options.segment_size.0,
+            shares,
+            queue,
+            waiting,
+            compressors: Arc::new(Compressors::new(backup.options.compression_level)),
+            progress: backup.progress.clone(),
+        }
+    }
+
+    async fn run(
+        mut self,
+        mut events: mpsc::Receiver<ReadEvent>,
+        backup: &Backup,
+    ) -> Result<Vec<StreamedPartition>, BackupError> {
+        while self.unfinished > 0 {
+            tokio::select! {
+                () = backup.cancel.cancelled() => return Err(BackupError::Interrupted),
+                Some(done) = self.tasks.join_next() => {
+                    let done = done.map_err(|_| BackupError::Broken("a compression task failed"))?;
+                    self.settle(done).await?;
+                }
+                event = events.recv(), if self.has_room() => match event {
+                    Some(event) => self.accept(event),
+                    None => return Err(BackupError::Broken("the reader ended early")),
+                },
+            }
+            self.start_tasks();
+        }
+        Ok(self.slots.into_iter().map(|slot| slot.result).collect())
+    }
+
+    /// Whether more batches may come in.
+    fn has_room(&self) -> bool {
+        self.incomplete > 0
+            && (self.tasks.is_empty() || self.waiting.load(Ordering::Relaxed) <= self.shares.segments)
+    }
+
+    fn accept(&mut self, event: ReadEvent) {
+        let index = match event {
+            ReadEvent::Batches {
+                index,
+                batches,
+                next_offset,
+                hold,
+            } => {
+                self.progress.add_bytes(batches.len() as u64);
+                self.come_to(index, next_offset);
+                self.slots[index].steps.push_back(Step::Batches {
+                    batches,
+                    next_offset,
+                    hold,
+                });
+                index
+            }
+            ReadEvent::Gap { index, gap } => {
+                self.come_to(index, gap.range.end);
+                let slot = &mut self.slots[index];
+                slot.steps.push_back(Step::Resume(gap.range.end));
+                slot.result.gaps.push(gap);
+                index
+            }
+            ReadEvent::Done { index } => {
+                self.slots[index].complete = true;
+                self.incomplete -= 1;
+                index
+            }
+        };
+        self.make_ready(index);
+    }
+
+    fn come_to(&mut self, index: usize, offset: i64) {
+        let slot = &mut self.slots[index];
+        self.progress.advance(slot.next_offset.abs_diff(offset));
+        slot.next_offset = offset;
+    }
+
+    /// Queues the slot, unless a task works on it: it is looked at again when that ends.
+    fn make_ready(&mut self, index: usize) {
+        let slot = &mut self.slots[index];
+        if !slot.queued && !matches!(slot.work, Work::Running(_)) {
+            slot.queued = true;
+            self.ready.push_back(index);
+        }
+    }
+
+    /// Gives work to idle cores; closes the largest segment where the open ones take too much.
+    fn start_tasks(&mut self) {
+        while self.tasks.len() < self.most_tasks {
+            if self.open_bytes > self.shares.segments
+                && let Some(largest) = self.largest_idle()
+            {
+                self.start(largest, true);
+            } else if let Some(index) = self.ready.pop_front() {
+                self.slots[index].queued = false;
+                if matches!(self.slots[index].work, Work::NotBegun | Work::Idle(_)) {
+                    let close = self.slots[index].complete;
+                    self.start(index, close);
+                }
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn largest_idle(&self) -> Option<usize> {
+        (0..self.slots.len())
+            .filter(|&index| matches!(&self.slots[index].work, Work::Idle(work) if work.stored_bytes() > 0))
+            .max_by_key(|&index| self.slots[index].open_bytes())
+    }
+
+    fn start(&mut self, index: usize, close: bool) {
+        let slot = &mut self.slots[index];
+        let open_bytes = slot.open_bytes();
+        let mut work = match std::mem::replace(&mut slot.work, Work::Running(open_bytes)) {
+            Work::Idle(work) => work,
+            _ => Box::new(PartitionWork::new(&self.bounds[index], self.segment_size)),
+        };
+        let steps: Vec<Step> = slot.steps.drain(..).collect();
+        let compressors = Arc::clone(&self.compressors);
+        self.tasks.spawn_blocking(move || {
+            let mut closed = Vec::new();
+            let mut compressor = compressors.take();
+            let result = work.apply(steps, &mut compressor, &mut closed);
+            if close && result.is_ok() {
+                work.close(&mut compressor, &mut closed);
+            }
+            compressors.put_back(compressor);
+            Done {
+                index,
+                work,
+                closed,
+                result,
+            }
+        });
+    }
+
+    async fn settle(&mut self, done: Done) -> Result<(), BackupError> {
+        let index = done.index;
+        done.result.map_err(|source| BackupError::Batch {
+            topic_partition: self.bounds[index].topic_partition.clone(),
+            source,
+        })?;
+        for segment in done.closed {
+            self.waiting.fetch_add(segment.entry.length, Ordering::Relaxed);
+            let queued = QueuedSegment {
+                partition: index,
+                segment,
+            };
+            let sent = self.queue.send(queued).await;
+            sent.map_err(|_| BackupError::Broken("the archive writer ended early"))?;
+        }
+        self.open_bytes -= self.slots[index].open_bytes();
+        let slot = &mut self.slots[index];
+        if slot.complete && slot.steps.is_empty() && done.work.stored_bytes() == 0 {
+            let (reached, end) = (done.work.next_offset, self.bounds[index].high_watermark);
+            slot.result.tail_hole = (reached < end).then(|| OffsetRange::new(reached, end));
+            slot.result.transactions = done.work.transactions.finish();
+            slot.work = Work::Finished;
+            self.unfinished -= 1;
+            return Ok(());
+        }
+        self.open_bytes += done.work.stored_bytes();
+        slot.work = Work::Idle(done.work);
+        if slot.complete || !slot.steps.is_empty() {
+            self.make_ready(index);
+        }
+        Ok(())
+    }
+}
+
+/// Compression contexts, one per running task, used again and again.
+#[derive(Debug)]
+struct Compressors {
+    level: i32,
+    idle: Mutex<Vec<FrameCompressor>>,
+}
+
+impl Compressors {
+    fn new(level: i32) -> Self {
+        Self {
+            level,
+            idle: Mutex::new(Vec::new()),
+        }
+    }
+
+    fn take(&self) -> FrameCompressor {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        idle.unwrap_or_else(|| FrameCompressor::new(self.level))
+    }
+
+    fn put_back(&self, compressor: FrameCompressor) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.push(compressor);
+    }
+}
