@@ -61,9 +61,13 @@ impl Backup {
         self.progress.begin("planning", 0);
         // Group offsets before bounds: a committed offset is then normally not beyond the data (R19).
         let groups = self.unless_cancelled(plan::groups(&self.cluster)).await?;
-        let topics = self.unless_cancelled(plan::topics(&self.cluster, &self.options)).await?;
+        let topics = self
+            .unless_cancelled(plan::topics(&self.cluster, &self.options))
+            .await?;
         // Bounds once, before any data: producers can't move the end of the snapshot.
-        let bounds = self.unless_cancelled(bounds::capture(&self.cluster, &topics)).await?;
+        let bounds = self
+            .unless_cancelled(bounds::capture(&self.cluster, &topics))
+            .await?;
         let bounds_at = self.clock.now();
 
         // Archives first, each confirmed before anything names it.
@@ -93,7 +97,9 @@ impl Backup {
     async fn open_store(&self) -> Result<ClusterRepository, BackupError> {
         let cluster_id = self.cluster.cluster_id();
         let known = self.repository.clusters().await?;
-        if !known.is_empty() && !known.iter().any(|id| id == cluster_id) && !self.options.new_cluster
+        if !known.is_empty()
+            && !known.iter().any(|id| id == cluster_id)
+            && !self.options.new_cluster
         {
             return Err(BackupError::ClusterUnknown {
                 cluster_id: cluster_id.to_owned(),

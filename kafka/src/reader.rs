@@ -186,7 +186,13 @@ pub fn read_ranges(
     };
     tokio::spawn(async move {
         for index in empty {
-            if router.context.events.send(ReadEvent::Done { index }).await.is_err() {
+            if router
+                .context
+                .events
+                .send(ReadEvent::Done { index })
+                .await
+                .is_err()
+            {
                 return;
             }
         }
@@ -212,7 +218,10 @@ impl Context {
         tracing::warn!(topic_partition = %position.range.topic_partition, offsets = %range, %reason, "gap");
         let index = position.index;
         let gap = Gap { range, reason };
-        self.events.send(ReadEvent::Gap { index, gap }).await.is_ok()
+        self.events
+            .send(ReadEvent::Gap { index, gap })
+            .await
+            .is_ok()
             && self.finish(position).await
     }
 
@@ -264,7 +273,10 @@ impl Router {
             if self.waiting.is_empty() {
                 continue;
             }
-            let retried = self.waiting.iter().any(|position| position.failing_since.is_some());
+            let retried = self
+                .waiting
+                .iter()
+                .any(|position| position.failing_since.is_some());
             if retried {
                 pause = (pause * 2).clamp(Duration::from_millis(50), Duration::from_secs(1));
                 tokio::time::sleep(pause).await;
@@ -307,7 +319,12 @@ impl Router {
                     || topic.error.is_some_and(position::means_deleted)
             });
             let leader = topic
-                .and_then(|topic| topic.partitions.iter().find(|p| p.partition == tp.partition))
+                .and_then(|topic| {
+                    topic
+                        .partitions
+                        .iter()
+                        .find(|p| p.partition == tp.partition)
+                })
                 .and_then(|partition| partition.leader);
             let patience = self.context.options.retry_deadline;
             if gone && position.gone_for(patience.min(GONE_PATIENCE)) {

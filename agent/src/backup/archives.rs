@@ -61,13 +61,17 @@ pub(super) async fn write(
         archive.append(partition, segment).await?;
         waiting.fetch_sub(bytes, Ordering::Relaxed);
         if archive.builder.size() >= options.archive_size.0 {
-            archive.finish(&mut written, options.compression_level).await?;
+            archive
+                .finish(&mut written, options.compression_level)
+                .await?;
         } else {
             open = Some(archive);
         }
     }
     if let Some(archive) = open {
-        archive.finish(&mut written, options.compression_level).await?;
+        archive
+            .finish(&mut written, options.compression_level)
+            .await?;
     }
     Ok(written)
 }
@@ -90,7 +94,11 @@ impl OpenArchive {
         })
     }
 
-    async fn append(&mut self, partition: usize, segment: ClosedSegment) -> Result<(), BackupError> {
+    async fn append(
+        &mut self,
+        partition: usize,
+        segment: ClosedSegment,
+    ) -> Result<(), BackupError> {
         self.partitions.push(partition);
         for bytes in self.builder.append(segment) {
             self.upload.write(bytes).await?;
@@ -99,7 +107,11 @@ impl OpenArchive {
     }
 
     /// Ends the archive: nothing names its segments before its size is confirmed.
-    async fn finish(mut self, written: &mut WrittenArchives, level: i32) -> Result<(), BackupError> {
+    async fn finish(
+        mut self,
+        written: &mut WrittenArchives,
+        level: i32,
+    ) -> Result<(), BackupError> {
         let finished = self.builder.finish(&mut FrameCompressor::new(level));
         for bytes in finished.tail {
             self.upload.write(bytes).await?;
@@ -108,11 +120,13 @@ impl OpenArchive {
         let archive = written.archives.len();
         written.archives.push(reference);
         let segments = self.partitions.into_iter().zip(finished.index.segments);
-        written.segments.extend(segments.map(|(partition, entry)| WrittenSegment {
-            partition,
-            archive,
-            entry,
-        }));
+        written
+            .segments
+            .extend(segments.map(|(partition, entry)| WrittenSegment {
+                partition,
+                archive,
+                entry,
+            }));
         Ok(())
     }
 }

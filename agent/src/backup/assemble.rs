@@ -208,7 +208,10 @@ fn manifest_partition(
         record_count: entries().map(|entry| entry.record_count).sum(),
         batch_count: entries().map(|entry| entry.batch_count).sum(),
         raw_bytes: entries().map(|entry| entry.raw_bytes).sum(),
-        largest_batch_bytes: entries().map(|entry| entry.largest_batch_bytes).max().unwrap_or(0),
+        largest_batch_bytes: entries()
+            .map(|entry| entry.largest_batch_bytes)
+            .max()
+            .unwrap_or(0),
         max_timestamp_ms: entries().filter_map(|entry| entry.max_timestamp_ms).max(),
         gaps: streamed.gaps.clone(),
     }
@@ -224,7 +227,9 @@ fn list_segments(
     for segment in written {
         let reference = &archives[segment.archive];
         // the newest are at the end, and most often wanted
-        let known = listed.iter().rposition(|known| known.object == reference.object);
+        let known = listed
+            .iter()
+            .rposition(|known| known.object == reference.object);
         let archive = known.unwrap_or_else(|| {
             listed.push(reference.clone());
             listed.len() - 1

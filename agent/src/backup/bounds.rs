@@ -56,9 +56,11 @@ pub(super) async fn capture(
         })
         .collect();
     let asked: Vec<TopicPartition> = partitions.iter().map(|(tp, _)| tp.clone()).collect();
-    let mut stable = cluster.list_offsets(&asked, OffsetSpec::LastStable).await?;
-    let mut high = cluster.list_offsets(&asked, OffsetSpec::HighWatermark).await?;
-    let mut earliest = cluster.list_offsets(&asked, OffsetSpec::Earliest).await?;
+    let mut stable = cluster.list_offsets(&asked, OffsetSpec::LastStable).await;
+    let mut high = cluster
+        .list_offsets(&asked, OffsetSpec::HighWatermark)
+        .await;
+    let mut earliest = cluster.list_offsets(&asked, OffsetSpec::Earliest).await;
 
     let mut bounds = Bounds {
         partitions: Vec::with_capacity(partitions.len()),
@@ -67,7 +69,9 @@ pub(super) async fn capture(
     for (tp, topic_id) in partitions {
         let answers = (earliest.remove(&tp), high.remove(&tp), stable.remove(&tp));
         let (Some(earliest), Some(high), Some(stable)) = answers else {
-            bounds.problems.push(unknown(&tp, "no broker told its bounds"));
+            bounds
+                .problems
+                .push(unknown(&tp, "no broker told its bounds"));
             continue;
         };
         match combine(earliest, high, stable) {
@@ -89,7 +93,11 @@ pub(super) async fn capture(
 
 type Answer = Result<lifeboat_kafka::wire::ListedOffset, KafkaError>;
 
-fn combine(earliest: Answer, high: Answer, stable: Answer) -> Result<(i64, i64, i64, i32), KafkaError> {
+fn combine(
+    earliest: Answer,
+    high: Answer,
+    stable: Answer,
+) -> Result<(i64, i64, i64, i32), KafkaError> {
     let (earliest, high, stable) = (earliest?, high?, stable?);
     let high_watermark = high.offset;
     // retention may have passed the captured end meanwhile: then nothing of the range is left

@@ -79,7 +79,11 @@ impl PartitionWork {
     }
 
     /// Closes the open segment, if there is anything in it.
-    pub(super) fn close(&mut self, compressor: &mut FrameCompressor, closed: &mut Vec<ClosedSegment>) {
+    pub(super) fn close(
+        &mut self,
+        compressor: &mut FrameCompressor,
+        closed: &mut Vec<ClosedSegment>,
+    ) {
         if self.segment.is_empty() {
             return;
         }

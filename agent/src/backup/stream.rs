@@ -24,9 +24,7 @@ use lifeboat_archive::{
     segment::{ClosedSegment, FrameCompressor},
     words::{OffsetRange, Progress},
 };
-use lifeboat_kafka::reader::{
-    MemoryBudget, ReadEvent, ReadRange, ReaderOptions, read_ranges,
-};
+use lifeboat_kafka::reader::{MemoryBudget, ReadEvent, ReadRange, ReaderOptions, read_ranges};
 use lifeboat_repository::ClusterRepository;
 use tokio::{sync::mpsc, task::JoinSet};
 
@@ -96,14 +94,18 @@ pub(super) async fn stream(
     let streaming = Streaming::new(backup, &bounds.partitions, shares, queue, waiting);
     let streamed = streaming.run(events, backup).await;
     // the queue is closed now: the writer ends by itself, also after a failure
-    let archives = writer.await.map_err(|_| BackupError::Broken("the archive writer failed"))?;
+    let archives = writer
+        .await
+        .map_err(|_| BackupError::Broken("the archive writer failed"))?;
     match streamed {
         Ok(partitions) => Ok(Streamed {
             partitions,
             archives: archives?,
         }),
         // a full disk closes the queue under the stream: the writer knows why
-        Err(BackupError::Broken(reason)) => Err(archives.err().unwrap_or(BackupError::Broken(reason))),
+        Err(BackupError::Broken(reason)) => {
+            Err(archives.err().unwrap_or(BackupError::Broken(reason)))
+        }
         Err(error) => Err(error),
     }
 }
@@ -231,7 +233,8 @@ impl<'b> Streaming<'b> {
     /// Whether more batches may come in.
     fn has_room(&self) -> bool {
         self.incomplete > 0
-            && (self.tasks.is_empty() || self.waiting.load(Ordering::Relaxed) <= self.shares.segments)
+            && (self.tasks.is_empty()
+                || self.waiting.load(Ordering::Relaxed) <= self.shares.segments)
     }
 
     fn accept(&mut self, event: ReadEvent) {
@@ -340,7 +343,8 @@ impl<'b> Streaming<'b> {
             source,
         })?;
         for segment in done.closed {
-            self.waiting.fetch_add(segment.entry.length, Ordering::Relaxed);
+            self.waiting
+                .fetch_add(segment.entry.length, Ordering::Relaxed);
             let queued = QueuedSegment {
                 partition: index,
                 segment,
@@ -383,7 +387,11 @@ impl Compressors {
     }
 
     fn take(&self) -> FrameCompressor {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = self
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
         idle.unwrap_or_else(|| FrameCompressor::new(self.level))
     }
 

@@ -70,7 +70,11 @@ impl Lane {
     async fn round(&mut self) -> Result<(), Abandoned> {
         let asked = self.next_request();
         let limits = self.limits();
-        let permit = self.context.budget.take(limits.max_bytes).await;
+        let permit = self
+            .context
+            .budget
+            .take(self.context.options.request_bytes)
+            .await;
         let answer = self.ask(&asked, limits).await;
         let mut answer = match answer {
             Ok(answer) => answer,
@@ -88,7 +92,6 @@ impl Lane {
         let around = Around {
             alone: asked.len() == 1,
             throttled: !answer.throttle.is_zero(),
-            limits,
         };
         let mut behind = 0;
         let mut progress = false;
@@ -101,7 +104,9 @@ impl Lane {
             };
             behind += partition.records.len();
             let before = bytes - behind;
-            progress |= self.settle(position, &partition, &around, before, &hold).await?;
+            progress |= self
+                .settle(position, &partition, &around, before, &hold)
+                .await?;
         }
         for position in self.preferred.drain(..) {
             self.queue.push_front(position);
@@ -125,7 +130,7 @@ impl Lane {
 
     fn limits(&self) -> FetchLimits {
         FetchLimits {
-            max_bytes: self.context.options.request_bytes,
+            max_bytes: i32::try_from(self.context.options.request_bytes).unwrap_or(i32::MAX),
             min_bytes: 0,
             // everything that is asked for is there already
             max_wait: Duration::ZERO,
@@ -137,6 +142,8 @@ impl Lane {
         asked: &[Position],
         limits: FetchLimits,
     ) -> Result<FetchAnswer, crate::KafkaError> {
+        let partition_bytes =
+            i32::try_from(self.context.options.partition_bytes).unwrap_or(i32::MAX);
         let positions: Vec<FetchPosition> = asked
             .iter()
             .map(|position| FetchPosition {
@@ -144,10 +151,15 @@ impl Lane {
                 topic_id: position.range.topic_id,
                 offset: position.offset,
                 leader_epoch: -1,
-                max_bytes: self.context.options.partition_bytes,
+                last_fetched_epoch: -1,
+                max_bytes: partition_bytes,
             })
             .collect();
-        let connection = self.context.cluster.broker(self.broker, self.number).await?;
+        let connection = self
+            .context
+            .cluster
+            .broker(self.broker, self.number)
+            .await?;
         fetch(&connection, &positions, limits).await
     }
 
@@ -160,7 +172,7 @@ impl Lane {
         used_before: usize,
         hold: &BudgetHold,
     ) -> Result<bool, Abandoned> {
-        let room = (around.limits.max_bytes as usize).saturating_sub(used_before);
+        let room = (self.context.options.request_bytes as usize).saturating_sub(used_before);
         let circumstances = Circumstances {
             alone: around.alone,
             throttled: around.throttled,
@@ -201,12 +213,12 @@ impl Lane {
     async fn settle_out_of_range(&mut self, mut position: Position) -> Result<(), Abandoned> {
         let tp = position.range.topic_partition.clone();
         let asked = [tp.clone()];
-        let earliest = self
+        let mut earliest = self
             .context
             .cluster
             .list_offsets(&asked, OffsetSpec::Earliest)
             .await;
-        let Some(Ok(earliest)) = earliest.ok().and_then(|mut found| found.remove(&tp)) else {
+        let Some(Ok(earliest)) = earliest.remove(&tp) else {
             position.fail(GapReason::Unavailable);
             return self.reroute(position).await;
         };
@@ -257,7 +269,11 @@ impl Lane {
 
     async fn reroute(&self, position: Position) -> Result<(), Abandoned> {
         let moved = Returned::Moved(position);
-        self.context.returned.send(moved).await.map_err(|_| Abandoned)
+        self.context
+            .returned
+            .send(moved)
+            .await
+            .map_err(|_| Abandoned)
     }
 }
 
@@ -265,7 +281,6 @@ impl Lane {
 struct Around {
     alone: bool,
     throttled: bool,
-    limits: FetchLimits,
 }
 
 fn take_answer(answer: &mut FetchAnswer, position: &Position) -> Option<FetchedPartition> {

@@ -90,7 +90,8 @@ impl Position {
 
     /// Whether there were only failures for so long.
     pub(super) fn failed_for(&self, patience: Duration) -> bool {
-        self.failing_since.is_some_and(|since| since.elapsed() >= patience)
+        self.failing_since
+            .is_some_and(|since| since.elapsed() >= patience)
     }
 
     /// What the failures mean, now that they stay.
@@ -124,7 +125,11 @@ impl Position {
         }
         let end = self.range.range.end;
         match walk(&answer.records, self.offset, end) {
-            Ok(Walk { batches, next, done }) if !batches.is_empty() || done => {
+            Ok(Walk {
+                batches,
+                next,
+                done,
+            }) if !batches.is_empty() || done => {
                 self.advance(next);
                 Verdict::Read { batches, done }
             }

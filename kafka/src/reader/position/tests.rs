@@ -68,7 +68,13 @@ fn r1_a_batch_that_fetch_cut_is_left_for_the_next_request() {
     records.extend_from_slice(&batch(5, 5)[..40]);
     let verdict = position.judge(&answer(records, 10), IN_COMPANY);
     let batches = whole.into();
-    assert_eq!(verdict, Verdict::Read { batches, done: false });
+    assert_eq!(
+        verdict,
+        Verdict::Read {
+            batches,
+            done: false
+        }
+    );
     assert_eq!(position.offset, 5);
 }
 
@@ -78,7 +84,10 @@ fn r1_a_first_batch_that_never_comes_whole_is_a_gap() {
     let cut = answer(batch(0, 10)[..40].to_vec(), 10);
     assert_eq!(position.judge(&cut, ALONE), Verdict::Again);
     assert_eq!(position.judge(&cut, ALONE), Verdict::Again);
-    assert_eq!(position.judge(&cut, ALONE), Verdict::Lost(GapReason::Corrupt));
+    assert_eq!(
+        position.judge(&cut, ALONE),
+        Verdict::Lost(GapReason::Corrupt)
+    );
 }
 
 #[test]
@@ -87,7 +96,13 @@ fn r1_a_first_batch_may_begin_before_the_log_start() {
     let whole = batch(0, 10);
     let verdict = position.judge(&answer(whole.clone(), 10), IN_COMPANY);
     let batches = whole.into();
-    assert_eq!(verdict, Verdict::Read { batches, done: true });
+    assert_eq!(
+        verdict,
+        Verdict::Read {
+            batches,
+            done: true
+        }
+    );
 }
 
 #[test]
@@ -98,14 +113,23 @@ fn r2_the_range_ends_where_the_next_batch_lies_behind_it() {
     records.extend(batch(8, 5));
     let verdict = position.judge(&answer(records, 13), IN_COMPANY);
     let batches = wanted.into();
-    assert_eq!(verdict, Verdict::Read { batches, done: true });
+    assert_eq!(
+        verdict,
+        Verdict::Read {
+            batches,
+            done: true
+        }
+    );
 }
 
 #[test]
 fn r2_an_empty_answer_never_ends_a_partition_that_was_not_asked_alone() {
     let mut position = position(0, 10);
     for _ in 0..50 {
-        assert_eq!(position.judge(&answer(Vec::new(), 10), IN_COMPANY), Verdict::First);
+        assert_eq!(
+            position.judge(&answer(Vec::new(), 10), IN_COMPANY),
+            Verdict::First
+        );
     }
     assert!(position.wants_solitude());
 }
@@ -122,7 +146,10 @@ fn r2_a_throttled_or_crowded_out_answer_says_nothing() {
         ..IN_COMPANY
     };
     for around in [throttled, crowded_out].repeat(10) {
-        assert_eq!(position.judge(&answer(Vec::new(), 10), around), Verdict::Again);
+        assert_eq!(
+            position.judge(&answer(Vec::new(), 10), around),
+            Verdict::Again
+        );
     }
     assert!(!position.wants_solitude());
 }
@@ -130,11 +157,23 @@ fn r2_a_throttled_or_crowded_out_answer_says_nothing() {
 #[test]
 fn r2_a_tail_hole_ends_after_two_empty_answers_alone() {
     let mut position = position(0, 10);
-    assert_eq!(position.judge(&answer(Vec::new(), 10), IN_COMPANY), Verdict::First);
-    assert_eq!(position.judge(&answer(Vec::new(), 10), IN_COMPANY), Verdict::First);
+    assert_eq!(
+        position.judge(&answer(Vec::new(), 10), IN_COMPANY),
+        Verdict::First
+    );
+    assert_eq!(
+        position.judge(&answer(Vec::new(), 10), IN_COMPANY),
+        Verdict::First
+    );
     assert!(position.wants_solitude());
-    assert_eq!(position.judge(&answer(Vec::new(), 10), ALONE), Verdict::First);
-    assert_eq!(position.judge(&answer(Vec::new(), 10), ALONE), Verdict::TailHole);
+    assert_eq!(
+        position.judge(&answer(Vec::new(), 10), ALONE),
+        Verdict::First
+    );
+    assert_eq!(
+        position.judge(&answer(Vec::new(), 10), ALONE),
+        Verdict::TailHole
+    );
 }
 
 #[test]
@@ -144,14 +183,20 @@ fn r2_batches_after_empty_answers_start_the_count_anew() {
         position.judge(&answer(Vec::new(), 10), ALONE);
     }
     position.judge(&answer(batch(0, 5), 10), ALONE);
-    assert_eq!(position.judge(&answer(Vec::new(), 10), ALONE), Verdict::First);
+    assert_eq!(
+        position.judge(&answer(Vec::new(), 10), ALONE),
+        Verdict::First
+    );
 }
 
 #[test]
 fn r2_a_high_watermark_below_the_captured_end_is_waited_for_and_then_a_truncation() {
     let mut position = position(0, 10);
     for _ in 0..50 {
-        assert_eq!(position.judge(&answer(Vec::new(), 9), ALONE), Verdict::Again);
+        assert_eq!(
+            position.judge(&answer(Vec::new(), 9), ALONE),
+            Verdict::Again
+        );
     }
     assert!(position.failed_for(Duration::ZERO));
     assert_eq!(position.loss(), GapReason::Truncated);
@@ -177,14 +222,26 @@ fn r3_a_jump_in_an_error_free_answer_is_no_gap() {
     records.extend(batch(90, 10));
     let expected = records.clone().into();
     let verdict = position.judge(&answer(records, 100), IN_COMPANY);
-    assert_eq!(verdict, Verdict::Read { batches: expected, done: true });
+    assert_eq!(
+        verdict,
+        Verdict::Read {
+            batches: expected,
+            done: true
+        }
+    );
 }
 
 #[test]
 fn r4_an_unknown_topic_id_is_looked_up_and_never_read_on_by_name() {
-    for code in [ErrorCode::UNKNOWN_TOPIC_ID, ErrorCode::INCONSISTENT_TOPIC_ID] {
+    for code in [
+        ErrorCode::UNKNOWN_TOPIC_ID,
+        ErrorCode::INCONSISTENT_TOPIC_ID,
+    ] {
         assert!(means_deleted(code));
-        assert_eq!(position(0, 10).judge(&refusal(code), ALONE), Verdict::Reroute);
+        assert_eq!(
+            position(0, 10).judge(&refusal(code), ALONE),
+            Verdict::Reroute
+        );
     }
 }
 
@@ -197,9 +254,18 @@ fn r7_a_batch_whose_checksum_is_wrong_is_asked_for_again_and_then_a_gap() {
     let good = batch(0, 5);
     let verdict = position.judge(&answer([good.clone(), damaged.clone()].concat(), 10), ALONE);
     let batches = good.into();
-    assert_eq!(verdict, Verdict::Read { batches, done: false });
+    assert_eq!(
+        verdict,
+        Verdict::Read {
+            batches,
+            done: false
+        }
+    );
     for _ in 0..2 {
-        assert_eq!(position.judge(&answer(damaged.clone(), 10), ALONE), Verdict::Again);
+        assert_eq!(
+            position.judge(&answer(damaged.clone(), 10), ALONE),
+            Verdict::Again
+        );
     }
     let verdict = position.judge(&answer(damaged, 10), ALONE);
     assert_eq!(verdict, Verdict::Lost(GapReason::Corrupt));
