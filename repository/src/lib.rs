@@ -1,1 +1,26 @@
-//! placeholder
+//! The store of snapshots: layout, catalog and commit, upload and download.
+//!
+//! Nothing that is stored is ever overwritten. A snapshot exists from the moment its commit object is there, and that
+//! object is written last: archives, then documents, lists and manifest, then the commit. So a run that ends anywhere
+//! before leaves objects that nothing names, and harms nothing.
+
+mod catalog;
+mod cluster;
+mod error;
+mod frames;
+mod layout;
+mod lists;
+mod repository;
+mod root;
+mod store;
+mod upload;
+
+pub use catalog::{Catalog, CatalogEntry};
+pub use cluster::ClusterRepository;
+pub use error::{Cause, RepositoryError};
+pub use lists::ListsUpload;
+pub use repository::Repository;
+pub use upload::ArchiveUpload;
+
+#[cfg(test)]
+mod testing;

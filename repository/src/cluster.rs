@@ -1,0 +1,212 @@
+//! One cluster's part of a repository: what its snapshots are written to and read from.
+
+use bytes::Bytes;
+use lifeboat_archive::{
+    json::{self, Document, Sha256Hex},
+    lists::{ObjectReference, TopicList},
+    manifest::{Commit, Manifest, ManifestTopic},
+    words::{SnapshotId, Timestamp},
+};
+
+use crate::{
+    ArchiveUpload, Catalog, ListsUpload, Repository, RepositoryError, catalog, frames,
+    layout::ClusterLayout,
+    repository::{check_sha256, new_ulid},
+    store::Created,
+};
+
+/// No manifest, and no list of a topic, is larger when it is unpacked.
+const PLAIN_BYTES: usize = 1 << 30;
+
+/// One cluster's part of a repository. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct ClusterRepository {
+    repository: Repository,
+    layout: ClusterLayout,
+}
+
+impl ClusterRepository {
+    pub(crate) fn new(repository: Repository, layout: ClusterLayout) -> Self {
+        Self { repository, layout }
+    }
+
+    /// The cluster's id.
+    pub fn id(&self) -> &str {
+        self.layout.cluster()
+    }
+
+    /// The repository that it is a part of.
+    pub fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// All snapshots that were ever committed, the damaged ones included.
+    pub async fn catalog(&self) -> Result<Catalog, RepositoryError> {
+        catalog::load(self.repository.store(), &self.layout).await
+    }
+
+    /// Begins an archive with a name that was never used.
+    pub async fn begin_archive(&self, now: Timestamp) -> Result<ArchiveUpload, RepositoryError> {
+        self.repository.confirm().await?;
+        let name = new_ulid(now);
+        let object = self.layout.archive(now, name);
+        ArchiveUpload::begin(self.repository.store().clone(), name, object).await
+    }
+
+    /// Stores the cluster's documents, a whole `metadata.tar.zst`.
+    pub async fn put_documents(
+        &self,
+        snapshot: &SnapshotId,
+        bytes: Vec<u8>,
+    ) -> Result<ObjectReference, RepositoryError> {
+        self.put(self.layout.documents(snapshot), bytes).await
+    }
+
+    /// Begins the segment lists of a snapshot.
+    pub fn lists(&self, snapshot: &SnapshotId) -> ListsUpload {
+        ListsUpload::new(self.repository.store().clone(), self.layout.lists(snapshot))
+    }
+
+    /// Stores a manifest: everything that it names must be stored already.
+    pub async fn put_manifest(
+        &self,
+        manifest: &Manifest,
+    ) -> Result<ObjectReference, RepositoryError> {
+        let object = self.layout.manifest(&manifest.snapshot);
+        let frame = frames::compress(&json::to_vec(manifest))
+            .map_err(|error| RepositoryError::from_io("compress", &object, error))?;
+        self.put(object, frame).await
+    }
+
+    /// Create-only, and confirmed: a manifest or commit never names what is not there.
+    async fn put(
+        &self,
+        object: String,
+        bytes: Vec<u8>,
+    ) -> Result<ObjectReference, RepositoryError> {
+        let bytes = Bytes::from(bytes);
+        let reference = ObjectReference {
+            object,
+            size: bytes.len() as u64,
+            sha256: Sha256Hex::of(&bytes),
+        };
+        self.repository
+            .store()
+            .create_same(&reference.object, bytes)
+            .await?;
+        let stored = self.repository.size(&reference.object).await?;
+        if stored == reference.size {
+            return Ok(reference);
+        }
+        let problem = format!(
+            "{stored} bytes are stored of the {} that were written",
+            reference.size
+        );
+        Err(RepositoryError::damaged(&reference.object, problem))
+    }
+
+    /// Makes a snapshot exist, with the next number. Everything that it leads to must be stored already.
+    ///
+    /// Returns the commit with its number. When this fails before the object was written, nothing has changed; when
+    /// only the store's answer was lost, the snapshot may exist.
+    pub async fn commit(&self, mut commit: Commit) -> Result<Commit, RepositoryError> {
+        self.repository.confirm().await?;
+        let mut taken = 0;
+        loop {
+            // Numbers only go up, past damaged and foreign commits too, so none is ever used twice.
+            let last = self.last_sequence().await?.max(taken);
+            commit.sequence = last.checked_add(1).ok_or_else(|| {
+                RepositoryError::damaged(
+                    &self.layout.commit(last),
+                    "there is no number after this one",
+                )
+            })?;
+            let object = self.layout.commit(commit.sequence);
+            let bytes = Bytes::from(json::to_root(&commit));
+            // The commit point: before this line the snapshot does not exist, after it it does, and nothing is in
+            // between, because the object appears whole.
+            match self.repository.store().create(&object, bytes).await? {
+                Created::Now => return Ok(commit),
+                Created::Before => {}
+            }
+            // Somebody else took the number, or it was we ourselves and the store's answer was lost on the way.
+            match catalog::read_commit(self.repository.store(), &self.layout, commit.sequence).await
+            {
+                Ok(there)
+                    if there.snapshot == commit.snapshot && there.manifest == commit.manifest =>
+                {
+                    return Ok(there);
+                }
+                Ok(_)
+                | Err(
+                    RepositoryError::Damaged { .. }
+                    | RepositoryError::TooNew { .. }
+                    | RepositoryError::NotFound { .. },
+                ) => {}
+                Err(error) => return Err(error),
+            }
+            tracing::debug!(sequence = commit.sequence, "another commit took the number");
+            taken = commit.sequence;
+        }
+    }
+
+    async fn last_sequence(&self) -> Result<u64, RepositoryError> {
+        let sequences = catalog::sequences(self.repository.store(), &self.layout).await?;
+        Ok(sequences.last().copied().unwrap_or(0))
+    }
+
+    /// The manifest of a snapshot.
+    pub async fn manifest(&self, commit: &Commit) -> Result<Manifest, RepositoryError> {
+        let bytes = self.repository.read(&commit.manifest).await?;
+        let manifest: Manifest = unpack(&commit.manifest.object, &bytes)?;
+        if manifest.snapshot != commit.snapshot || manifest.cluster_id != commit.cluster_id {
+            let problem = format!(
+                "it is the manifest of {} of cluster {}, not of {}",
+                manifest.snapshot, manifest.cluster_id, commit.snapshot
+            );
+            return Err(RepositoryError::damaged(&commit.manifest.object, problem));
+        }
+        Ok(manifest)
+    }
+
+    /// The segments of a topic.
+    pub async fn list(&self, topic: &ManifestTopic) -> Result<TopicList, RepositoryError> {
+        let reference = &topic.list;
+        let object = &reference.object;
+        let end = reference.position.checked_add(reference.length);
+        let end = end.ok_or_else(|| RepositoryError::damaged(object, "a list has no end"))?;
+        let frame = self
+            .repository
+            .read_range(object, reference.position..end)
+            .await?;
+        check_sha256(object, &frame, &reference.sha256)?;
+        let list: TopicList = unpack(object, &frame)?;
+        let here = list.topic == topic.topic && list.topic_id == topic.topic_id;
+        let archives = list.archives.len();
+        let mut segments = list
+            .partitions
+            .iter()
+            .flat_map(|partition| &partition.segments);
+        if !here {
+            let problem = format!(
+                "it holds the list of {} where {} was expected",
+                list.topic, topic.topic
+            );
+            return Err(RepositoryError::damaged(object, problem));
+        }
+        if segments.any(|segment| segment.archive >= archives) {
+            let problem = format!(
+                "the list of {} names an archive that it does not have",
+                list.topic
+            );
+            return Err(RepositoryError::damaged(object, problem));
+        }
+        Ok(list)
+    }
+}
+
+fn unpack<T: Document>(object: &str, frame: &[u8]) -> Result<T, RepositoryError> {
+    let plain = frames::decompress(frame, PLAIN_BYTES)
+        .map_err(|error| RepositoryError::damaged(object, error.to_string()))?;
+    json::from_slice(&plain).map_err(|error| RepositoryError::from_json(object, &error))
+}

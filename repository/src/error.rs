@@ -1,0 +1,322 @@
+//! What can go wrong with a repository, cut by what the caller can do.
+
+use std::{error::Error, fmt, io};
+
+use lifeboat_archive::{json::JsonError, words::SnapshotId};
+
+/// Why something could not be done with a repository.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RepositoryError {
+    /// Nothing was ever initialised there, or it is not mounted.
+    #[error("no repository at {url}: {problem}")]
+    NoRepository {
+        /// Where it was looked for.
+        url: String,
+        /// What was missing.
+        problem: String,
+    },
+    /// There is one already.
+    #[error("{url} is a repository already, with the id {id}")]
+    AlreadyInitialised {
+        /// Where.
+        url: String,
+        /// Its id.
+        id: String,
+    },
+    /// A new repository was to be made in a place that is used for something else.
+    #[error("{url} is not empty: it holds {found}")]
+    Occupied {
+        /// Where.
+        url: String,
+        /// The first thing that was found.
+        found: String,
+    },
+    /// The store does not refuse to write an object that is there already.
+    #[error("the store at {url} overwrites objects that must be created only once")]
+    NoConditionalCreate {
+        /// Where.
+        url: String,
+    },
+    /// A newer program wrote it.
+    #[error(
+        "{object}: format version {found} is newer than {known}, the newest that this program reads"
+    )]
+    TooNew {
+        /// The object.
+        object: String,
+        /// Its version.
+        found: u32,
+        /// Ours.
+        known: u32,
+    },
+    /// What is stored is not what was written.
+    #[error("{object} is damaged: {problem}")]
+    Damaged {
+        /// The object.
+        object: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// It holds nothing of any cluster yet.
+    #[error("the repository at {url} holds no snapshot of any cluster yet")]
+    Empty {
+        /// Where.
+        url: String,
+    },
+    /// Nothing was committed for this cluster yet.
+    #[error("there is no snapshot of cluster {cluster} yet")]
+    NoSnapshots {
+        /// The cluster.
+        cluster: String,
+    },
+    /// No snapshot has that name.
+    #[error("no snapshot of cluster {cluster} is called {reference}")]
+    NoSuchSnapshot {
+        /// The cluster.
+        cluster: String,
+        /// What was asked for.
+        reference: String,
+    },
+    /// Several snapshots begin like that.
+    #[error("{reference} names {} snapshots: {}", candidates.len(), listed(candidates))]
+    Ambiguous {
+        /// What was asked for.
+        reference: String,
+        /// What it could mean.
+        candidates: Vec<SnapshotId>,
+    },
+    /// The repository holds nothing of that cluster.
+    #[error(
+        "cluster {cluster} is unknown to this repository, which holds {}",
+        listed(known)
+    )]
+    ClusterUnknown {
+        /// The cluster.
+        cluster: String,
+        /// The clusters that are there.
+        known: Vec<String>,
+    },
+    /// The repository holds several clusters and none was chosen.
+    #[error("the repository holds several clusters: {}", listed(known))]
+    SeveralClusters {
+        /// The clusters that are there.
+        known: Vec<String>,
+    },
+    /// A cluster's id that can't be the name of a folder.
+    #[error("{cluster:?} can't be a cluster's id")]
+    BadClusterId {
+        /// The id.
+        cluster: String,
+    },
+    /// An object that should be there is not.
+    #[error("{object} is missing")]
+    NotFound {
+        /// The object.
+        object: String,
+    },
+    /// An object that was to be created is there already, with other content.
+    #[error("{object} is there already, with other content")]
+    Exists {
+        /// The object.
+        object: String,
+    },
+    /// The store has no room left.
+    #[error("can't {operation} {object}: the store is full")]
+    Full {
+        /// What was being done.
+        operation: &'static str,
+        /// The object.
+        object: String,
+        /// What the store said.
+        source: Cause,
+    },
+    /// The store does not let us.
+    #[error("can't {operation} {object}: not allowed")]
+    Denied {
+        /// What was being done.
+        operation: &'static str,
+        /// The object.
+        object: String,
+        /// What the store said.
+        source: Cause,
+    },
+    /// The store failed.
+    #[error("can't {operation} {object}")]
+    Store {
+        /// What was being done.
+        operation: &'static str,
+        /// The object.
+        object: String,
+        /// What the store said.
+        source: Cause,
+    },
+}
+
+fn listed<T: fmt::Display>(items: &[T]) -> String {
+    let texts: Vec<_> = items.iter().map(ToString::to_string).collect();
+    if texts.is_empty() {
+        "none".to_owned()
+    } else {
+        texts.join(", ")
+    }
+}
+
+/// What lay at the bottom of a store's failure.
+#[derive(Debug)]
+pub struct Cause(Box<dyn Error + Send + Sync>);
+
+impl Cause {
+    pub(crate) fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(error.into())
+    }
+
+    /// The operating system's error, where it was one.
+    pub fn io(&self) -> Option<&io::Error> {
+        innermost_io(self.0.as_ref())
+    }
+}
+
+// The store's own wrapping repeats the innermost text: that text alone says it all.
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.io() {
+            Some(error) => error.fmt(f),
+            None => self.0.fmt(f),
+        }
+    }
+}
+
+impl Error for Cause {}
+
+fn innermost_io<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e io::Error> {
+    let mut found = None;
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            // an io::Error may itself only wrap another one
+            let inner = io.get_ref().and_then(|inner| innermost_io(inner));
+            found = Some(inner.unwrap_or(io));
+        }
+        next = error.source();
+    }
+    found
+}
+
+impl RepositoryError {
+    /// What a failure of the store comes to. Only the store's own "not found" means absent.
+    pub(crate) fn from_store(
+        operation: &'static str,
+        object: &str,
+        error: object_store::Error,
+    ) -> Self {
+        let object = object.to_owned();
+        match error {
+            object_store::Error::NotFound { .. } => Self::NotFound { object },
+            object_store::Error::PermissionDenied { .. }
+            | object_store::Error::Unauthenticated { .. } => Self::Denied {
+                operation,
+                object,
+                source: Cause::new(error),
+            },
+            other => Self::from_cause(operation, object, Cause::new(other)),
+        }
+    }
+
+    pub(crate) fn from_io(operation: &'static str, object: &str, error: io::Error) -> Self {
+        Self::from_cause(operation, object.to_owned(), Cause::new(error))
+    }
+
+    fn from_cause(operation: &'static str, object: String, source: Cause) -> Self {
+        match source.io().map(io::Error::kind) {
+            Some(
+                io::ErrorKind::StorageFull
+                | io::ErrorKind::QuotaExceeded
+                | io::ErrorKind::FileTooLarge,
+            ) => Self::Full {
+                operation,
+                object,
+                source,
+            },
+            Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
+                Self::Denied {
+                    operation,
+                    object,
+                    source,
+                }
+            }
+            _ => Self::Store {
+                operation,
+                object,
+                source,
+            },
+        }
+    }
+
+    pub(crate) fn from_json(object: &str, error: &JsonError) -> Self {
+        match *error {
+            JsonError::TooNew { found, known, .. } => Self::TooNew {
+                object: object.to_owned(),
+                found,
+                known,
+            },
+            _ => Self::damaged(object, error.to_string()),
+        }
+    }
+
+    pub(crate) fn damaged(object: &str, problem: impl Into<String>) -> Self {
+        Self::Damaged {
+            object: object.to_owned(),
+            problem: problem.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn generic(error: io::Error) -> object_store::Error {
+        object_store::Error::Generic {
+            store: "test",
+            source: Box::new(io::Error::other(error)),
+        }
+    }
+
+    #[test]
+    fn a_full_disk_and_a_missing_right_are_told_apart_by_their_source() {
+        let sort = |code: i32| {
+            let error = generic(io::Error::from_raw_os_error(code));
+            RepositoryError::from_store("write", "x/y", error)
+        };
+        let (no_space, over_quota, no_right, read_only, broken) = (28, 122, 13, 30, 5);
+        assert!(matches!(sort(no_space), RepositoryError::Full { .. }));
+        assert!(matches!(sort(over_quota), RepositoryError::Full { .. }));
+        assert!(matches!(sort(no_right), RepositoryError::Denied { .. }));
+        assert!(matches!(sort(read_only), RepositoryError::Denied { .. }));
+        assert!(matches!(sort(broken), RepositoryError::Store { .. }));
+    }
+
+    #[test]
+    fn a_cause_says_what_the_operating_system_said_and_no_more() {
+        let error =
+            RepositoryError::from_store("write", "x/y", generic(io::Error::from_raw_os_error(28)));
+        assert_eq!(error.to_string(), "can't write x/y: the store is full");
+        let source = error.source().unwrap().to_string();
+        assert_eq!(source, "No space left on device (os error 28)");
+    }
+
+    #[test]
+    fn only_not_found_means_absent() {
+        let missing = object_store::Error::NotFound {
+            path: "x".into(),
+            source: "gone".into(),
+        };
+        let error = RepositoryError::from_store("read", "x", missing);
+        assert!(matches!(error, RepositoryError::NotFound { .. }));
+        // an error whose source happens to be "not found" on the way is not an absent object
+        let error = generic(io::ErrorKind::NotFound.into());
+        let error = RepositoryError::from_store("read", "x", error);
+        assert!(matches!(error, RepositoryError::Store { .. }));
+    }
+}

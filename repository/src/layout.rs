@@ -1,0 +1,220 @@
+//! Where everything is: the only place in which object names are built and checked.
+//!
+//! ```text
+//! lifeboat.json                                  what makes a folder a repository
+//! README.txt                                     how to read everything with stock tools
+//! <cluster-id>/data/<yyyy-mm-dd>/<ulid>.tar.zst  archives
+//! <cluster-id>/metadata/<snapshot>.tar.zst       cluster documents
+//! <cluster-id>/lists/<snapshot>.json.zst         segment lists, one zstd frame a topic
+//! <cluster-id>/manifests/<snapshot>.json.zst     manifests
+//! <cluster-id>/commits/<20-digit sequence>.json  commits
+//! ```
+
+use std::sync::Arc;
+
+use lifeboat_archive::words::{SnapshotId, Timestamp};
+use object_store::path::Path;
+use ulid::Ulid;
+
+use crate::RepositoryError;
+
+/// The object that makes a folder a repository.
+pub(crate) const ROOT: &str = "lifeboat.json";
+/// What a person finds who has nothing else.
+pub(crate) const README: &str = "README.txt";
+
+const FOLDERS: [&str; 5] = ["data", "metadata", "lists", "manifests", "commits"];
+
+/// The names of one cluster's objects.
+#[derive(Clone, Debug)]
+pub(crate) struct ClusterLayout {
+    cluster: Arc<str>,
+}
+
+impl ClusterLayout {
+    pub(crate) fn new(cluster: &str) -> Result<Self, RepositoryError> {
+        // a folder that is called like one of the files beside it could not be made
+        if is_plain(cluster) && cluster.len() <= 200 && cluster != ROOT && cluster != README {
+            Ok(Self {
+                cluster: cluster.into(),
+            })
+        } else {
+            Err(RepositoryError::BadClusterId {
+                cluster: cluster.to_owned(),
+            })
+        }
+    }
+
+    pub(crate) fn cluster(&self) -> &str {
+        &self.cluster
+    }
+
+    pub(crate) fn archive(&self, begun: Timestamp, ulid: Ulid) -> String {
+        format!("{}/data/{}/{ulid}.tar.zst", self.cluster, begun.day())
+    }
+
+    pub(crate) fn documents(&self, snapshot: &SnapshotId) -> String {
+        format!("{}/metadata/{snapshot}.tar.zst", self.cluster)
+    }
+
+    pub(crate) fn lists(&self, snapshot: &SnapshotId) -> String {
+        format!("{}/lists/{snapshot}.json.zst", self.cluster)
+    }
+
+    pub(crate) fn manifest(&self, snapshot: &SnapshotId) -> String {
+        format!("{}/manifests/{snapshot}.json.zst", self.cluster)
+    }
+
+    pub(crate) fn commits(&self) -> String {
+        format!("{}/commits", self.cluster)
+    }
+
+    pub(crate) fn commit(&self, sequence: u64) -> String {
+        format!("{}/commits/{sequence:020}.json", self.cluster)
+    }
+
+    /// The sequence number in a commit's name; `None` for any other file.
+    pub(crate) fn sequence(&self, object: &str) -> Option<u64> {
+        let name = object.strip_prefix(&self.commits())?.strip_prefix('/')?;
+        let digits = name.strip_suffix(".json")?;
+        let all_digits = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
+        digits.parse().ok().filter(|_| all_digits)
+    }
+}
+
+/// Whether a folder of that name, with these folders inside, is a cluster's.
+pub(crate) fn is_cluster<'f>(name: &str, mut folders: impl Iterator<Item = &'f str>) -> bool {
+    ClusterLayout::new(name).is_ok() && folders.any(|folder| FOLDERS.contains(&folder))
+}
+
+/// The store's path of an object whose name was read from somewhere.
+///
+/// A name that leads out of the repository, or that this program never writes, is damage.
+pub(crate) fn path_of(object: &str) -> Result<Path, RepositoryError> {
+    if object.split('/').all(is_plain) && object.len() <= 1_024 {
+        return Ok(Path::from(object));
+    }
+    let shown: String = object.chars().take(200).collect();
+    Err(RepositoryError::damaged(
+        &shown,
+        "not the name of an object of a repository",
+    ))
+}
+
+/// One part of a name: letters, digits, `.`, `_`, `-`, and neither `.` nor `..`.
+fn is_plain(part: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    !part.is_empty() && part.bytes().all(plain) && part.bytes().any(|byte| byte != b'.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout() -> ClusterLayout {
+        ClusterLayout::new("NrI2qCTxevO5IomtUq8w-_").unwrap()
+    }
+
+    #[test]
+    fn names_are_as_the_design_says() {
+        let layout = ClusterLayout::new("c").unwrap();
+        let snapshot: SnapshotId = "20260823T020000Z-k3fa".parse().unwrap();
+        let day = Timestamp::from_millis(1_787_450_400_000);
+        let ulid = Ulid::from_parts(1, 2);
+        assert_eq!(
+            layout.archive(day, ulid),
+            format!("c/data/2026-08-23/{ulid}.tar.zst")
+        );
+        assert_eq!(
+            layout.documents(&snapshot),
+            format!("c/metadata/{snapshot}.tar.zst")
+        );
+        assert_eq!(
+            layout.lists(&snapshot),
+            format!("c/lists/{snapshot}.json.zst")
+        );
+        assert_eq!(
+            layout.manifest(&snapshot),
+            format!("c/manifests/{snapshot}.json.zst")
+        );
+        assert_eq!(layout.commit(42), "c/commits/00000000000000000042.json");
+    }
+
+    #[test]
+    fn every_name_that_is_built_is_a_name_that_is_accepted() {
+        let layout = layout();
+        let snapshot = SnapshotId::generate(Timestamp::from_millis(0));
+        let archive = layout.archive(Timestamp::from_millis(0), Ulid::from_parts(0, 0));
+        let names = [
+            archive,
+            layout.documents(&snapshot),
+            layout.lists(&snapshot),
+            layout.manifest(&snapshot),
+            layout.commit(u64::MAX),
+            ROOT.to_owned(),
+            README.to_owned(),
+        ];
+        for name in names {
+            assert_eq!(path_of(&name).unwrap().as_ref(), name);
+        }
+    }
+
+    #[test]
+    fn a_sequence_is_read_from_exactly_the_names_that_are_written() {
+        let layout = layout();
+        for sequence in [1, 42, u64::MAX] {
+            assert_eq!(layout.sequence(&layout.commit(sequence)), Some(sequence));
+        }
+        let commits = layout.commits();
+        for other in [
+            format!("{commits}/1.json"),
+            format!("{commits}/00000000000000000001.json.bak"),
+            format!("{commits}/+0000000000000000001.json"),
+            format!("{commits}/99999999999999999999.json"),
+            format!("{commits}/old/00000000000000000001.json"),
+            "x/commits/00000000000000000001.json".to_owned(),
+        ] {
+            assert_eq!(layout.sequence(&other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_stored_name_that_leads_elsewhere_is_refused() {
+        for name in [
+            "../etc/passwd",
+            "c/../../etc/passwd",
+            "/etc/passwd",
+            "c//data",
+            "c/./data",
+            "c/data/",
+            "",
+            "c/%2e%2e/x",
+            "c\\..\\x",
+            "c/data/x#1",
+            "c/da\0ta",
+            "c/däta",
+        ] {
+            let refused = path_of(name);
+            assert!(
+                matches!(refused, Err(RepositoryError::Damaged { .. })),
+                "{name:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_cluster_id_is_the_name_of_a_folder() {
+        for bad in [
+            "",
+            ".",
+            "..",
+            "a/b",
+            "a b",
+            "lifeboat.json",
+            "README.txt",
+            "lost+found",
+        ] {
+            assert!(ClusterLayout::new(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! A repository as a whole: made once, opened often.
+
+use std::{
+    fs::File,
+    io,
+    ops::Range,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use lifeboat_archive::{
+    json::{self, Sha256Hex},
+    lists::ObjectReference,
+    words::{Clock, Timestamp},
+};
+use lifeboat_config::RepositoryUrl;
+use object_store::{ObjectStore, local::LocalFileSystem};
+use ulid::Ulid;
+
+use crate::{
+    ClusterRepository, RepositoryError, layout,
+    layout::ClusterLayout,
+    root::{README_TEXT, Root},
+    store::{Created, Store},
+};
+
+/// No commit, and no `lifeboat.json`, is larger.
+pub(crate) const SMALL_BYTES: u64 = 64 << 10;
+/// Manifests and documents are read in one piece: none is larger, however many topics there are.
+const WHOLE_BYTES: u64 = 256 << 20;
+
+/// An open repository. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct Repository {
+    store: Store,
+    url: Arc<str>,
+    root: Arc<Root>,
+}
+
+impl Repository {
+    /// Makes a repository at `url`, with its folder where that is missing.
+    ///
+    /// A folder that holds other things is refused; one whose `init` was interrupted is completed.
+    pub async fn init(url: &RepositoryUrl, clock: &Clock) -> Result<Self, RepositoryError> {
+        make_folder(url.local_path())?;
+        Self::init_in(local_store(url)?, &url.to_string(), clock.now()).await
+    }
+
+    pub(crate) async fn init_in(
+        store: Store,
+        url: &str,
+        now: Timestamp,
+    ) -> Result<Self, RepositoryError> {
+        match Self::open_in(store.clone(), url).await {
+            Ok(there) => return Err(already(url, &there.root)),
+            Err(RepositoryError::NoRepository { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        refuse_occupied(&store, url).await?;
+        let root = Root {
+            id: new_ulid(now).to_string(),
+            created_at: now,
+            created_by: concat!("lifeboat ", env!("CARGO_PKG_VERSION")).to_owned(),
+        };
+        // README first: it is only words. The root makes the folder a repository and comes last, so an interrupted
+        // init leaves no repository, and the next one completes it.
+        store
+            .create(layout::README, Bytes::from_static(README_TEXT.as_bytes()))
+            .await?;
+        let bytes = Bytes::from(json::to_root(&root));
+        if store.create(layout::ROOT, bytes.clone()).await? == Created::Before {
+            // somebody else was faster
+            let there = Self::open_in(store, url).await?;
+            return Err(already(url, &there.root));
+        }
+        // Everything rests on create-only writes: a store that overwrites would lose commits silently.
+        if store.create(layout::ROOT, bytes).await? == Created::Now {
+            return Err(RepositoryError::NoConditionalCreate {
+                url: url.to_owned(),
+            });
+        }
+        tracing::debug!(url, id = root.id, "made a repository");
+        Ok(Self {
+            store,
+            url: url.into(),
+            root: Arc::new(root),
+        })
+    }
+
+    /// Opens the repository at `url`.
+    pub async fn open(url: &RepositoryUrl) -> Result<Self, RepositoryError> {
+        Self::open_in(local_store(url)?, &url.to_string()).await
+    }
+
+    pub(crate) async fn open_in(store: Store, url: &str) -> Result<Self, RepositoryError> {
+        let root = read_root(&store, url).await?;
+        Ok(Self {
+            store,
+            url: url.into(),
+            root: Arc::new(root),
+        })
+    }
+
+    /// The repository's id.
+    pub fn id(&self) -> &str {
+        &self.root.id
+    }
+
+    /// When it was made.
+    pub fn created_at(&self) -> Timestamp {
+        self.root.created_at
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The ids of the clusters that it holds something of, in order.
+    pub async fn clusters(&self) -> Result<Vec<String>, RepositoryError> {
+        let mut clusters = Vec::new();
+        for name in self.store.children(None).await?.folders {
+            // a folder of somebody else (`lost+found`) is no cluster
+            if ClusterLayout::new(&name).is_err() {
+                continue;
+            }
+            let inside = self.store.children(Some(&name)).await?.folders;
+            if layout::is_cluster(&name, inside.iter().map(String::as_str)) {
+                clusters.push(name);
+            }
+        }
+        clusters.sort_unstable();
+        Ok(clusters)
+    }
+
+    /// The part of the repository that belongs to a cluster, whether there is anything in it or not.
+    pub fn cluster(&self, id: &str) -> Result<ClusterRepository, RepositoryError> {
+        Ok(ClusterRepository::new(
+            self.clone(),
+            ClusterLayout::new(id)?,
+        ))
+    }
+
+    /// The cluster that is meant: `id`, which must be known, or the only one that there is.
+    pub async fn choose_cluster(
+        &self,
+        id: Option<&str>,
+    ) -> Result<ClusterRepository, RepositoryError> {
+        let known = self.clusters().await?;
+        match (id, known.as_slice()) {
+            (Some(id), _) if known.iter().any(|there| there == id) => self.cluster(id),
+            (Some(id), _) => Err(RepositoryError::ClusterUnknown {
+                cluster: id.to_owned(),
+                known,
+            }),
+            (None, [only]) => self.cluster(only),
+            (None, []) => Err(RepositoryError::Empty {
+                url: self.url.to_string(),
+            }),
+            (None, _) => Err(RepositoryError::SeveralClusters { known }),
+        }
+    }
+
+    /// How many bytes an object has.
+    pub async fn size(&self, object: &str) -> Result<u64, RepositoryError> {
+        self.store.size(object).await
+    }
+
+    /// A small object, whole, with its size and hash checked.
+    pub async fn read(&self, reference: &ObjectReference) -> Result<Bytes, RepositoryError> {
+        let ObjectReference {
+            object,
+            size,
+            sha256,
+        } = reference;
+        if *size > WHOLE_BYTES {
+            let problem =
+                format!("{size} bytes are more than any object that is read in one piece");
+            return Err(RepositoryError::damaged(object, problem));
+        }
+        let bytes = self.store.read_whole(object, *size).await?;
+        if bytes.len() as u64 != *size {
+            let problem = format!("it has {} bytes instead of {size}", bytes.len());
+            return Err(RepositoryError::damaged(object, problem));
+        }
+        check_sha256(object, &bytes, sha256)?;
+        Ok(bytes)
+    }
+
+    /// Exactly the bytes of `range` (at most 256 MiB), unchecked.
+    pub async fn read_range(
+        &self,
+        object: &str,
+        range: Range<u64>,
+    ) -> Result<Bytes, RepositoryError> {
+        if range.end.saturating_sub(range.start) > WHOLE_BYTES {
+            let problem = format!(
+                "bytes {}..{} are too many to be read in one piece",
+                range.start, range.end
+            );
+            return Err(RepositoryError::damaged(object, problem));
+        }
+        self.store.read_range(object, range).await
+    }
+
+    /// The bytes of `range`, unchecked, in pieces of up to 4 MiB of which two are read ahead.
+    ///
+    /// An object that ends before the range does is damaged.
+    pub fn stream_range(
+        &self,
+        object: &str,
+        range: Range<u64>,
+    ) -> BoxStream<'static, Result<Bytes, RepositoryError>> {
+        self.store.stream_range(object, range)
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Whether the repository that was opened is still there.
+    ///
+    /// A volume that was unmounted leaves an empty folder behind, in which commits would begin at number 1 again.
+    pub(crate) async fn confirm(&self) -> Result<(), RepositoryError> {
+        let root = read_root(&self.store, &self.url).await?;
+        if root.id == self.root.id {
+            return Ok(());
+        }
+        Err(RepositoryError::NoRepository {
+            url: self.url.to_string(),
+            problem: format!("another repository, {}, has taken its place", root.id),
+        })
+    }
+}
+
+pub(crate) fn check_sha256(
+    object: &str,
+    bytes: &[u8],
+    expected: &Sha256Hex,
+) -> Result<(), RepositoryError> {
+    if Sha256Hex::of(bytes) == *expected {
+        Ok(())
+    } else {
+        Err(RepositoryError::damaged(
+            object,
+            "its SHA-256 does not match what was written",
+        ))
+    }
+}
+
+/// A name that was never used: its time comes first, so that names sort by it.
+pub(crate) fn new_ulid(now: Timestamp) -> Ulid {
+    let millis = u64::try_from(now.as_millis()).unwrap_or(0);
+    Ulid::from_datetime(SystemTime::UNIX_EPOCH + Duration::from_millis(millis))
+}
+
+async fn read_root(store: &Store, url: &str) -> Result<Root, RepositoryError> {
+    match store.read_whole(layout::ROOT, SMALL_BYTES).await {
+        Ok(bytes) => json::from_root(&bytes)
+            .map_err(|error| RepositoryError::from_json(layout::ROOT, &error)),
+        Err(RepositoryError::NotFound { .. }) => Err(RepositoryError::NoRepository {
+            url: url.to_owned(),
+            problem: format!("it holds no {}", layout::ROOT),
+        }),
+        Err(error) => Err(error),
+    }
+}
+
+/// What a new repository may find: nothing of anybody's, an interrupted init, or what a file system has of itself.
+async fn refuse_occupied(store: &Store, url: &str) -> Result<(), RepositoryError> {
+    let there = store.children(None).await?;
+    let harmless =
+        |name: &str| name == layout::README || name == "lost+found" || name.starts_with('.');
+    let mut names = there.objects.into_iter().chain(there.folders);
+    match names.find(|name| !harmless(name)) {
+        None => Ok(()),
+        Some(found) => Err(RepositoryError::Occupied {
+            url: url.to_owned(),
+            found,
+        }),
+    }
+}
+
+fn already(url: &str, root: &Root) -> RepositoryError {
+    RepositoryError::AlreadyInitialised {
+        url: url.to_owned(),
+        id: root.id.clone(),
+    }
+}
+
+/// The local folder as a store that has written what it says it has written.
+fn local_store(url: &RepositoryUrl) -> Result<Store, RepositoryError> {
+    let path = url.local_path();
+    match std::fs::metadata(path) {
+        Ok(there) if there.is_dir() => {}
+        Ok(_) => return Err(no_repository(url, "it is a file, not a folder")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(no_repository(url, "there is no such folder"));
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            return Err(no_repository(url, "a part of its path is a file"));
+        }
+        Err(error) => {
+            return Err(RepositoryError::from_io(
+                "open",
+                &path.display().to_string(),
+                error,
+            ));
+        }
+    }
+    let store = LocalFileSystem::new_with_prefix(path)
+        .map_err(|error| RepositoryError::from_store("open", &path.display().to_string(), error))?
+        // without it a power cut could keep a commit and lose what the commit names
+        .with_fsync(true);
+    let store: Arc<dyn ObjectStore> = Arc::new(store);
+    Ok(Store::new(store))
+}
+
+fn no_repository(url: &RepositoryUrl, problem: &str) -> RepositoryError {
+    RepositoryError::NoRepository {
+        url: url.to_string(),
+        problem: problem.to_owned(),
+    }
+}
+
+/// Makes the folder and makes its being there durable: the store does that for what is below it only.
+fn make_folder(path: &Path) -> Result<(), RepositoryError> {
+    let mut missing = path;
+    while let Err(error) = std::fs::symlink_metadata(missing) {
+        match missing.parent() {
+            Some(parent) if error.kind() == io::ErrorKind::NotFound => missing = parent,
+            _ => break,
+        }
+    }
+    let made = std::fs::create_dir_all(path).and_then(|()| {
+        let new = path.ancestors().take_while(|folder| *folder != missing);
+        for folder in new.filter_map(Path::parent) {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(())
+    });
+    made.map_err(|error| {
+        RepositoryError::from_io("make the folder", &path.display().to_string(), error)
+    })
+}

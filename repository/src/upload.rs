@@ -1,0 +1,151 @@
+//! Large objects, written in parts with bounded memory.
+
+use bytes::Bytes;
+use lifeboat_archive::{json::Sha256Hex, lists::ObjectReference};
+use object_store::WriteMultipart;
+use ulid::Ulid;
+
+use crate::{
+    RepositoryError,
+    store::{PART_BYTES, Store},
+};
+
+/// How many parts are on their way at once.
+const PARTS_IN_FLIGHT: usize = 2;
+
+/// A large object that is being written: in parts, waiting where the store is slower than we are.
+#[derive(Debug)]
+pub(crate) struct LargeUpload {
+    store: Store,
+    object: String,
+    parts: WriteMultipart,
+    written: u64,
+}
+
+impl LargeUpload {
+    pub(crate) async fn begin(store: Store, object: String) -> Result<Self, RepositoryError> {
+        let parts = store.begin_upload(&object).await?;
+        Ok(Self {
+            store,
+            object,
+            parts,
+            written: 0,
+        })
+    }
+
+    pub(crate) fn object(&self) -> &str {
+        &self.object
+    }
+
+    pub(crate) async fn write(&mut self, mut bytes: Bytes) -> Result<(), RepositoryError> {
+        while !bytes.is_empty() {
+            // at most one part becomes full with each piece, so no more than PARTS_IN_FLIGHT are ever on their way
+            let piece = bytes.split_to(bytes.len().min(PART_BYTES));
+            self.parts
+                .wait_for_capacity(PARTS_IN_FLIGHT)
+                .await
+                .map_err(|error| RepositoryError::from_store("write", &self.object, error))?;
+            self.written += piece.len() as u64;
+            self.parts.put(piece);
+        }
+        Ok(())
+    }
+
+    /// Makes the object appear, and asks the store whether all of it arrived.
+    pub(crate) async fn finish(
+        self,
+        size: u64,
+        sha256: Sha256Hex,
+    ) -> Result<ObjectReference, RepositoryError> {
+        let Self {
+            store,
+            object,
+            parts,
+            written,
+        } = self;
+        if written != size {
+            // what would appear is not what its hash speaks of
+            abort(parts, &object).await?;
+            let problem = format!("{written} bytes were written where {size} were meant");
+            return Err(RepositoryError::damaged(&object, problem));
+        }
+        parts
+            .finish()
+            .await
+            .map_err(|error| RepositoryError::from_store("write", &object, error))?;
+        // Confirmed before anything names it: a manifest never points at an object that is not whole.
+        let stored = store.size(&object).await?;
+        if stored != size {
+            let problem = format!("{stored} bytes are stored of the {size} that were written");
+            return Err(RepositoryError::damaged(&object, problem));
+        }
+        Ok(ObjectReference {
+            object,
+            size,
+            sha256,
+        })
+    }
+
+    pub(crate) async fn abort(self) -> Result<(), RepositoryError> {
+        abort(self.parts, &self.object).await
+    }
+}
+
+async fn abort(parts: WriteMultipart, object: &str) -> Result<(), RepositoryError> {
+    let aborted = parts.abort().await;
+    aborted.map_err(|error| RepositoryError::from_store("give up writing", object, error))
+}
+
+/// An archive that is being written. Until [`finish`](Self::finish) nothing of it can be seen.
+#[derive(Debug)]
+pub struct ArchiveUpload {
+    name: Ulid,
+    upload: LargeUpload,
+}
+
+impl ArchiveUpload {
+    pub(crate) async fn begin(
+        store: Store,
+        name: Ulid,
+        object: String,
+    ) -> Result<Self, RepositoryError> {
+        let upload = LargeUpload::begin(store, object).await?;
+        Ok(Self { name, upload })
+    }
+
+    /// The archive's name, never used before.
+    pub fn name(&self) -> Ulid {
+        self.name
+    }
+
+    /// Its path below the repository's URL.
+    pub fn object(&self) -> &str {
+        self.upload.object()
+    }
+
+    /// How much was handed over so far.
+    pub fn written(&self) -> u64 {
+        self.upload.written
+    }
+
+    /// Hands over the next bytes; waits while the store has enough to do.
+    pub async fn write(&mut self, bytes: Bytes) -> Result<(), RepositoryError> {
+        self.upload.write(bytes).await
+    }
+
+    /// Makes the archive appear, whole, and confirms with the store that it has `size` bytes.
+    ///
+    /// `sha256` is the hash of everything that was written, as the writer computed it.
+    pub async fn finish(
+        self,
+        size: u64,
+        sha256: Sha256Hex,
+    ) -> Result<ObjectReference, RepositoryError> {
+        self.upload.finish(size, sha256).await
+    }
+
+    /// Gives the upload up and removes what the store has of it.
+    pub async fn abort(self) -> Result<(), RepositoryError> {
+        self.upload.abort().await
+    }
+}
