@@ -143,7 +143,9 @@ impl BatchHeader {
             2 => HEADER_SIZE,
             _ => return Err(fail(BatchProblem::Magic(magic))),
         };
-        let size = usize::try_from(length).ok().and_then(|length| length.checked_add(LEAD));
+        let size = usize::try_from(length)
+            .ok()
+            .and_then(|length| length.checked_add(LEAD));
         let size = size
             .filter(|&size| size >= smallest)
             .ok_or_else(|| fail(BatchProblem::Length(length)))?;
@@ -231,7 +233,8 @@ impl BatchHeader {
 
     /// Offset of the last record, whether compaction has taken it or not.
     pub fn last_offset(&self) -> i64 {
-        self.base_offset.saturating_add(i64::from(self.last_offset_delta))
+        self.base_offset
+            .saturating_add(i64::from(self.last_offset_delta))
     }
 
     /// One more than the last offset.

@@ -155,7 +155,11 @@ impl<R: Read> FrameReader<R> {
     }
 
     /// Replaces `out` by the content of the next frame; `false` where there is none.
-    pub(crate) fn next_frame(&mut self, limit: usize, out: &mut Vec<u8>) -> Result<bool, FrameError> {
+    pub(crate) fn next_frame(
+        &mut self,
+        limit: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, FrameError> {
         out.clear();
         let head = self.fill(LONGEST_HEADER)?;
         if head.is_empty() {
@@ -174,16 +178,14 @@ impl<R: Read> FrameReader<R> {
             if out.len() == out.capacity() && out.len() < size {
                 out.reserve_exact((size - out.len()).min(out.len().max(STEP)));
             }
-            let input = self.fill(1)?;
-            if input.is_empty() {
+            if self.at_end()? {
                 return Err(FrameError::Truncated);
             }
-            let mut from = InBuffer::around(input);
+            let mut from = InBuffer::around(&self.buffer[self.taken..]);
             let filled = out.len();
             let mut to = OutBuffer::around_pos(out, filled);
             let left = self.zstd.decompress_stream(&mut to, &mut from);
             let used = from.pos();
-            drop(to);
             self.taken += used;
             if left.map_err(damaged)? == 0 {
                 return Ok(true);

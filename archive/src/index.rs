@@ -57,6 +57,37 @@ impl SegmentEntry {
     pub fn range(&self) -> OffsetRange {
         OffsetRange::new(self.first_offset, self.next_offset)
     }
+
+    /// The name of the first field in which two entries differ.
+    pub(crate) fn difference(&self, other: &Self) -> Option<&'static str> {
+        macro_rules! first_difference {
+            ($($field:ident),+) => {
+                $(if self.$field != other.$field {
+                    return Some(stringify!($field));
+                })+
+            };
+        }
+        first_difference!(
+            member,
+            topic,
+            topic_id,
+            partition,
+            first_offset,
+            next_offset,
+            record_count,
+            batch_count,
+            min_timestamp_ms,
+            max_timestamp_ms,
+            leader_epochs,
+            raw_bytes,
+            largest_batch_bytes,
+            holes,
+            position,
+            length,
+            sha256
+        );
+        None
+    }
 }
 
 /// A leader epoch and the first offset that was written in it.

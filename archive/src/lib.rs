@@ -4,11 +4,16 @@
 //! `FORMAT.md`, next to this crate's `Cargo.toml`.
 
 pub mod batch;
+pub mod digest;
 pub mod documents;
+mod frames;
 pub mod index;
 pub mod json;
 pub mod lists;
 pub mod manifest;
 pub mod records;
+pub mod segment;
+pub mod tarball;
+pub mod transactions;
 mod varint;
 pub mod words;

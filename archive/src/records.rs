@@ -194,7 +194,9 @@ impl<'a> Iterator for Records<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// Records of magic 0 and 1 are not decoded.
-    #[error("batch at offset {base_offset} is in the old format {magic}, whose records are not decoded")]
+    #[error(
+        "batch at offset {base_offset} is in the old format {magic}, whose records are not decoded"
+    )]
     OldFormat {
         /// The batch.
         base_offset: i64,

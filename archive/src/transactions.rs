@@ -39,7 +39,9 @@ impl TransactionTracker {
                 ControlType::Other(_) | ControlType::Empty => {}
             }
         } else if header.is_transactional() {
-            self.open.entry(header.producer_id).or_insert(header.base_offset);
+            self.open
+                .entry(header.producer_id)
+                .or_insert(header.base_offset);
         }
         Ok(())
     }
@@ -132,10 +134,16 @@ impl TransactionIndex {
         let aborted = || {
             self.aborted.get(&header.producer_id).is_some_and(|spans| {
                 let at = spans.partition_point(|&(_, marker_offset)| marker_offset <= last);
-                spans.get(at).is_some_and(|&(first_offset, _)| first_offset <= last)
+                spans
+                    .get(at)
+                    .is_some_and(|&(first_offset, _)| first_offset <= last)
             })
         };
-        let open = || self.open.get(&header.producer_id).is_some_and(|&first| first <= last);
+        let open = || {
+            self.open
+                .get(&header.producer_id)
+                .is_some_and(|&first| first <= last)
+        };
         keeps(header, last_stable_offset, aborted, open)
     }
 }
@@ -154,5 +162,5 @@ fn keeps(
     }
     // the last offset stands for the batch: the first batch may begin before the log start (R1)
     let unstable = header.last_offset() >= last_stable_offset;
-    !aborted() && !(unstable && open())
+    !(aborted() || unstable && open())
 }

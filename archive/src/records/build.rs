@@ -60,7 +60,8 @@ pub fn passage(batch: &Batch<'_>) -> Passage {
         Passage::Skip
     } else if header.magic < 2 || !header.is_gap_free() {
         Passage::Encode
-    } else if header.timestamp_type() == TimestampType::CreateTime || stamps_its_only_record(batch) {
+    } else if header.timestamp_type() == TimestampType::CreateTime || stamps_its_only_record(batch)
+    {
         Passage::Patch
     } else {
         Passage::Encode
@@ -189,10 +190,12 @@ impl BatchBuilder {
         let built = self.build(produced);
         self.plain.clear();
         self.count = 0;
-        built.map(Bytes::from).map_err(|problem| RecordError::Build {
-            base_offset: produced.base_offset,
-            problem,
-        })
+        built
+            .map(Bytes::from)
+            .map_err(|problem| RecordError::Build {
+                base_offset: produced.base_offset,
+                problem,
+            })
     }
 
     fn build(&self, produced: Produced) -> Result<Vec<u8>, BuildProblem> {

@@ -103,7 +103,9 @@ impl Decompressor {
         let mut rest = stored.get(XERIAL_HEADER..).ok_or_else(cut)?;
         while !rest.is_empty() && self.plain.len() <= self.limit {
             let length = rest.try_get_u32().map_err(|_| cut())?;
-            let block = usize::try_from(length).ok().and_then(|length| rest.get(..length));
+            let block = usize::try_from(length)
+                .ok()
+                .and_then(|length| rest.get(..length));
             let block = block.ok_or_else(cut)?;
             rest.advance(block.len());
             self.read_snappy_block(block)?;

@@ -1,0 +1,136 @@
+//! What the index says of a segment, gathered from batch headers.
+
+use crate::{
+    batch::{BatchHeader, BatchProblem, TimestampType},
+    index::{EpochStart, SegmentEntry},
+    json::Sha256Hex,
+    segment::member_name,
+    words::{OffsetRange, TopicId, TopicPartition},
+};
+
+#[derive(Clone, Debug)]
+pub(super) struct Facts {
+    at: i64,
+    pub(super) first_offset: Option<i64>,
+    pub(super) next_offset: i64,
+    record_count: Option<u64>,
+    pub(super) batch_count: u64,
+    min_timestamp: Option<i64>,
+    max_timestamp: Option<i64>,
+    leader_epochs: Vec<EpochStart>,
+    pub(super) raw_bytes: u64,
+    largest_batch: u64,
+    holes: Vec<OffsetRange>,
+}
+
+impl Facts {
+    pub(super) fn new(at: i64) -> Self {
+        Self {
+            at,
+            first_offset: None,
+            next_offset: at,
+            record_count: Some(0),
+            batch_count: 0,
+            min_timestamp: None,
+            max_timestamp: None,
+            leader_epochs: Vec::new(),
+            raw_bytes: 0,
+            largest_batch: 0,
+            holes: Vec::new(),
+        }
+    }
+
+    /// Takes note of the next batch, unless it is out of order.
+    pub(super) fn observe(&mut self, header: &BatchHeader) -> Result<(), BatchProblem> {
+        let expected = self.next_offset;
+        let first = self.first_offset.is_none();
+        // the log may start inside the first batch (R1)
+        if header.last_offset() < expected || (!first && header.base_offset < expected) {
+            return Err(BatchProblem::Order {
+                last_offset: header.last_offset(),
+                expected,
+            });
+        }
+        // an old compressed message does not tell where it begins: behind the one before (R7)
+        let hidden = header.hides_first_offset();
+        let first_offset = if hidden { expected } else { header.base_offset };
+        if first_offset > expected {
+            self.holes.push(OffsetRange::new(expected, first_offset));
+        }
+        self.first_offset.get_or_insert(first_offset);
+        self.next_offset = header.next_offset();
+        self.batch_count += 1;
+        self.raw_bytes += header.size as u64;
+        self.largest_batch = self.largest_batch.max(header.size as u64);
+        if self.leader_epochs.last().map(|last| last.epoch) != Some(header.leader_epoch) {
+            self.leader_epochs.push(EpochStart {
+                epoch: header.leader_epoch,
+                start_offset: first_offset,
+            });
+        }
+        self.observe_records(header);
+        Ok(())
+    }
+
+    fn observe_records(&mut self, header: &BatchHeader) {
+        if header.is_control() {
+            return;
+        }
+        self.record_count = self
+            .record_count
+            .zip(header.record_count)
+            .map(|(sum, count)| sum + u64::from(count));
+        if header.record_count == Some(0) {
+            return;
+        }
+        // then the base timestamp is not the time of a record, as consumers see it
+        let other =
+            header.has_delete_horizon() || header.timestamp_type() == TimestampType::LogAppendTime;
+        let low = if other {
+            header.max_timestamp
+        } else {
+            header.base_timestamp
+        };
+        if low >= 0 {
+            self.min_timestamp = Some(self.min_timestamp.map_or(low, |min| min.min(low)));
+        }
+        if header.max_timestamp >= 0 {
+            self.max_timestamp = self.max_timestamp.max(Some(header.max_timestamp));
+        }
+    }
+
+    pub(super) fn memory(&self) -> u64 {
+        let holes = self.holes.capacity() * size_of::<OffsetRange>();
+        let epochs = self.leader_epochs.capacity() * size_of::<EpochStart>();
+        (holes + epochs) as u64
+    }
+
+    pub(super) fn into_entry(
+        self,
+        topic_partition: &TopicPartition,
+        topic_id: TopicId,
+        length: u64,
+        sha256: Sha256Hex,
+    ) -> SegmentEntry {
+        let first_offset = self.first_offset.unwrap_or(self.at);
+        SegmentEntry {
+            member: member_name(topic_partition, first_offset),
+            topic: topic_partition.topic.to_string(),
+            topic_id,
+            partition: topic_partition.partition,
+            first_offset,
+            next_offset: self.next_offset,
+            record_count: self.record_count,
+            batch_count: self.batch_count,
+            min_timestamp_ms: self.min_timestamp,
+            max_timestamp_ms: self.max_timestamp,
+            leader_epochs: self.leader_epochs,
+            raw_bytes: self.raw_bytes,
+            largest_batch_bytes: self.largest_batch,
+            holes: self.holes,
+            position: 0,
+            length,
+            sha256,
+        }
+    }
+}
