@@ -2,7 +2,7 @@
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
-use kafka_protocol::ResponseError;
+use kafka_protocol::{ResponseError, protocol::StrBytes};
 use lifeboat_config::PropertyError;
 
 /// A failed conversation with Kafka.
@@ -102,14 +102,14 @@ impl KafkaError {
         operation: &'static str,
         subject: impl fmt::Display,
         code: ErrorCode,
-        message: Option<impl AsRef<str>>,
+        message: Option<&StrBytes>,
     ) -> Self {
         Self::Broker {
             operation,
             subject: subject.to_string(),
             code,
             message: message
-                .map(|text| text.as_ref().to_owned())
+                .map(ToString::to_string)
                 .filter(|text| !text.is_empty()),
         }
     }

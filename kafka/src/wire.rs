@@ -13,19 +13,30 @@ use lifeboat_config::KafkaProperties;
 use crate::error::KafkaError;
 
 mod answer;
+mod configs;
 mod connection;
 mod fetch;
+mod groups;
+mod log_dirs;
 mod metadata;
 mod offsets;
+mod produce;
+mod producers;
 mod retry;
+mod topics;
 mod transport;
 mod versions;
 
+pub use configs::{ConfigChange, ConfigEntry, ConfigOperation, ConfigSource, TopicConfigs};
 pub use connection::Connection;
 pub use fetch::{DivergingEpoch, FetchAnswer, FetchLimits, FetchPosition, FetchedPartition, fetch};
+pub use groups::{GroupListing, GroupOffsets, GroupState, ListedGroup};
 pub use metadata::{Leadership, PartitionMetadata, TopicMetadata, TopicScope};
 pub use offsets::{ListedOffset, OffsetSpec};
+pub use produce::{ProduceAnswer, produce};
+pub use producers::{ActiveProducer, ProducerIdentity};
 pub use retry::Patience;
+pub use topics::NewTopic;
 
 use connection::ClientSettings;
 use metadata::View;
@@ -48,6 +59,8 @@ struct Inner {
     cluster_id: String,
     view: RwLock<View>,
     connections: Mutex<HashMap<(i32, usize), Arc<Slot>>>,
+    /// The coordinators of groups, as last heard of.
+    coordinators: Mutex<HashMap<String, i32>>,
 }
 
 /// A connection, while there is one that works; locked while it is made, so that it is made once.
@@ -82,6 +95,7 @@ impl Cluster {
                 cluster_id,
                 view: RwLock::new(view),
                 connections: Mutex::default(),
+                coordinators: Mutex::default(),
             }),
         })
     }

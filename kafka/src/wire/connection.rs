@@ -125,10 +125,6 @@ impl Connection {
             })
     }
 
-    pub(crate) fn offers<C: Call>(&self) -> bool {
-        self.versions.offers(C::API)
-    }
-
     pub(crate) fn version_of(&self, api: Api) -> Result<i16, KafkaError> {
         self.versions.choose(api, &self.address)
     }

@@ -100,11 +100,6 @@ impl Versions {
         Self(ranges.collect())
     }
 
-    /// Whether `api` can be spoken with this broker.
-    pub(crate) fn offers(&self, api: Api) -> bool {
-        self.choose(api, "").is_ok()
-    }
-
     /// The newest version of `api` that both sides know.
     pub(crate) fn choose(&self, api: Api, broker: &str) -> Result<i16, KafkaError> {
         let unsupported = |detail| KafkaError::UnsupportedApi {
