@@ -1,0 +1,592 @@
+//! What a restore would do: decided from the snapshot and the target's state, and shown before anything is changed.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use lifeboat_archive::{
+    documents::{GroupDocument, GroupsDocument, TopicDocument, TopicsDocument},
+    json::{self, Document, Sha256Hex},
+    manifest::{Commit, Manifest, ManifestPartition, ManifestTopic, SnapshotState},
+    words::{OffsetRange, SnapshotId, Timestamp, TopicGlobs, TopicId},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    rewrite::BatchLimits,
+    settings::{SegmentAge, SettingsContext, TopicDefaults, TopicSettings},
+};
+
+/// Bytes per second that the estimate of the duration counts with: writing, and reading back.
+const WRITE_RATE: u64 = 115_000_000;
+const READ_RATE: u64 = 300_000_000;
+/// Retention must leave the restored records alone for so long after the restore, or it is put off (R23).
+const RETENTION_MARGIN_MS: i64 = 3_600_000;
+
+/// Everything that the snapshot says.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// Its commit.
+    pub commit: &'a Commit,
+    /// Its manifest.
+    pub manifest: &'a Manifest,
+    /// Its topics document.
+    pub topics: &'a TopicsDocument,
+    /// Its groups document.
+    pub groups: &'a GroupsDocument,
+    /// How old the segments of each topic are, by partition and offset.
+    pub ages: &'a BTreeMap<String, Vec<SegmentAge>>,
+}
+
+/// The cluster that is restored into, as it was found.
+#[derive(Clone, Debug, Default)]
+pub struct Target {
+    /// Its id.
+    pub cluster_id: String,
+    /// How many brokers it has.
+    pub brokers: usize,
+    /// Its topics, as far as the snapshot has topics of these names.
+    pub topics: BTreeMap<String, ExistingTopic>,
+    /// The state of its groups, as far as the snapshot has groups of these names: `Stable`, `Empty`, ….
+    pub groups: BTreeMap<String, String>,
+    /// Its defaults for topics that do not say.
+    pub defaults: TopicDefaults,
+}
+
+/// A topic that the target has.
+#[derive(Clone, Debug, Default)]
+pub struct ExistingTopic {
+    /// Its id.
+    pub topic_id: TopicId,
+    /// Its partitions, by number: log start and end.
+    pub partitions: Vec<OffsetRange>,
+    /// How many replicas its partitions have.
+    pub replication_factor: i16,
+    /// Its dynamic settings.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice<'a> {
+    /// Which topics.
+    pub topics: &'a TopicGlobs,
+    /// Whether groups get their offsets.
+    pub groups: bool,
+    /// Whether what was written is read back and compared.
+    pub compare: bool,
+    /// Whether the snapshot's own cluster may be written to.
+    pub into_source: bool,
+}
+
+/// What a restore does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The snapshot.
+    pub snapshot: SnapshotId,
+    /// When it can be restored to.
+    pub bounds_at: Timestamp,
+    /// The SHA-256 of its manifest.
+    pub manifest_sha256: Sha256Hex,
+    /// The cluster that it was taken of.
+    pub source_cluster_id: String,
+    /// The cluster that is restored into.
+    pub target_cluster_id: String,
+    /// How many brokers that has.
+    pub target_brokers: usize,
+    /// How records are written: `produce`.
+    pub mode: String,
+    /// When this was decided.
+    pub planned_at: Timestamp,
+    /// The topics, by name.
+    pub topics: Vec<PlannedTopic>,
+    /// The groups, by name.
+    pub groups: Vec<PlannedGroup>,
+    /// Good to know, for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// Records to be read; those of transactions that were not committed are among them.
+    pub records: u64,
+    /// Bytes to be read, as Kafka stored them.
+    pub bytes: u64,
+    /// Bytes on the target's disks, with all replicas.
+    pub disk_bytes: u64,
+    /// About how long it takes.
+    pub estimated_ms: u64,
+}
+
+impl Document for Plan {
+    const FORMAT: &'static str = "lifeboat.restore-plan";
+}
+
+/// One topic of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedTopic {
+    /// Its name.
+    pub topic: String,
+    /// Its id on the source.
+    pub source_topic_id: TopicId,
+    /// What is done with it.
+    pub action: TopicAction,
+    /// Its partitions, by number.
+    pub partitions: Vec<PlannedPartition>,
+    /// How many replicas it gets.
+    pub replication_factor: i16,
+    /// Its settings.
+    pub settings: TopicSettings,
+    /// The settings that it has on the target.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub existing_settings: BTreeMap<String, String>,
+    /// Where batches end.
+    pub limits: BatchLimits,
+    /// Records to be read.
+    pub records: u64,
+    /// Bytes to be read.
+    pub bytes: u64,
+    /// Good to know, for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// What is done with a topic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum TopicAction {
+    /// The target does not have it: it is created.
+    Create,
+    /// The target has it, without a record: it is written to.
+    UseEmpty {
+        /// Its id there.
+        topic_id: TopicId,
+    },
+    /// It is left alone.
+    Refuse {
+        /// How many records it holds there.
+        records: u64,
+        /// Why, for people.
+        reason: String,
+    },
+}
+
+/// One partition of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedPartition {
+    /// Its number.
+    pub partition: i32,
+    /// The offset that its first record gets.
+    pub start_offset: i64,
+    /// Records to be read; `null` where old compressed batches do not tell.
+    pub records: Option<u64>,
+    /// Bytes to be read.
+    pub bytes: u64,
+    /// Its largest batch.
+    pub largest_batch_bytes: u64,
+    /// Offsets that the backup could not read.
+    pub gap_offsets: u64,
+}
+
+/// One group of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedGroup {
+    /// Its name.
+    pub group: String,
+    /// Offsets that are translated: those of restored topics.
+    pub offsets: usize,
+    /// Offsets of topics that are not restored.
+    pub not_restored: usize,
+    /// Why it is skipped; absent where it is restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<String>,
+}
+
+/// Why there is no plan.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// The target is where the snapshot comes from.
+    #[error("the target is the cluster that the snapshot was taken of ({cluster_id})")]
+    IntoSource {
+        /// Its id.
+        cluster_id: String,
+    },
+    /// No topic is chosen.
+    #[error("none of the {topics} topics of the snapshot is chosen")]
+    NothingChosen {
+        /// How many topics the snapshot has.
+        topics: usize,
+    },
+}
+
+/// Decides what a restore of `source` into `target` does.
+pub fn plan(
+    source: Source<'_>,
+    target: &Target,
+    choice: Choice<'_>,
+    now: Timestamp,
+) -> Result<Plan, PlanError> {
+    let manifest = source.manifest;
+    if target.cluster_id == manifest.cluster_id && !choice.into_source {
+        return Err(PlanError::IntoSource {
+            cluster_id: target.cluster_id.clone(),
+        });
+    }
+    let chosen: Vec<&ManifestTopic> = manifest
+        .topics
+        .iter()
+        .filter(|topic| choice.topics.choose(&topic.topic))
+        .collect();
+    if chosen.is_empty() && !manifest.topics.is_empty() {
+        return Err(PlanError::NothingChosen {
+            topics: manifest.topics.len(),
+        });
+    }
+    let bytes = chosen
+        .iter()
+        .flat_map(|topic| &topic.partitions)
+        .map(|p| p.raw_bytes)
+        .sum();
+    let estimate = estimate(bytes, choice.compare);
+    let done_at = now.as_millis().saturating_add(millis(estimate)) + RETENTION_MARGIN_MS;
+    let planner = Planner {
+        source,
+        target,
+        done_at: Timestamp::from_millis(done_at),
+    };
+    let topics: Vec<PlannedTopic> = chosen.iter().map(|topic| planner.topic(topic)).collect();
+    Ok(Plan {
+        snapshot: manifest.snapshot.clone(),
+        bounds_at: manifest.bounds_at,
+        manifest_sha256: source.commit.manifest.sha256.clone(),
+        source_cluster_id: manifest.cluster_id.clone(),
+        target_cluster_id: target.cluster_id.clone(),
+        target_brokers: target.brokers,
+        mode: "produce".to_owned(),
+        planned_at: now,
+        groups: planner.groups(&topics, choice.groups),
+        warnings: planner.warnings(&topics),
+        records: written(&topics).map(|topic| topic.records).sum(),
+        bytes: written(&topics).map(|topic| topic.bytes).sum(),
+        disk_bytes: written(&topics)
+            .map(|topic| topic.bytes * u64::from(topic.replication_factor.unsigned_abs()))
+            .sum(),
+        estimated_ms: u64::try_from(estimate.as_millis()).unwrap_or(u64::MAX),
+        topics,
+    })
+}
+
+fn written(topics: &[PlannedTopic]) -> impl Iterator<Item = &PlannedTopic> {
+    topics.iter().filter(|topic| topic.is_written())
+}
+
+fn estimate(bytes: u64, compare: bool) -> Duration {
+    let reading_back = if compare {
+        bytes * 1_000 / READ_RATE
+    } else {
+        0
+    };
+    Duration::from_millis(2_000 + bytes * 1_000 / WRITE_RATE + reading_back)
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+struct Planner<'a> {
+    source: Source<'a>,
+    target: &'a Target,
+    done_at: Timestamp,
+}
+
+impl Planner<'_> {
+    fn topic(&self, topic: &ManifestTopic) -> PlannedTopic {
+        let mut warnings = Vec::new();
+        let document = self
+            .source
+            .topics
+            .topics
+            .iter()
+            .find(|d| d.topic == topic.topic);
+        if document.is_none() {
+            warnings.push("the snapshot does not hold its settings: defaults".to_owned());
+        }
+        let existing = self.target.topics.get(&topic.topic);
+        let replication_factor = match existing {
+            Some(existing) => existing.replication_factor,
+            None => self.replication_factor(document, &mut warnings),
+        };
+        let existing_settings = existing.map(|e| e.settings.clone()).unwrap_or_default();
+        let largest = topic.partitions.iter().map(|p| p.largest_batch_bytes).max();
+        let context = SettingsContext {
+            replication_factor,
+            largest_batch_bytes: largest.unwrap_or(0),
+            defaults: &self.target.defaults,
+            ages: self
+                .source
+                .ages
+                .get(&topic.topic)
+                .map_or(&[], Vec::as_slice),
+            done_at: self.done_at,
+        };
+        let none = BTreeMap::new();
+        let configs = document.map_or(&none, |document| &document.configs);
+        let settings = TopicSettings::derive(configs, &existing_settings, &context, &mut warnings);
+        warn_of_append_time(&settings, &mut warnings);
+        warn_of_gaps(topic, &mut warnings);
+        let partitions = self.partitions(topic, document, existing);
+        PlannedTopic {
+            topic: topic.topic.clone(),
+            source_topic_id: topic.topic_id,
+            action: action(&partitions, existing, &mut warnings),
+            records: partitions
+                .iter()
+                .filter_map(|partition| partition.records)
+                .sum(),
+            bytes: partitions.iter().map(|partition| partition.bytes).sum(),
+            partitions,
+            replication_factor,
+            limits: BatchLimits::of(&settings),
+            settings,
+            existing_settings,
+            warnings,
+        }
+    }
+
+    fn replication_factor(
+        &self,
+        document: Option<&TopicDocument>,
+        warnings: &mut Vec<String>,
+    ) -> i16 {
+        let wanted = document
+            .map_or(1, |document| document.replication_factor)
+            .max(1);
+        let brokers = i16::try_from(self.target.brokers)
+            .unwrap_or(i16::MAX)
+            .max(1);
+        if wanted > brokers {
+            let plural = if brokers == 1 { "" } else { "s" };
+            warnings.push(format!(
+                "replication factor {wanted} becomes {brokers}: the target has {brokers} broker{plural}"
+            ));
+        }
+        wanted.min(brokers)
+    }
+
+    fn partitions(
+        &self,
+        topic: &ManifestTopic,
+        document: Option<&TopicDocument>,
+        existing: Option<&ExistingTopic>,
+    ) -> Vec<PlannedPartition> {
+        let in_manifest: BTreeMap<i32, &ManifestPartition> =
+            topic.partitions.iter().map(|p| (p.partition, p)).collect();
+        // a partition that the backup could not read at all has its place nevertheless: keys go by the count
+        let count = document.map_or(0, |document| document.partition_count);
+        let numbers: BTreeSet<i32> = in_manifest.keys().copied().chain(0..count).collect();
+        numbers
+            .into_iter()
+            .map(|partition| {
+                let there = usize::try_from(partition).ok();
+                let there = existing.zip(there).and_then(|(e, at)| e.partitions.get(at));
+                let from = in_manifest.get(&partition);
+                PlannedPartition {
+                    partition,
+                    start_offset: there.map_or(0, |range| range.end),
+                    records: from.map_or(Some(0), |from| from.record_count),
+                    bytes: from.map_or(0, |from| from.raw_bytes),
+                    largest_batch_bytes: from.map_or(0, |from| from.largest_batch_bytes),
+                    gap_offsets: from
+                        .map_or(0, |from| from.gaps.iter().map(|gap| gap.range.span()).sum()),
+                }
+            })
+            .collect()
+    }
+
+    fn groups(&self, topics: &[PlannedTopic], wanted: bool) -> Vec<PlannedGroup> {
+        if !wanted {
+            return Vec::new();
+        }
+        let restored: BTreeSet<&str> = written(topics).map(|topic| topic.topic.as_str()).collect();
+        let groups = self.source.groups.groups.iter();
+        groups
+            .filter(|group| !group.offsets.is_empty())
+            .map(|group| {
+                let of_restored = |topic: &str| restored.contains(topic);
+                let offsets = group
+                    .offsets
+                    .iter()
+                    .filter(|o| of_restored(&o.topic))
+                    .count();
+                PlannedGroup {
+                    group: group.group.clone(),
+                    offsets,
+                    not_restored: group.offsets.len() - offsets,
+                    skipped: self.why_skipped(group, offsets),
+                }
+            })
+            .collect()
+    }
+
+    /// Only empty groups are written to (R18).
+    fn why_skipped(&self, group: &GroupDocument, offsets: usize) -> Option<String> {
+        if offsets == 0 {
+            return Some("none of its topics is restored".to_owned());
+        }
+        if group.group_type.eq_ignore_ascii_case("share") {
+            return Some("a share group: its offsets can't be committed by a consumer".to_owned());
+        }
+        let state = self.target.groups.get(&group.group)?;
+        if is_vacant(state) {
+            return None;
+        }
+        Some(format!(
+            "it is active on the target ({})",
+            state.to_lowercase()
+        ))
+    }
+
+    fn warnings(&self, topics: &[PlannedTopic]) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let manifest = self.source.manifest;
+        if manifest.state == SnapshotState::Partial {
+            let (gaps, problems) = (manifest.totals.gaps, manifest.problems.len());
+            warnings.push(format!(
+                "the snapshot is partial: {gaps} gaps, {problems} problems"
+            ));
+        }
+        if self.target.cluster_id == manifest.cluster_id {
+            warnings.push("the target is the cluster that the snapshot was taken of".to_owned());
+        }
+        let consumer_groups = self.source.groups.groups.iter();
+        let converted = consumer_groups
+            .filter(|group| group.group_type.eq_ignore_ascii_case("consumer"))
+            .count();
+        if converted > 0 && !topics.is_empty() {
+            warnings.push(format!(
+                "{converted} groups of the new protocol (KIP-848) come back as classic and convert when a member joins"
+            ));
+        }
+        warnings
+    }
+}
+
+/// Whether a group in `state` has no members.
+pub(crate) fn is_vacant(state: &str) -> bool {
+    ["empty", "dead", ""]
+        .iter()
+        .any(|vacant| state.eq_ignore_ascii_case(vacant))
+}
+
+fn action(
+    partitions: &[PlannedPartition],
+    existing: Option<&ExistingTopic>,
+    warnings: &mut Vec<String>,
+) -> TopicAction {
+    let Some(existing) = existing else {
+        return TopicAction::Create;
+    };
+    let records: u64 = existing.partitions.iter().map(|range| range.span()).sum();
+    let (has, wants) = (existing.partitions.len(), partitions.len());
+    if records > 0 {
+        let reason = "it holds records on the target".to_owned();
+        return TopicAction::Refuse { records, reason };
+    }
+    if has < wants {
+        let reason = format!("it has {has} partitions on the target and {wants} in the snapshot");
+        return TopicAction::Refuse { records, reason };
+    }
+    if has > wants {
+        warnings.push(format!(
+            "it has {has} partitions on the target and {wants} in the snapshot: new records of a key may go elsewhere"
+        ));
+    }
+    TopicAction::UseEmpty {
+        topic_id: existing.topic_id,
+    }
+}
+
+fn warn_of_append_time(settings: &TopicSettings, warnings: &mut Vec<String>) {
+    let kind = settings.wanted.get("message.timestamp.type");
+    if kind.is_some_and(|kind| kind == "LogAppendTime") {
+        warnings.push(
+            "LogAppendTime: records keep their times, and their type becomes CreateTime".to_owned(),
+        );
+    }
+}
+
+fn warn_of_gaps(topic: &ManifestTopic, warnings: &mut Vec<String>) {
+    let gaps = || {
+        topic
+            .partitions
+            .iter()
+            .flat_map(|partition| &partition.gaps)
+    };
+    let offsets: u64 = gaps().map(|gap| gap.range.span()).sum();
+    if offsets > 0 {
+        warnings.push(format!(
+            "{} gaps: the backup could not read {offsets} offsets",
+            gaps().count()
+        ));
+    }
+}
+
+impl PlannedTopic {
+    /// Whether anything is done with it.
+    pub fn is_written(&self) -> bool {
+        !matches!(self.action, TopicAction::Refuse { .. })
+    }
+}
+
+/// What alone decides the bytes that are produced.
+#[derive(Serialize)]
+struct OutputDefinition<'a> {
+    version: &'a str,
+    manifest_sha256: &'a Sha256Hex,
+    topics: Vec<(&'a str, BatchLimits)>,
+}
+
+impl Plan {
+    /// The topics that are written to.
+    pub fn written(&self) -> impl Iterator<Item = &PlannedTopic> {
+        written(&self.topics)
+    }
+
+    /// The topics that are left alone.
+    pub fn refused(&self) -> impl Iterator<Item = &PlannedTopic> {
+        self.topics.iter().filter(|topic| !topic.is_written())
+    }
+
+    /// Whether something that was asked for will be missing (exit code 3).
+    pub fn is_partial(&self) -> bool {
+        self.refused().next().is_some()
+            || self
+                .groups
+                .iter()
+                .any(|group| group.offsets > 0 && group.skipped.is_some())
+            || self
+                .topics
+                .iter()
+                .any(|topic| topic.settings.left_out.iter().any(|l| l.partial))
+    }
+
+    /// The hash of what decides each byte that is produced: the snapshot, the limits and this program's version.
+    pub fn output_hash(&self) -> Sha256Hex {
+        let definition = OutputDefinition {
+            version: env!("CARGO_PKG_VERSION"),
+            manifest_sha256: &self.manifest_sha256,
+            topics: self
+                .written()
+                .map(|topic| (topic.topic.as_str(), topic.limits))
+                .collect(),
+        };
+        let bytes = serde_json::to_vec(&definition).unwrap_or_default();
+        Sha256Hex::of(&bytes)
+    }
+
+    /// The plan as one line of JSON.
+    pub fn to_json(&self) -> Vec<u8> {
+        json::to_vec(self)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,373 @@
+use lifeboat_archive::{
+    documents::CommittedOffset,
+    lists::ObjectReference,
+    manifest::{Gap, GapReason, ListReference, SnapshotKind, Totals},
+};
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_millis(1_787_450_400_000);
+
+struct Snapshot {
+    commit: Commit,
+    manifest: Manifest,
+    topics: TopicsDocument,
+    groups: GroupsDocument,
+    ages: BTreeMap<String, Vec<SegmentAge>>,
+}
+
+fn reference() -> ObjectReference {
+    ObjectReference {
+        object: "x".to_owned(),
+        size: 1,
+        sha256: Sha256Hex::of(b"x"),
+    }
+}
+
+fn partition(partition: i32, records: i64, bytes: u64) -> ManifestPartition {
+    ManifestPartition {
+        partition,
+        log_start_offset: 0,
+        high_watermark: records,
+        last_stable_offset: records,
+        leader_epoch: 3,
+        record_count: Some(records.unsigned_abs()),
+        batch_count: 1,
+        raw_bytes: bytes,
+        largest_batch_bytes: 1_000,
+        max_timestamp_ms: Some(NOW.as_millis()),
+        gaps: Vec::new(),
+    }
+}
+
+fn topic(name: &str, partitions: Vec<ManifestPartition>) -> ManifestTopic {
+    ManifestTopic {
+        topic: name.to_owned(),
+        topic_id: TopicId([7; 16]),
+        list: ListReference {
+            object: "lists".to_owned(),
+            position: 0,
+            length: 1,
+            sha256: Sha256Hex::of(b"l"),
+        },
+        partitions,
+    }
+}
+
+fn document(name: &str, partition_count: i32, settings: &[(&str, &str)]) -> TopicDocument {
+    TopicDocument {
+        topic: name.to_owned(),
+        topic_id: TopicId([7; 16]),
+        partition_count,
+        replication_factor: 3,
+        assignment: Vec::new(),
+        configs: settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), Some((*value).to_owned())))
+            .collect(),
+    }
+}
+
+fn group(name: &str, group_type: &str, topics: &[&str]) -> GroupDocument {
+    GroupDocument {
+        group: name.to_owned(),
+        group_type: group_type.to_owned(),
+        protocol_type: "consumer".to_owned(),
+        state: "Empty".to_owned(),
+        offsets: topics
+            .iter()
+            .map(|topic| CommittedOffset {
+                topic: (*topic).to_owned(),
+                partition: 0,
+                offset: 1,
+                leader_epoch: 3,
+                metadata: String::new(),
+            })
+            .collect(),
+    }
+}
+
+fn snapshot() -> Snapshot {
+    let id = SnapshotId::generate(NOW);
+    let totals = Totals::default();
+    Snapshot {
+        commit: Commit {
+            sequence: 1,
+            snapshot: id.clone(),
+            cluster_id: "source".to_owned(),
+            kind: SnapshotKind::Full,
+            state: SnapshotState::Complete,
+            started_at: NOW,
+            bounds_at: NOW,
+            committed_at: NOW,
+            manifest: reference(),
+            totals,
+        },
+        manifest: Manifest {
+            snapshot: id,
+            cluster_id: "source".to_owned(),
+            kind: SnapshotKind::Full,
+            state: SnapshotState::Complete,
+            started_at: NOW,
+            bounds_at: NOW,
+            finished_at: NOW,
+            created_by: "lifeboat 0.1.0".to_owned(),
+            topics: vec![
+                topic(
+                    "orders",
+                    vec![partition(0, 100, 5_000), partition(1, 10, 500)],
+                ),
+                topic("audit", vec![partition(0, 1, 50)]),
+            ],
+            documents: reference(),
+            totals,
+            problems: Vec::new(),
+        },
+        topics: TopicsDocument {
+            topics: vec![
+                document(
+                    "orders",
+                    2,
+                    &[("min.insync.replicas", "2"), ("retention.ms", "-1")],
+                ),
+                document("audit", 1, &[("message.timestamp.type", "LogAppendTime")]),
+            ],
+        },
+        groups: GroupsDocument {
+            groups: vec![
+                group("billing", "classic", &["orders", "gone"]),
+                group("checkout", "consumer", &["orders"]),
+                group("sharing", "share", &["orders"]),
+                group("elsewhere", "classic", &["gone"]),
+            ],
+        },
+        ages: BTreeMap::new(),
+    }
+}
+
+fn target() -> Target {
+    Target {
+        cluster_id: "target".to_owned(),
+        brokers: 1,
+        ..Target::default()
+    }
+}
+
+fn existing(ranges: &[(i64, i64)]) -> ExistingTopic {
+    ExistingTopic {
+        topic_id: TopicId([9; 16]),
+        partitions: ranges
+            .iter()
+            .map(|&(start, end)| OffsetRange::new(start, end))
+            .collect(),
+        replication_factor: 1,
+        settings: BTreeMap::new(),
+    }
+}
+
+fn planned(
+    snapshot: &Snapshot,
+    target: &Target,
+    globs: &[&str],
+    into_source: bool,
+) -> Result<Plan, PlanError> {
+    let topics = TopicGlobs {
+        include: globs.iter().map(|glob| glob.parse().unwrap()).collect(),
+        exclude: Vec::new(),
+    };
+    let source = Source {
+        commit: &snapshot.commit,
+        manifest: &snapshot.manifest,
+        topics: &snapshot.topics,
+        groups: &snapshot.groups,
+        ages: &snapshot.ages,
+    };
+    let choice = Choice {
+        topics: &topics,
+        groups: true,
+        compare: true,
+        into_source,
+    };
+    plan(source, target, choice, NOW)
+}
+
+fn planned_topic<'p>(plan: &'p Plan, name: &str) -> &'p PlannedTopic {
+    plan.topics
+        .iter()
+        .find(|topic| topic.topic == name)
+        .unwrap()
+}
+
+#[test]
+fn a_plan_creates_what_is_not_there() {
+    let plan = planned(&snapshot(), &target(), &[], false).unwrap();
+    assert_eq!(plan.topics.len(), 2);
+    let orders = planned_topic(&plan, "orders");
+    assert_eq!(orders.action, TopicAction::Create);
+    assert_eq!((orders.records, orders.bytes), (110, 5_500));
+    assert_eq!(
+        (plan.records, plan.bytes, plan.disk_bytes),
+        (111, 5_550, 5_550)
+    );
+    assert!(plan.estimated_ms >= 2_000);
+}
+
+#[test]
+fn r25_a_plan_caps_replicas_to_the_brokers_with_a_warning() {
+    let plan = planned(&snapshot(), &target(), &[], false).unwrap();
+    let orders = planned_topic(&plan, "orders");
+    assert_eq!(orders.replication_factor, 1);
+    assert_eq!(orders.settings.wanted["min.insync.replicas"], "1");
+    assert_eq!(orders.warnings.len(), 2, "{:?}", orders.warnings);
+    let three = Target {
+        brokers: 3,
+        ..target()
+    };
+    let plan = planned(&snapshot(), &three, &[], false).unwrap();
+    assert_eq!(planned_topic(&plan, "orders").replication_factor, 3);
+    assert_eq!(plan.disk_bytes, 3 * 5_550);
+}
+
+#[test]
+fn r20_a_plan_says_that_log_append_time_becomes_create_time() {
+    let plan = planned(&snapshot(), &target(), &[], false).unwrap();
+    let audit = planned_topic(&plan, "audit");
+    assert!(
+        audit
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("CreateTime"))
+    );
+}
+
+#[test]
+fn a_plan_refuses_a_topic_that_holds_records_and_uses_an_empty_one() {
+    let mut target = target();
+    target
+        .topics
+        .insert("orders".to_owned(), existing(&[(5, 9), (0, 0)]));
+    target
+        .topics
+        .insert("audit".to_owned(), existing(&[(8, 8)]));
+    let plan = planned(&snapshot(), &target, &[], false).unwrap();
+    assert!(matches!(
+        planned_topic(&plan, "orders").action,
+        TopicAction::Refuse { records: 4, .. }
+    ));
+    let audit = planned_topic(&plan, "audit");
+    let topic_id = TopicId([9; 16]);
+    assert_eq!(audit.action, TopicAction::UseEmpty { topic_id });
+    assert_eq!(audit.partitions[0].start_offset, 8);
+    assert_eq!(plan.records, 1);
+    assert!(plan.is_partial());
+}
+
+#[test]
+fn a_plan_refuses_a_topic_with_fewer_partitions() {
+    let mut target = target();
+    target
+        .topics
+        .insert("orders".to_owned(), existing(&[(0, 0)]));
+    let plan = planned(&snapshot(), &target, &["orders"], false).unwrap();
+    let orders = planned_topic(&plan, "orders");
+    assert!(matches!(
+        orders.action,
+        TopicAction::Refuse { records: 0, .. }
+    ));
+}
+
+#[test]
+fn a_plan_keeps_the_place_of_a_partition_that_was_not_saved() {
+    let mut snapshot = snapshot();
+    snapshot.topics.topics[0].partition_count = 4;
+    let plan = planned(&snapshot, &target(), &["orders"], false).unwrap();
+    let orders = planned_topic(&plan, "orders");
+    assert_eq!(orders.partitions.len(), 4);
+    assert_eq!(orders.partitions[3].records, Some(0));
+}
+
+#[test]
+fn a_plan_names_the_gaps_of_the_snapshot() {
+    let mut snapshot = snapshot();
+    snapshot.manifest.topics[0].partitions[1].gaps.push(Gap {
+        range: OffsetRange::new(3, 8),
+        reason: GapReason::Truncated,
+    });
+    let plan = planned(&snapshot, &target(), &["orders"], false).unwrap();
+    let orders = planned_topic(&plan, "orders");
+    assert_eq!(orders.partitions[1].gap_offsets, 5);
+    assert!(
+        orders
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("5 offsets"))
+    );
+}
+
+#[test]
+fn the_snapshots_own_cluster_is_refused_unless_it_is_asked_for() {
+    let source = Target {
+        cluster_id: "source".to_owned(),
+        ..target()
+    };
+    let refused = planned(&snapshot(), &source, &[], false);
+    assert!(matches!(refused, Err(PlanError::IntoSource { .. })));
+    assert!(planned(&snapshot(), &source, &[], true).is_ok());
+}
+
+#[test]
+fn a_choice_of_nothing_is_an_error() {
+    let none = planned(&snapshot(), &target(), &["nope"], false);
+    assert_eq!(none, Err(PlanError::NothingChosen { topics: 2 }));
+}
+
+#[test]
+fn r18_groups_that_are_active_or_share_are_skipped_with_a_reason() {
+    let mut target = target();
+    target
+        .groups
+        .insert("billing".to_owned(), "Stable".to_owned());
+    target
+        .groups
+        .insert("checkout".to_owned(), "Empty".to_owned());
+    let plan = planned(&snapshot(), &target, &[], false).unwrap();
+    let skipped: Vec<_> = plan
+        .groups
+        .iter()
+        .filter(|group| group.skipped.is_some())
+        .map(|group| group.group.as_str())
+        .collect();
+    assert_eq!(skipped, ["billing", "sharing", "elsewhere"]);
+    assert_eq!(
+        (plan.groups[0].offsets, plan.groups[0].not_restored),
+        (1, 1)
+    );
+    assert!(
+        plan.warnings
+            .iter()
+            .any(|warning| warning.contains("KIP-848"))
+    );
+}
+
+#[test]
+fn the_output_hash_changes_with_what_decides_the_output_and_with_nothing_else() {
+    let snapshot = snapshot();
+    let one = planned(&snapshot, &target(), &[], false).unwrap();
+    let three = Target {
+        brokers: 3,
+        ..target()
+    };
+    let other_cluster = planned(&snapshot, &three, &[], false).unwrap();
+    assert_eq!(one.output_hash(), other_cluster.output_hash());
+    let fewer = planned(&snapshot, &target(), &["orders"], false).unwrap();
+    assert_ne!(one.output_hash(), fewer.output_hash());
+    let mut limits = one.clone();
+    limits.topics[0].limits.encoded_bytes -= 1;
+    assert_ne!(one.output_hash(), limits.output_hash());
+}
+
+#[test]
+fn a_plan_reads_back_from_its_json() {
+    let plan = planned(&snapshot(), &target(), &[], false).unwrap();
+    assert_eq!(json::from_slice::<Plan>(&plan.to_json()).unwrap(), plan);
+}

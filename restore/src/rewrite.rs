@@ -1,0 +1,378 @@
+//! Turns the stored batches of a partition into those that Produce gets.
+//!
+//! The output is a pure function of the manifest, the limits and this program's version: what is skipped, thinned and
+//! merged, batch boundaries included. That is what lets a restore find its place again by the target's end alone.
+
+use bytes::Bytes;
+use lifeboat_archive::{
+    batch::{Batch, Codec, TimestampType},
+    digest::RecordDigest,
+    lists::TransactionTable,
+    manifest::ManifestPartition,
+    records::{
+        BatchBuilder, Decompressor, Passage, Produced, Record, RecordError, passage,
+        patch_for_produce, records,
+    },
+    transactions::TransactionIndex,
+    words::OffsetRange,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    offsets::{OffsetMap, OffsetTranslator, Skipped},
+    settings::TopicSettings,
+};
+
+/// Batches below this size are merged (R26).
+const SMALL: usize = 64 << 10;
+/// Unless they hold more than this: compressing it again costs more than the larger batch gains.
+const SMALL_PLAIN: usize = 256 << 10;
+/// Merged batches stay below this, whatever the topic allows.
+const LARGEST_MERGED: u64 = 1 << 20;
+/// What compression may add to incompressible records, at most.
+const CODEC_SLACK: u64 = 16 << 10;
+/// A batch that holds more plain bytes than this is refused: a decompression bomb.
+const LARGEST_PLAIN: usize = 1 << 30;
+/// The buffer for plain bytes is given back after a batch of more than this.
+const LARGE_PLAIN: usize = 8 << 20;
+const SEQUENCES: u64 = 1 << 31;
+
+/// Where a rewritten batch has to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchLimits {
+    /// Batches that are encoded anew end before this size, records uncompressed.
+    pub encoded_bytes: u64,
+}
+
+impl BatchLimits {
+    /// The limits for a topic with `settings`: what it takes in the end, it takes now.
+    pub fn of(settings: &TopicSettings) -> Self {
+        let segment_bytes = settings.segment_bytes().unwrap_or(u64::MAX);
+        let allowed = settings.max_message_bytes().min(segment_bytes);
+        let merged = LARGEST_MERGED.min(allowed);
+        Self {
+            encoded_bytes: merged.saturating_sub(CODEC_SLACK.min(merged / 8)).max(1),
+        }
+    }
+}
+
+/// Who produces: one id for all partitions of a restore, epoch 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Producer {
+    /// The id that the target gave.
+    pub id: i64,
+    /// Its epoch.
+    pub epoch: i16,
+}
+
+/// A batch to be produced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputBatch {
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// How many records of the partition come before it.
+    pub before: u64,
+    /// How many records it holds.
+    pub records: u32,
+    /// The source's offsets from its first record to behind its last.
+    pub source: OffsetRange,
+}
+
+impl OutputBatch {
+    /// How many records of the partition are written once it is.
+    pub fn after(&self) -> u64 {
+        self.before + u64::from(self.records)
+    }
+}
+
+/// What was counted on the way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RewriteCounts {
+    /// Records restored.
+    pub records: u64,
+    /// Batches that were read, markers included.
+    pub batches_read: u64,
+    /// Bytes that were read.
+    pub bytes_read: u64,
+    /// Batches written.
+    pub batches_written: u64,
+    /// Bytes written.
+    pub bytes_written: u64,
+    /// Records of transactions that were aborted or still open: left out.
+    pub uncommitted_records: u64,
+    /// Records whose type becomes CreateTime: the broker had set their time (R20).
+    pub log_append_time_records: u64,
+}
+
+impl std::ops::AddAssign for RewriteCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.records += other.records;
+        self.batches_read += other.batches_read;
+        self.bytes_read += other.bytes_read;
+        self.batches_written += other.batches_written;
+        self.bytes_written += other.bytes_written;
+        self.uncommitted_records += other.uncommitted_records;
+        self.log_append_time_records += other.log_append_time_records;
+    }
+}
+
+/// What a whole partition came to.
+#[derive(Debug)]
+pub struct Rewritten {
+    /// The counts.
+    pub counts: RewriteCounts,
+    /// The digest over all restored records.
+    pub digest: RecordDigest,
+    /// Where the committed offsets went.
+    pub offsets: OffsetMap,
+}
+
+/// Rewrites the batches of one partition, in order.
+#[derive(Debug)]
+pub struct Rewriter {
+    range: OffsetRange,
+    last_stable_offset: i64,
+    transactions: TransactionIndex,
+    decompressor: Decompressor,
+    output: Output,
+}
+
+/// What the rewriter fills.
+#[derive(Debug)]
+struct Output {
+    offsets: OffsetTranslator,
+    producer: Producer,
+    limits: BatchLimits,
+    digest: RecordDigest,
+    counts: RewriteCounts,
+    pending: Option<Pending>,
+    /// A builder to use again.
+    spare: Option<BatchBuilder>,
+}
+
+/// Records that wait to become a batch.
+#[derive(Debug)]
+struct Pending {
+    builder: BatchBuilder,
+    before: u64,
+    source: OffsetRange,
+}
+
+impl Rewriter {
+    /// A rewriter for `partition`, whose transactions came to `transactions`.
+    pub fn new(
+        partition: &ManifestPartition,
+        transactions: &TransactionTable,
+        offsets: OffsetTranslator,
+        producer: Producer,
+        limits: BatchLimits,
+    ) -> Self {
+        Self {
+            range: partition.range(),
+            last_stable_offset: partition.last_stable_offset,
+            transactions: transactions.index(),
+            decompressor: Decompressor::new(LARGEST_PLAIN),
+            output: Output {
+                offsets,
+                producer,
+                limits,
+                digest: RecordDigest::new(),
+                counts: RewriteCounts::default(),
+                pending: None,
+                spare: None,
+            },
+        }
+    }
+
+    /// What was counted so far.
+    pub fn counts(&self) -> &RewriteCounts {
+        &self.output.counts
+    }
+
+    /// Takes the next batch; what is ready to be produced goes to `out`.
+    pub fn push(
+        &mut self,
+        batch: &Batch<'_>,
+        out: &mut Vec<OutputBatch>,
+    ) -> Result<(), RecordError> {
+        let header = &batch.header;
+        let output = &mut self.output;
+        output.counts.batches_read += 1;
+        output.counts.bytes_read += batch.bytes.len() as u64;
+        let offsets = OffsetRange::new(header.base_offset, header.next_offset());
+        if header.is_control() {
+            output.offsets.skip(offsets, Skipped::Marker);
+            return Ok(());
+        }
+        if !self.transactions.keeps(header, self.last_stable_offset) {
+            output.offsets.skip(offsets, Skipped::Transaction);
+            output.counts.uncommitted_records += u64::from(header.record_count.unwrap_or(0));
+            return Ok(());
+        }
+        let passage = passage(batch);
+        if passage == Passage::Skip {
+            return Ok(());
+        }
+        // a batch may begin before the log start, whose records no consumer of the source sees any more (R6)
+        let whole = offsets.start >= self.range.start && offsets.end <= self.range.end;
+        let plain = self.decompressor.records_section(batch)?;
+        let large = batch.bytes.len() >= SMALL || plain.len() > SMALL_PLAIN;
+        if passage == Passage::Patch && whole && large {
+            output.pass(batch, plain, offsets, out)?;
+        } else {
+            output.encode(batch, plain, self.range, out)?;
+        }
+        if plain.len() > LARGE_PLAIN {
+            self.decompressor = Decompressor::new(LARGEST_PLAIN);
+        }
+        Ok(())
+    }
+
+    /// The partition is at its end: the last batch goes to `out`.
+    pub fn finish(self, out: &mut Vec<OutputBatch>) -> Result<Rewritten, RecordError> {
+        let mut output = self.output;
+        output.flush(out)?;
+        Ok(Rewritten {
+            counts: output.counts,
+            digest: output.digest,
+            offsets: output.offsets.finish(output.counts.records),
+        })
+    }
+}
+
+impl Output {
+    /// A batch that needs another header only. Its records are looked at for the digest.
+    fn pass(
+        &mut self,
+        batch: &Batch<'_>,
+        plain: &[u8],
+        offsets: OffsetRange,
+        out: &mut Vec<OutputBatch>,
+    ) -> Result<(), RecordError> {
+        self.flush(out)?;
+        let before = self.counts.records;
+        for record in records(&batch.header, plain) {
+            self.digest.update(&record?);
+        }
+        let bytes = patch_for_produce(batch, produced(self.producer, before))?;
+        let records = batch.header.record_count.unwrap_or(0);
+        self.offsets.keep_run(offsets, before);
+        self.count_kept(batch, u64::from(records));
+        self.emit(bytes, before, records, offsets, out);
+        Ok(())
+    }
+
+    /// A batch whose records go into others: small, thinned or re-stamped ones.
+    fn encode(
+        &mut self,
+        batch: &Batch<'_>,
+        plain: &[u8],
+        range: OffsetRange,
+        out: &mut Vec<OutputBatch>,
+    ) -> Result<(), RecordError> {
+        let codec = batch.header.codec()?;
+        let mut kept = 0;
+        for record in records(&batch.header, plain) {
+            let record = record?;
+            if range.contains(record.offset) {
+                let before = self.counts.records + kept;
+                self.add(codec, &record, before, out)?;
+                self.offsets.keep(record.offset, before);
+                self.digest.update(&record);
+                kept += 1;
+            }
+        }
+        self.count_kept(batch, kept);
+        Ok(())
+    }
+
+    /// Adds a record to the batch that is being made, or to the next one where that is full or compressed otherwise.
+    fn add(
+        &mut self,
+        codec: Codec,
+        record: &Record<'_>,
+        before: u64,
+        out: &mut Vec<OutputBatch>,
+    ) -> Result<(), RecordError> {
+        let fits = self.pending.as_ref().is_some_and(|pending| {
+            let size = pending.builder.estimated_size() + record.tail.len() + RECORD_FRAME;
+            pending.builder.codec() == codec && size as u64 <= self.limits.encoded_bytes
+        });
+        if !fits {
+            self.flush(out)?;
+        }
+        let spare = &mut self.spare;
+        let pending = self.pending.get_or_insert_with(|| Pending {
+            builder: spare
+                .take()
+                .filter(|builder| builder.codec() == codec)
+                .unwrap_or_else(|| BatchBuilder::new(codec)),
+            before,
+            source: OffsetRange::new(record.offset, record.offset),
+        });
+        pending.builder.push(record.timestamp, record.tail);
+        pending.source.end = record.offset + 1;
+        Ok(())
+    }
+
+    /// Ends the batch that is being made.
+    fn flush(&mut self, out: &mut Vec<OutputBatch>) -> Result<(), RecordError> {
+        let Some(mut pending) = self.pending.take() else {
+            return Ok(());
+        };
+        let records = pending.builder.record_count();
+        let bytes = pending
+            .builder
+            .finish(produced(self.producer, pending.before))?;
+        self.emit(bytes, pending.before, records, pending.source, out);
+        self.spare = Some(pending.builder);
+        Ok(())
+    }
+
+    fn emit(
+        &mut self,
+        bytes: Bytes,
+        before: u64,
+        records: u32,
+        source: OffsetRange,
+        out: &mut Vec<OutputBatch>,
+    ) {
+        self.counts.batches_written += 1;
+        self.counts.bytes_written += bytes.len() as u64;
+        out.push(OutputBatch {
+            bytes,
+            before,
+            records,
+            source,
+        });
+    }
+
+    fn count_kept(&mut self, batch: &Batch<'_>, records: u64) {
+        self.counts.records += records;
+        if batch.header.timestamp_type() == TimestampType::LogAppendTime {
+            self.counts.log_append_time_records += records;
+        }
+    }
+}
+
+/// What a record takes besides its key, value and headers, at most.
+const RECORD_FRAME: usize = 24;
+
+/// The base offset is 0: the broker assigns its own, and takes a compressed batch apart to make it anew where the
+/// inner offsets do not count from 0.
+fn produced(producer: Producer, before: u64) -> Produced {
+    Produced {
+        producer_id: producer.id,
+        producer_epoch: producer.epoch,
+        base_sequence: base_sequence(before),
+        base_offset: 0,
+    }
+}
+
+/// The sequence number of the record that has `before` others before it: they wrap from 2³¹−1 to 0.
+pub fn base_sequence(before: u64) -> i32 {
+    i32::try_from(before % SEQUENCES).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests;
