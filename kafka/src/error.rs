@@ -72,6 +72,15 @@ pub enum KafkaError {
         /// What is wrong with it.
         detail: String,
     },
+    /// The record-level consumer gave up.
+    #[error("can't read records: {problem}")]
+    Consumer {
+        /// Why, in librdkafka's words.
+        problem: String,
+    },
+    /// The caller wants no more.
+    #[error("interrupted")]
+    Interrupted,
     /// A property that can't be used.
     #[error("{name}: {problem}")]
     Property {
@@ -122,7 +131,11 @@ impl KafkaError {
             | Self::Timeout { .. }
             | Self::Disconnected { .. } => true,
             Self::Broker { code, .. } => code.is_retriable(),
-            Self::UnsupportedApi { .. } | Self::Malformed { .. } | Self::Property { .. } => false,
+            Self::UnsupportedApi { .. }
+            | Self::Malformed { .. }
+            | Self::Consumer { .. }
+            | Self::Interrupted
+            | Self::Property { .. } => false,
         }
     }
 
@@ -137,6 +150,8 @@ impl KafkaError {
             Self::Connect { .. }
             | Self::Bootstrap(_)
             | Self::UnsupportedApi { .. }
+            | Self::Consumer { .. }
+            | Self::Interrupted
             | Self::Property { .. } => true,
         }
     }

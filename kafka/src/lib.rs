@@ -1,8 +1,10 @@
-//! Everything that talks to a Kafka cluster: [`wire`] in its own protocol, raw batches and admin APIs.
+//! Everything that talks to a Kafka cluster: [`wire`] in its own protocol, raw batches and admin APIs; [`records`] through
+//! librdkafka, record by record.
 
 pub mod capture;
 pub mod error;
 pub mod reader;
+pub mod records;
 pub mod wire;
 
 pub use error::{ErrorCode, KafkaError};

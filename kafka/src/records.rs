@@ -1,0 +1,338 @@
+//! Record by record through librdkafka: the reader that shares no code with [`crate::wire`], for read-backs.
+
+use std::time::Duration;
+
+use lifeboat_archive::{
+    batch::TimestampType,
+    words::{OffsetRange, TopicPartition},
+};
+use lifeboat_config::KafkaProperties;
+use rdkafka::{
+    ClientConfig, ClientContext, Message, Offset, Timestamp, TopicPartitionList,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, Consumer, ConsumerContext},
+    error::{KafkaError as ClientError, RDKafkaErrorCode},
+    message::{BorrowedMessage, Headers},
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::{ErrorCode, KafkaError};
+
+mod progress;
+
+use progress::Progress;
+
+const OPERATION: &str = "consume";
+/// How often the clock is looked at while nothing comes.
+const POLL: Duration = Duration::from_millis(100);
+/// After this long without an event everything that was on its way has arrived.
+const QUIET: Duration = Duration::from_millis(500);
+
+/// Which records a reader sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// All records up to the high watermark.
+    ReadUncommitted,
+    /// Those of committed transactions, and those of none; up to the last stable offset.
+    ReadCommitted,
+}
+
+/// How to read.
+#[derive(Clone, Debug)]
+pub struct ReadOptions {
+    /// Which records.
+    pub isolation: Isolation,
+    /// How long nothing may come before it is an error.
+    pub stall_limit: Duration,
+    /// Ends the reading with [`KafkaError::Interrupted`].
+    pub stop: CancellationToken,
+}
+
+impl From<Isolation> for ReadOptions {
+    fn from(isolation: Isolation) -> Self {
+        Self {
+            isolation,
+            stall_limit: Duration::from_secs(60),
+            stop: CancellationToken::new(),
+        }
+    }
+}
+
+/// A record as a consumer gets it. Lives as long as the call that it is given to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordParts<'a> {
+    /// Its offset.
+    pub offset: i64,
+    /// Its time in milliseconds since the Unix epoch; −1 where it has none.
+    pub timestamp: i64,
+    /// Who set the time.
+    pub timestamp_type: TimestampType,
+    /// Its key; `None` is null.
+    pub key: Option<&'a [u8]>,
+    /// Its value; `None` is null.
+    pub value: Option<&'a [u8]>,
+    /// Its headers in order, repeated names included; a value of `None` is null.
+    pub headers: Vec<(&'a [u8], Option<&'a [u8]>)>,
+}
+
+/// Reads ranges of partitions and hands each record to `on_record`, in order within a partition; gives their number.
+///
+/// Blocks. Joins no group and commits nothing. Ends when every range was read: at its last offset, or at the end of the
+/// log where compaction or markers left nothing at the end of the range. With [`Isolation::ReadUncommitted`] a log that
+/// ends before its range does is an error; with `ReadCommitted` a range that an open transaction cuts is not.
+pub fn read_records(
+    properties: &KafkaProperties,
+    ranges: &[(TopicPartition, OffsetRange)],
+    options: impl Into<ReadOptions>,
+    on_record: impl FnMut(&TopicPartition, RecordParts<'_>),
+) -> Result<u64, KafkaError> {
+    let options = options.into();
+    let progress = Progress::new(ranges);
+    if progress.is_done() {
+        return Ok(0);
+    }
+    let consumer = consumer(properties, options.isolation)?;
+    let mut reading = Reading {
+        consumer,
+        options,
+        progress,
+        records: 0,
+        last_error: None,
+        on_record,
+    };
+    while let Some(wave) = reading.progress.next_wave() {
+        reading.read(&wave)?;
+    }
+    Ok(reading.records)
+}
+
+/// Bounded: some 16 MiB queued, 4 MiB on the way, and what they decompress to.
+const LIMITS: [(&str, &str); 6] = [
+    ("queued.max.messages.kbytes", "16384"),
+    ("queued.min.messages", "20000"),
+    ("fetch.message.max.bytes", "1048576"),
+    ("fetch.max.bytes", "4194304"),
+    // a full queue is looked at again soon: it empties within milliseconds
+    ("fetch.queue.backoff.ms", "5"),
+    ("fetch.wait.max.ms", "50"),
+];
+
+fn consumer(
+    properties: &KafkaProperties,
+    isolation: Isolation,
+) -> Result<BaseConsumer<Quiet>, KafkaError> {
+    let mut config = ClientConfig::new();
+    for (name, value) in properties.librdkafka() {
+        config.set(name, value);
+    }
+    for (name, value) in LIMITS {
+        config.set(name, value);
+    }
+    config
+        // librdkafka wants one to assign partitions; it is never joined
+        .set("group.id", "lifeboat")
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("enable.partition.eof", "true")
+        .set("auto.offset.reset", "error")
+        .set("allow.auto.create.topics", "false")
+        .set("check.crcs", "true")
+        .set(
+            "isolation.level",
+            match isolation {
+                Isolation::ReadUncommitted => "read_uncommitted",
+                Isolation::ReadCommitted => "read_committed",
+            },
+        );
+    config
+        .create_with_context(Quiet)
+        .map_err(|error| client_error(&error))
+}
+
+struct Reading<F> {
+    consumer: BaseConsumer<Quiet>,
+    options: ReadOptions,
+    progress: Progress,
+    records: u64,
+    /// Why nothing comes, as far as librdkafka said.
+    last_error: Option<String>,
+    on_record: F,
+}
+
+impl<F: FnMut(&TopicPartition, RecordParts<'_>)> Reading<F> {
+    /// Reads these partitions until all are done, or until what is left has to be told apart in a later wave.
+    fn read(&mut self, wave: &[usize]) -> Result<(), KafkaError> {
+        self.assign(wave)?;
+        let mut last_event = Instant::now();
+        while !self.progress.wave_is_done() {
+            if self.options.stop.is_cancelled() {
+                return Err(KafkaError::Interrupted);
+            }
+            let finished = match self.consumer.poll(POLL) {
+                None if last_event.elapsed() > QUIET && self.progress.is_ambiguous() => break,
+                None if last_event.elapsed() > self.options.stall_limit => {
+                    return Err(self.stalled());
+                }
+                None => continue,
+                Some(Ok(message)) => {
+                    let seen =
+                        self.progress
+                            .see(message.topic(), message.partition(), message.offset());
+                    let Some(seen) = seen else { continue };
+                    if seen.wanted {
+                        self.records += 1;
+                        (self.on_record)(seen.topic_partition, parts(&message));
+                    }
+                    seen.finished
+                }
+                Some(Err(ClientError::PartitionEOF(number))) => self.progress.see_end(number),
+                Some(Err(error)) => {
+                    self.note(&error)?;
+                    continue;
+                }
+            };
+            last_event = Instant::now();
+            if let Some(finished) = finished {
+                self.finish(finished)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn assign(&self, wave: &[usize]) -> Result<(), KafkaError> {
+        let mut list = TopicPartitionList::with_capacity(wave.len());
+        for &index in wave {
+            let (partition, position) = self.progress.position(index);
+            list.add_partition_offset(
+                &partition.topic,
+                partition.partition,
+                Offset::Offset(position),
+            )
+            .map_err(|error| client_error(&error))?;
+        }
+        self.consumer
+            .assign(&list)
+            .map_err(|error| client_error(&error))
+    }
+
+    /// Stops fetching a partition that is done, and looks whether its log really reaches the end of the range.
+    fn finish(&self, index: usize) -> Result<(), KafkaError> {
+        let (partition, position) = self.progress.position(index);
+        let mut list = TopicPartitionList::with_capacity(1);
+        list.add_partition(&partition.topic, partition.partition);
+        self.consumer
+            .pause(&list)
+            .map_err(|error| client_error(&error))?;
+        let end = self.progress.end(index);
+        if position >= end || self.options.isolation == Isolation::ReadCommitted {
+            return Ok(());
+        }
+        let (_, high_watermark) = self
+            .consumer
+            .fetch_watermarks(
+                &partition.topic,
+                partition.partition,
+                self.options.stall_limit,
+            )
+            .map_err(|error| client_error(&error))?;
+        if high_watermark < end {
+            return Err(KafkaError::Broker {
+                operation: OPERATION,
+                subject: partition.to_string(),
+                code: ErrorCode::OFFSET_OUT_OF_RANGE,
+                message: Some(format!("the log ends at {high_watermark}, before {end}")),
+            });
+        }
+        Ok(())
+    }
+
+    /// librdkafka goes on by itself after most errors; those that it can't heal end the reading.
+    fn note(&mut self, error: &ClientError) -> Result<(), KafkaError> {
+        let fatal = match error {
+            ClientError::MessageConsumption(code) => matches!(
+                code,
+                RDKafkaErrorCode::AutoOffsetReset
+                    | RDKafkaErrorCode::OffsetOutOfRange
+                    | RDKafkaErrorCode::UnknownTopicOrPartition
+                    | RDKafkaErrorCode::UnknownTopic
+                    | RDKafkaErrorCode::UnknownPartition
+                    | RDKafkaErrorCode::TopicAuthorizationFailed
+                    | RDKafkaErrorCode::BadMessage
+                    | RDKafkaErrorCode::InvalidMessage
+                    | RDKafkaErrorCode::BadCompression
+            ),
+            _ => true,
+        };
+        if fatal {
+            return Err(client_error(error));
+        }
+        tracing::debug!(%error, "consumer error");
+        self.last_error = Some(error.to_string());
+        Ok(())
+    }
+
+    fn stalled(&self) -> KafkaError {
+        let (partition, position) = self.progress.first_open();
+        let others = self.progress.open_in_wave().saturating_sub(1);
+        let cause = self.last_error.as_deref().unwrap_or("no error");
+        KafkaError::Consumer {
+            problem: format!(
+                "nothing came for {:?} at {partition} offset {position} and {others} more partitions ({cause})",
+                self.options.stall_limit
+            ),
+        }
+    }
+}
+
+fn parts<'a>(message: &'a BorrowedMessage<'_>) -> RecordParts<'a> {
+    let (timestamp, timestamp_type) = match message.timestamp() {
+        Timestamp::NotAvailable => (-1, TimestampType::CreateTime),
+        Timestamp::CreateTime(time) => (time, TimestampType::CreateTime),
+        Timestamp::LogAppendTime(time) => (time, TimestampType::LogAppendTime),
+    };
+    let headers = message.headers().map(|headers| {
+        headers
+            .iter()
+            .map(|header| (header.key.as_bytes(), header.value))
+            .collect()
+    });
+    RecordParts {
+        offset: message.offset(),
+        timestamp,
+        timestamp_type,
+        key: message.key(),
+        value: message.payload(),
+        headers: headers.unwrap_or_default(),
+    }
+}
+
+/// Kafka's own codes keep their names; librdkafka's become text.
+fn client_error(error: &ClientError) -> KafkaError {
+    let code = error
+        .rdkafka_error_code()
+        .and_then(|code| i16::try_from(code as i32).ok())
+        .filter(|&code| code > 0)
+        .and_then(ErrorCode::from_wire);
+    match code {
+        Some(code) => KafkaError::broker(OPERATION, "records", code),
+        None => KafkaError::Consumer {
+            problem: error.to_string(),
+        },
+    }
+}
+
+/// librdkafka's log lines go where ours go, quietly: what matters comes as an error.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, _level: RDKafkaLogLevel, facility: &str, line: &str) {
+        tracing::debug!(facility, line, "librdkafka");
+    }
+
+    fn error(&self, error: ClientError, reason: &str) {
+        tracing::debug!(%error, reason, "librdkafka");
+    }
+}
+
+impl ConsumerContext for Quiet {}
