@@ -4,7 +4,6 @@
 //! `sha256`, the SHA-256 of everything before that field.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use sha2::{Digest, Sha256};
 
 use crate::words::ParseError;
 
@@ -148,6 +147,39 @@ pub fn from_root<T: Document>(bytes: &[u8]) -> Result<T, JsonError> {
     }
 }
 
+/// Computes a SHA-256 piece by piece.
+#[derive(Clone)]
+pub struct Sha256Hasher(ring::digest::Context);
+
+impl Sha256Hasher {
+    /// One that has seen nothing yet.
+    pub fn new() -> Self {
+        Self(ring::digest::Context::new(&ring::digest::SHA256))
+    }
+
+    /// Adds `bytes`.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The hash of everything that was added.
+    pub fn finish(self) -> Sha256Hex {
+        Sha256Hex(hex(self.0.finish().as_ref()))
+    }
+}
+
+impl Default for Sha256Hasher {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for Sha256Hasher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sha256Hasher").finish_non_exhaustive()
+    }
+}
+
 /// A SHA-256 in lower-case hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -156,12 +188,14 @@ pub struct Sha256Hex(String);
 impl Sha256Hex {
     /// The hash of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
-        Self::from_hasher(Sha256::new_with_prefix(bytes))
+        let mut hasher = Sha256Hasher::new();
+        hasher.update(bytes);
+        hasher.finish()
     }
 
     /// What `hasher` has come to.
-    pub fn from_hasher(hasher: Sha256) -> Self {
-        Self(hex(&hasher.finalize()))
+    pub fn from_hasher(hasher: sha2::Sha256) -> Self {
+        Self(hex(&sha2::Digest::finalize(hasher)))
     }
 
     /// The 64 digits.

@@ -3,12 +3,11 @@
 use std::fmt;
 
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 
 use crate::{
     batch::{Batch, BatchError, BatchHeader, BatchProblem, Batches},
     index::SegmentEntry,
-    json::Sha256Hex,
+    json::Sha256Hasher,
     words::{TopicId, TopicPartition},
 };
 
@@ -38,7 +37,7 @@ pub struct SegmentBuilder {
     topic_partition: TopicPartition,
     topic_id: TopicId,
     facts: Facts,
-    sha256: Sha256,
+    sha256: Sha256Hasher,
     /// Whole batches that wait for a frame to be full.
     pending: Vec<u8>,
     frames: Vec<Bytes>,
@@ -63,7 +62,7 @@ impl SegmentBuilder {
             topic_partition,
             topic_id,
             facts: Facts::new(at),
-            sha256: Sha256::new(),
+            sha256: Sha256Hasher::new(),
             pending: Vec::new(),
             frames: Vec::new(),
             frame_bytes: 0,
@@ -208,7 +207,7 @@ impl SegmentBuilder {
             self.frame_bytes += frame.len() as u64;
             self.frames.push(frame);
         }
-        let sha256 = Sha256Hex::from_hasher(self.sha256);
+        let sha256 = self.sha256.finish();
         let entry = self.facts.into_entry(
             &self.topic_partition,
             self.topic_id,

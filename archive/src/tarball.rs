@@ -3,12 +3,11 @@
 use std::fmt::{self, Write};
 
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 use ulid::Ulid;
 
 use crate::{
     index::ArchiveIndex,
-    json::{self, JsonError, Sha256Hex},
+    json::{self, JsonError, Sha256Hasher, Sha256Hex},
     segment::{BLOCK, ClosedSegment, FrameCompressor, SegmentProblem, padding},
     words::{Timestamp, TopicPartition},
 };
@@ -33,7 +32,7 @@ pub struct ArchiveBuilder {
     index: ArchiveIndex,
     modified: u64,
     size: u64,
-    sha256: Sha256,
+    sha256: Sha256Hasher,
     headers: FrameCompressor,
 }
 
@@ -61,7 +60,7 @@ impl ArchiveBuilder {
             },
             modified: u64::try_from(created_at.as_millis() / 1_000).unwrap_or(0),
             size: 0,
-            sha256: Sha256::new(),
+            sha256: Sha256Hasher::new(),
             headers: FrameCompressor::new(HEADER_LEVEL),
         }
     }
@@ -123,7 +122,7 @@ impl ArchiveBuilder {
             tail: sums.into_iter().chain(index).chain(end).collect(),
             index: self.index,
             size: self.size,
-            sha256: Sha256Hex::from_hasher(self.sha256),
+            sha256: self.sha256.finish(),
         }
     }
 

@@ -2,14 +2,12 @@
 
 use std::{fmt, io::Read};
 
-use sha2::{Digest, Sha256};
-
 use super::{BLOCK, FRAME_BYTES, facts::Facts, padding};
 use crate::{
     batch::{BatchError, BatchHeader, BatchProblem, Batches},
     frames::{FrameError, FrameReader},
     index::SegmentEntry,
-    json::Sha256Hex,
+    json::{Sha256Hasher, Sha256Hex},
     tarball::{ArchiveError, HeaderProblem, check_header},
 };
 
@@ -24,7 +22,7 @@ pub struct SegmentReader<'e, R> {
     entry: &'e SegmentEntry,
     frames: FrameReader<R>,
     block: Vec<u8>,
-    sha256: Sha256,
+    sha256: Sha256Hasher,
     left: u64,
     offset: i64,
     state: State,
@@ -44,7 +42,7 @@ impl<'e, R: Read> SegmentReader<'e, R> {
             entry,
             frames: FrameReader::new(frames),
             block: Vec::new(),
-            sha256: Sha256::new(),
+            sha256: Sha256Hasher::new(),
             left: entry.raw_bytes,
             offset: entry.first_offset,
             state: State::Header,
@@ -130,7 +128,7 @@ impl<'e, R: Read> SegmentReader<'e, R> {
         if !self.frames.at_end().map_err(FrameError::Read)? {
             return Err(FrameError::Surplus.into());
         }
-        let found = Sha256Hex::from_hasher(std::mem::take(&mut self.sha256));
+        let found = std::mem::take(&mut self.sha256).finish();
         if found != self.entry.sha256 {
             return Err(SegmentProblem::Sha256 {
                 expected: self.entry.sha256.clone(),

@@ -1,0 +1,106 @@
+//! How fast batches become segments, on one core: `cargo run --release -p lifeboat-archive --example segment_rate`.
+#![expect(clippy::print_stdout, reason = "its purpose")]
+
+use std::time::Instant;
+
+use lifeboat_archive::{
+    batch::Codec,
+    records::{BatchBuilder, Produced},
+    segment::{FrameCompressor, SegmentBuilder, SegmentReader},
+    tarball::ArchiveBuilder,
+    words::{Timestamp, TopicId, TopicPartition},
+};
+use rand::{Rng, RngExt, SeedableRng, rngs::SmallRng};
+use ulid::Ulid;
+
+const TOTAL: usize = 256 << 20;
+const FETCH: usize = 1 << 20;
+
+fn main() {
+    let inputs = [
+        ("json, not compressed", batches(Codec::None, json)),
+        ("json, lz4", batches(Codec::Lz4, json)),
+        ("random bytes", batches(Codec::None, noise)),
+    ];
+    for (name, input) in &inputs {
+        for level in [1, 3] {
+            rate(name, input, level);
+        }
+    }
+}
+
+fn rate(name: &str, fetch: &[u8], level: i32) {
+    let mut compressor = FrameCompressor::new(level);
+    let topic_partition = TopicPartition::new("bench", 0);
+    let rounds = TOTAL / fetch.len();
+    let begun = Instant::now();
+    let mut closed = Vec::new();
+    for _ in 0..rounds {
+        let mut segment = SegmentBuilder::new(topic_partition.clone(), TopicId::ZERO, 0);
+        segment.push(fetch, &mut compressor).expect("sound batches");
+        closed.push(segment.finish(&mut compressor));
+    }
+    let pushed = begun.elapsed();
+    let mut archive = ArchiveBuilder::new(Ulid::nil(), Timestamp::default());
+    let frames: Vec<_> = closed
+        .into_iter()
+        .map(|segment| archive.append(segment))
+        .collect();
+    let finished = archive.finish(&mut compressor);
+    let begun = Instant::now();
+    for (entry, frames) in finished.index.segments.iter().zip(&frames) {
+        let mut reader = SegmentReader::new(entry, frames.concat().leak() as &[u8]);
+        while reader.next_block().expect("sound frames").is_some() {}
+    }
+    let megabytes = (rounds * fetch.len()) as f64 / 1e6;
+    println!(
+        "{name:22} level {level}: push {:5.0} MB/s, read {:5.0} MB/s, ratio {:.2}",
+        megabytes / pushed.as_secs_f64(),
+        megabytes / begun.elapsed().as_secs_f64(),
+        megabytes * 1e6 / finished.size as f64,
+    );
+}
+
+/// About one fetch of batches of about 16 kB.
+fn batches(codec: Codec, value: fn(&mut SmallRng, u64) -> Vec<u8>) -> Vec<u8> {
+    let mut random = SmallRng::seed_from_u64(7);
+    let mut builder = BatchBuilder::new(codec);
+    let mut bytes = Vec::new();
+    let mut offset = 0;
+    while bytes.len() < FETCH * 8 {
+        let start = offset;
+        while builder.estimated_size() < 16_000 {
+            let value = value(&mut random, offset);
+            let mut tail = vec![1];
+            let length = i64::try_from(value.len()).expect("short") * 2;
+            tail.extend([(length & 0x7f) as u8 | 0x80, (length >> 7) as u8]);
+            tail.extend(value);
+            tail.push(0);
+            builder.push(1_700_000_000_000 + offset.cast_signed(), &tail);
+            offset += 1;
+        }
+        let produced = Produced {
+            base_offset: start.cast_signed(),
+            ..Produced::ANONYMOUS
+        };
+        bytes.extend(builder.finish(produced).expect("small batches"));
+    }
+    bytes
+}
+
+fn json(random: &mut SmallRng, number: u64) -> Vec<u8> {
+    format!(
+        r#"{{"order_id":{number},"customer":"c-{}","amount":{},"currency":"EUR","status":"{}","session":"{:016x}"}}"#,
+        random.random_range(0..50_000),
+        random.random_range(1..100_000),
+        ["created", "paid", "shipped", "cancelled"][random.random_range(0..4)],
+        random.random::<u64>(),
+    )
+    .into_bytes()
+}
+
+fn noise(random: &mut SmallRng, _: u64) -> Vec<u8> {
+    let mut bytes = vec![0; 500];
+    random.fill_bytes(&mut bytes);
+    bytes
+}
