@@ -222,3 +222,6 @@ pub(crate) async fn read_commit(
     );
     Err(RepositoryError::damaged(&object, problem))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,15 +1,18 @@
 //! One cluster's part of a repository: what its snapshots are written to and read from.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use lifeboat_archive::{
     json::{self, Document, Sha256Hex},
     lists::{ObjectReference, TopicList},
     manifest::{Commit, Manifest, ManifestTopic},
+    tarball::{compress_frame, decompress_frame, read_documents},
     words::{SnapshotId, Timestamp},
 };
 
 use crate::{
-    ArchiveUpload, Catalog, ListsUpload, Repository, RepositoryError, catalog, frames,
+    ArchiveUpload, Catalog, ListsUpload, Repository, RepositoryError, catalog,
     layout::ClusterLayout,
     repository::{check_sha256, new_ulid},
     store::Created,
@@ -73,8 +76,7 @@ impl ClusterRepository {
         manifest: &Manifest,
     ) -> Result<ObjectReference, RepositoryError> {
         let object = self.layout.manifest(&manifest.snapshot);
-        let frame = frames::compress(&json::to_vec(manifest))
-            .map_err(|error| RepositoryError::from_io("compress", &object, error))?;
+        let frame = compress_frame(&json::to_vec(manifest));
         self.put(object, frame).await
     }
 
@@ -203,10 +205,24 @@ impl ClusterRepository {
         }
         Ok(list)
     }
+
+    /// The cluster's documents by their names, `topics.json`, `groups.json`, ….
+    pub async fn documents(
+        &self,
+        manifest: &Manifest,
+    ) -> Result<BTreeMap<String, Vec<u8>>, RepositoryError> {
+        let bytes = self.repository.read(&manifest.documents).await?;
+        read_documents(&bytes).map_err(|error| {
+            RepositoryError::damaged(&manifest.documents.object, error.to_string())
+        })
+    }
 }
 
 fn unpack<T: Document>(object: &str, frame: &[u8]) -> Result<T, RepositoryError> {
-    let plain = frames::decompress(frame, PLAIN_BYTES)
+    let plain = decompress_frame(frame, PLAIN_BYTES)
         .map_err(|error| RepositoryError::damaged(object, error.to_string()))?;
     json::from_slice(&plain).map_err(|error| RepositoryError::from_json(object, &error))
 }
+
+#[cfg(test)]
+mod tests;

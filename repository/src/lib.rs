@@ -7,7 +7,6 @@
 mod catalog;
 mod cluster;
 mod error;
-mod frames;
 mod layout;
 mod lists;
 mod repository;

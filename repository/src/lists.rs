@@ -5,11 +5,12 @@ use lifeboat_archive::{
     json::{self, Sha256Hex},
     lists::{ObjectReference, TopicList},
     manifest::ListReference,
+    tarball::compress_frame,
 };
 use sha2::{Digest, Sha256};
 
 use crate::{
-    RepositoryError, frames,
+    RepositoryError,
     store::{PART_BYTES, Store},
     upload::LargeUpload,
 };
@@ -49,9 +50,7 @@ impl ListsUpload {
         let mut line = json::to_vec(list);
         // decompressed as a whole, the object is JSON lines
         line.push(b'\n');
-        let frame = frames::compress(&line).map_err(|error| {
-            RepositoryError::from_io("compress a list for", &self.object, error)
-        })?;
+        let frame = compress_frame(&line);
         let reference = ListReference {
             object: self.object.clone(),
             position: self.position,

@@ -346,3 +346,6 @@ fn make_folder(path: &Path) -> Result<(), RepositoryError> {
         RepositoryError::from_io("make the folder", &path.display().to_string(), error)
     })
 }
+
+#[cfg(test)]
+mod tests;

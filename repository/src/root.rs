@@ -44,7 +44,7 @@ Reading without Lifeboat
   settings and groups:       tar --zstd -xf <cluster-id>/metadata/<snapshot>.tar.zst
   unpacking an archive:      tar --zstd -xf <cluster-id>/data/<day>/<name>.tar.zst
   checking what came out:    sha256sum -c lifeboat/<name>.sha256
-  looking at the records:    kafka-dump-log.sh --deep-iteration --print-data-log --files <topic>-<partition>/<offset>.log
+  looking at the records:    kafka-dump-log.sh --deep-iteration --files <topic>-<partition>/<offset>.log
 
 An unpacked archive holds <topic>-<partition>/<first offset>.log, with the record batches exactly as Kafka stored them.
 The segments of a partition, from all the archives that its list names, are what Kafka's log directory held.

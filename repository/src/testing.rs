@@ -1,1 +1,260 @@
+//! What the tests of this crate stand on: scratch repositories, sample snapshots, a store that fails when told to.
 
+use std::{
+    fmt, io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use lifeboat_archive::{
+    json::Sha256Hex,
+    lists::{ObjectReference, PartitionList, TopicList, TransactionTable},
+    manifest::{
+        Commit, Manifest, ManifestPartition, ManifestTopic, SnapshotKind, SnapshotState, Totals,
+    },
+    words::{Clock, SnapshotId, Timestamp, TopicId},
+};
+use lifeboat_config::RepositoryUrl;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, local::LocalFileSystem,
+    path::Path,
+};
+use tempfile::TempDir;
+
+use crate::{ClusterRepository, Repository, store::Store};
+
+pub(crate) const CLUSTER: &str = "NrI2qCTxevO5IomtUq8w-_";
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_787_450_400_000);
+
+/// A folder that goes away with the test.
+pub(crate) fn scratch() -> (TempDir, RepositoryUrl) {
+    let folder = tempfile::tempdir().unwrap();
+    let url = RepositoryUrl::from_local_path(&folder.path().join("repository")).unwrap();
+    (folder, url)
+}
+
+/// A repository in such a folder.
+pub(crate) async fn scratch_repository() -> (TempDir, Repository) {
+    let (folder, url) = scratch();
+    let repository = Repository::init(&url, &Clock::fixed(NOW)).await.unwrap();
+    (folder, repository)
+}
+
+/// The `n`-th of a series of snapshot ids that share their first letters.
+pub(crate) fn snapshot(n: u32) -> SnapshotId {
+    let time = Timestamp::from_millis(NOW.as_millis() + i64::from(n) * 86_400_000);
+    format!(
+        "{}-aaa{}",
+        time.compact(),
+        char::from(b'a' + u8::try_from(n % 26).unwrap())
+    )
+    .parse()
+    .unwrap()
+}
+
+pub(crate) fn manifest(snapshot: SnapshotId, documents: ObjectReference) -> Manifest {
+    Manifest {
+        snapshot,
+        cluster_id: CLUSTER.to_owned(),
+        kind: SnapshotKind::Full,
+        state: SnapshotState::Complete,
+        started_at: NOW,
+        bounds_at: NOW,
+        finished_at: NOW,
+        created_by: "lifeboat test".to_owned(),
+        topics: Vec::new(),
+        documents,
+        totals: Totals::default(),
+        problems: Vec::new(),
+    }
+}
+
+pub(crate) fn commit(snapshot: SnapshotId, manifest: ObjectReference) -> Commit {
+    Commit {
+        sequence: 0,
+        snapshot,
+        cluster_id: CLUSTER.to_owned(),
+        kind: SnapshotKind::Full,
+        state: SnapshotState::Complete,
+        started_at: NOW,
+        bounds_at: NOW,
+        committed_at: NOW,
+        manifest,
+        totals: Totals::default(),
+    }
+}
+
+/// A reference to an object that is not there.
+pub(crate) fn nowhere(object: &str) -> ObjectReference {
+    ObjectReference {
+        object: object.to_owned(),
+        size: 3,
+        sha256: Sha256Hex::of(b"abc"),
+    }
+}
+
+/// A commit without anything behind it.
+pub(crate) fn bare_commit(n: u32) -> Commit {
+    let snapshot = snapshot(n);
+    let manifest = nowhere(&format!("{CLUSTER}/manifests/{snapshot}.json.zst"));
+    commit(snapshot, manifest)
+}
+
+/// Commits bare snapshots 1 to `count`.
+pub(crate) async fn commit_many(cluster: &ClusterRepository, count: u32) {
+    for n in 1..=count {
+        cluster.commit(bare_commit(n)).await.unwrap();
+    }
+}
+
+pub(crate) fn list(topic: &str) -> TopicList {
+    TopicList {
+        topic: topic.to_owned(),
+        topic_id: TopicId([7; 16]),
+        archives: Vec::new(),
+        partitions: vec![PartitionList {
+            partition: 0,
+            segments: Vec::new(),
+            holes: Vec::new(),
+            transactions: TransactionTable::default(),
+        }],
+    }
+}
+
+pub(crate) fn manifest_topic(
+    topic: &str,
+    list: lifeboat_archive::manifest::ListReference,
+) -> ManifestTopic {
+    ManifestTopic {
+        topic: topic.to_owned(),
+        topic_id: TopicId([7; 16]),
+        list,
+        partitions: Vec::<ManifestPartition>::new(),
+    }
+}
+
+/// What a [`FaultyStore`] does to writes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fault {
+    /// The next `n` writes are done, and their answers are lost.
+    ReplyLost(usize),
+    /// Whatever is written: no space is left.
+    Full,
+}
+
+/// A local store whose writes fail as they are told to.
+#[derive(Debug)]
+pub(crate) struct FaultyStore {
+    inner: LocalFileSystem,
+    fault: Fault,
+    writes: AtomicUsize,
+}
+
+impl FaultyStore {
+    pub(crate) fn over(url: &RepositoryUrl, fault: Fault) -> Store {
+        let inner = LocalFileSystem::new_with_prefix(url.local_path()).unwrap();
+        Store::new(Arc::new(Self {
+            inner,
+            fault,
+            writes: AtomicUsize::new(0),
+        }))
+    }
+}
+
+impl fmt::Display for FaultyStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FaultyStore")
+    }
+}
+
+fn failure(error: io::Error) -> object_store::Error {
+    object_store::Error::Generic {
+        store: "faulty",
+        source: Box::new(error),
+    }
+}
+
+#[async_trait]
+impl ObjectStore for FaultyStore {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> Result<PutResult> {
+        match self.fault {
+            Fault::Full => Err(failure(io::ErrorKind::StorageFull.into())),
+            Fault::ReplyLost(lost) => {
+                let result = self
+                    .inner
+                    .put_opts(location, payload.clone(), options.clone())
+                    .await;
+                if result.is_ok() && self.writes.fetch_add(1, Ordering::Relaxed) < lost {
+                    // as clients of object stores do, it tries again by itself, and finds its own object
+                    return self.inner.put_opts(location, payload, options).await;
+                }
+                result
+            }
+        }
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        let upload = self.inner.put_multipart_opts(location, options).await?;
+        match self.fault {
+            Fault::Full => Ok(Box::new(FullUpload(upload))),
+            Fault::ReplyLost(_) => Ok(upload),
+        }
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.inner.get_opts(location, options).await
+    }
+
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
+        self.inner.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}
+
+#[derive(Debug)]
+struct FullUpload(Box<dyn MultipartUpload>);
+
+#[async_trait]
+impl MultipartUpload for FullUpload {
+    fn put_part(&mut self, _: PutPayload) -> object_store::UploadPart {
+        Box::pin(std::future::ready(Err(failure(
+            io::ErrorKind::StorageFull.into(),
+        ))))
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        self.0.complete().await
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        self.0.abort().await
+    }
+}

@@ -149,3 +149,6 @@ impl ArchiveUpload {
         self.upload.abort().await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::{
+    ClusterRepository,
+    testing::{CLUSTER, NOW, scratch_repository},
+};
+
+async fn cluster() -> (tempfile::TempDir, ClusterRepository) {
+    let (folder, repository) = scratch_repository().await;
+    let cluster = repository.cluster(CLUSTER).unwrap();
+    (folder, cluster)
+}
+
+/// Every file below the cluster's `data/`.
+fn files(cluster: &ClusterRepository) -> Vec<PathBuf> {
+    let folder = cluster.repository().url().strip_prefix("file://").unwrap();
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(folder).join(CLUSTER).join("data")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_is_stored_as_it_was_written_in_pieces_of_any_size() {
+    let (_folder, cluster) = cluster().await;
+    let bytes: Vec<u8> = (0..40_000_000u32)
+        .map(|n| n.to_le_bytes()[2] ^ n.to_le_bytes()[0])
+        .collect();
+    let sha256 = Sha256Hex::of(&bytes);
+    let mut upload = cluster.begin_archive(NOW).await.unwrap();
+    assert_eq!(
+        upload.object(),
+        format!("{CLUSTER}/data/2026-08-23/{}.tar.zst", upload.name())
+    );
+    let mut rest = Bytes::from(bytes.clone());
+    for size in [1, 8 << 20, 7, 20 << 20, 100_000].into_iter().cycle() {
+        let piece = rest.split_to(rest.len().min(size));
+        upload.write(piece).await.unwrap();
+        if rest.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(upload.written(), bytes.len() as u64);
+    let reference = upload.finish(bytes.len() as u64, sha256).await.unwrap();
+    assert_eq!(cluster.repository().read(&reference).await.unwrap(), bytes);
+    assert_eq!(files(&cluster).len(), 1);
+}
+
+#[tokio::test]
+async fn nothing_of_an_archive_can_be_seen_before_it_is_finished() {
+    let (_folder, cluster) = cluster().await;
+    let mut upload = cluster.begin_archive(NOW).await.unwrap();
+    upload.write(Bytes::from(vec![1; 20 << 20])).await.unwrap();
+    let object = upload.object().to_owned();
+    let size = cluster.repository().size(&object).await;
+    assert!(matches!(size, Err(RepositoryError::NotFound { .. })));
+    let listed = cluster
+        .repository()
+        .store()
+        .list(&format!("{CLUSTER}/data"))
+        .await
+        .unwrap();
+    assert!(listed.is_empty(), "{listed:?}");
+    upload.abort().await.unwrap();
+    assert!(files(&cluster).is_empty(), "{:?}", files(&cluster));
+}
+
+#[tokio::test]
+async fn an_archive_of_another_size_than_was_meant_does_not_appear() {
+    let (_folder, cluster) = cluster().await;
+    let mut upload = cluster.begin_archive(NOW).await.unwrap();
+    upload.write(Bytes::from_static(b"abc")).await.unwrap();
+    let error = upload.finish(4, Sha256Hex::of(b"abcd")).await.unwrap_err();
+    assert!(matches!(error, RepositoryError::Damaged { .. }), "{error}");
+    assert!(files(&cluster).is_empty());
+}
+
+#[tokio::test]
+async fn names_of_archives_begun_in_the_same_millisecond_differ() {
+    let (_folder, cluster) = cluster().await;
+    let one = cluster.begin_archive(NOW).await.unwrap();
+    let two = cluster.begin_archive(NOW).await.unwrap();
+    assert_ne!(one.name(), two.name());
+    one.abort().await.unwrap();
+    two.abort().await.unwrap();
+}
