@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 
 use lifeboat_archive::{
-    documents::ClusterDocument,
     json,
     lists::{ListedSegment, ObjectReference, PartitionList, TopicList},
     manifest::{
@@ -12,7 +11,7 @@ use lifeboat_archive::{
     tarball::documents_archive,
     words::{Clock, SnapshotId, Timestamp},
 };
-use lifeboat_kafka::wire::Cluster;
+use lifeboat_kafka::{capture, wire::Cluster};
 use lifeboat_repository::ClusterRepository;
 
 use super::{
@@ -83,11 +82,7 @@ impl Assembly<'_> {
     }
 
     async fn store_documents(&self) -> Result<ObjectReference, BackupError> {
-        let cluster = ClusterDocument {
-            cluster_id: self.cluster.cluster_id().to_owned(),
-            captured_at: self.bounds_at,
-            brokers: self.cluster.brokers(),
-        };
+        let cluster = capture::cluster(self.cluster, self.bounds_at);
         let archive = documents_archive(&[
             ("cluster.json", json::to_vec_pretty(&cluster)),
             ("topics.json", json::to_vec_pretty(&self.topics.document)),
@@ -107,7 +102,7 @@ impl Assembly<'_> {
             let topic = bounds.topic_partition.topic.to_string();
             by_topic.entry(topic).or_default().push(index);
         }
-        let mut lists = self.store.lists(&self.snapshot).await?;
+        let mut lists = self.store.lists(&self.snapshot);
         let mut topics = Vec::with_capacity(by_topic.len());
         for (topic, indices) in by_topic {
             let topic_id = self.bounds.partitions[indices[0]].topic_id;
