@@ -70,12 +70,7 @@ fn batches(codec: Codec, value: fn(&mut SmallRng, u64) -> Vec<u8>) -> Vec<u8> {
     while bytes.len() < FETCH * 8 {
         let start = offset;
         while builder.estimated_size() < 16_000 {
-            let value = value(&mut random, offset);
-            let mut tail = vec![1];
-            let length = i64::try_from(value.len()).expect("short") * 2;
-            tail.extend([(length & 0x7f) as u8 | 0x80, (length >> 7) as u8]);
-            tail.extend(value);
-            tail.push(0);
+            let tail = tail(&value(&mut random, offset));
             builder.push(1_700_000_000_000 + offset.cast_signed(), &tail);
             offset += 1;
         }
@@ -86,6 +81,16 @@ fn batches(codec: Codec, value: fn(&mut SmallRng, u64) -> Vec<u8>) -> Vec<u8> {
         bytes.extend(builder.finish(produced).expect("small batches"));
     }
     bytes
+}
+
+/// No key, a value of 64 to 8191 bytes, no headers.
+fn tail(value: &[u8]) -> Vec<u8> {
+    let zigzag = u16::try_from(value.len() * 2).expect("a short value");
+    let [low, high] = [zigzag & 0x7f | 0x80, zigzag >> 7].map(|part| part.to_le_bytes()[0]);
+    let mut tail = vec![1, low, high];
+    tail.extend_from_slice(value);
+    tail.push(0);
+    tail
 }
 
 fn json(random: &mut SmallRng, number: u64) -> Vec<u8> {

@@ -486,3 +486,6 @@ pub enum BatchProblem {
     #[error("the segment must end before it")]
     SegmentFull,
 }
+
+#[cfg(test)]
+mod tests;

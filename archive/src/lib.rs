@@ -17,3 +17,10 @@ pub mod tarball;
 pub mod transactions;
 mod varint;
 pub mod words;
+
+// the samples of the integration tests serve the unit tests too, and name the crate from outside
+#[cfg(test)]
+extern crate self as lifeboat_archive;
+#[cfg(test)]
+#[path = "../tests/archive/samples.rs"]
+pub mod samples;

@@ -164,3 +164,6 @@ fn keeps(
     let unstable = header.last_offset() >= last_stable_offset;
     !(aborted() || unstable && open())
 }
+
+#[cfg(test)]
+mod tests;
