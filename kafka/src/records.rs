@@ -27,7 +27,7 @@ const OPERATION: &str = "consume";
 /// How often the clock is looked at while nothing comes.
 const POLL: Duration = Duration::from_millis(100);
 /// After this long without an event everything that was on its way has arrived.
-const QUIET: Duration = Duration::from_millis(500);
+const QUIET: Duration = Duration::from_millis(250);
 
 /// Which records a reader sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -311,6 +311,11 @@ fn parts<'a>(message: &'a BorrowedMessage<'_>) -> RecordParts<'a> {
 fn client_error(error: &ClientError) -> KafkaError {
     let code = error
         .rdkafka_error_code()
+        .map(|code| match code {
+            // the policy for this case is to say so
+            RDKafkaErrorCode::AutoOffsetReset => RDKafkaErrorCode::OffsetOutOfRange,
+            other => other,
+        })
         .and_then(|code| i16::try_from(code as i32).ok())
         .filter(|&code| code > 0)
         .and_then(ErrorCode::from_wire);

@@ -75,6 +75,8 @@ pub(crate) struct Exchange {
     /// The request's body, in parts that are not copied together.
     pub(crate) body: Vec<Bytes>,
     pub(crate) answer_limit: usize,
+    /// How large the answer usually may be: memory is kept for it.
+    pub(crate) expected: usize,
     /// How long the broker itself may take, on top of the request timeout.
     pub(crate) grace: Duration,
 }
@@ -152,6 +154,7 @@ impl Connection {
                 header_version: C::header_version(version),
                 body: vec![body.freeze()],
                 answer_limit: ANSWER_LIMIT,
+                expected: 0,
                 grace,
             })
             .await?;
@@ -245,6 +248,7 @@ impl Connection {
             correlation,
             parts,
             answer_limit: exchange.answer_limit,
+            expected: exchange.expected,
             answer,
         })
     }
@@ -290,6 +294,7 @@ impl Connection {
                 header_version: ApiVersionsRequest::header_version(version),
                 body: vec![body.freeze()],
                 answer_limit: FIRST_ANSWER_LIMIT,
+                expected: 0,
                 grace: Duration::ZERO,
             })
             .await?;

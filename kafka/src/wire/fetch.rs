@@ -25,6 +25,7 @@ const FETCH: Api = Api::new(ApiKey::Fetch, "Fetch", 13, 17);
 
 /// What an answer may have on top of the records.
 const OVERHEAD: usize = 1 << 20;
+const OVERHEAD_PER_PARTITION: usize = 128;
 /// The first batch of an answer comes whole, however little was asked for; no broker stores a larger one, because none
 /// reads a larger request (`socket.request.max.bytes`).
 const LARGEST_BATCH: usize = 100 << 20;
@@ -117,6 +118,7 @@ pub async fn fetch(
             header_version: FetchRequest::header_version(version),
             body: vec![body.freeze()],
             answer_limit: budget.max(LARGEST_BATCH) + OVERHEAD,
+            expected: budget + positions.len() * OVERHEAD_PER_PARTITION,
             grace: limits.max_wait,
         })
         .await?;

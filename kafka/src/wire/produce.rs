@@ -58,6 +58,7 @@ pub async fn produce(
             header_version: 2,
             body: encode(version, acks, timeout, batches)?,
             answer_limit: ANSWER_LIMIT,
+            expected: 0,
             grace: timeout,
         })
         .await?;

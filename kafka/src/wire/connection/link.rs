@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     io::{self, IoSlice},
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
 };
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -23,6 +23,7 @@ pub(super) struct Outgoing {
     pub(super) correlation: i32,
     pub(super) parts: VecDeque<Bytes>,
     pub(super) answer_limit: usize,
+    pub(super) expected: usize,
     pub(super) answer: AnswerSender,
 }
 
@@ -31,6 +32,7 @@ struct Waiting {
     operation: &'static str,
     correlation: i32,
     answer_limit: usize,
+    expected: usize,
     answer: AnswerSender,
 }
 
@@ -72,6 +74,7 @@ async fn send(
                 operation: request.operation,
                 correlation: request.correlation,
                 answer_limit: request.answer_limit,
+                expected: request.expected,
                 answer: request.answer,
             });
         socket.write_all_buf(&mut Parts(request.parts)).await?;
@@ -81,6 +84,7 @@ async fn send(
 }
 
 async fn receive(mut socket: impl AsyncRead + Unpin, line: &Line) -> String {
+    let spare = Spare::default();
     loop {
         let (length, correlation) = match head(&mut socket).await {
             Ok(head) => head,
@@ -105,7 +109,7 @@ async fn receive(mut socket: impl AsyncRead + Unpin, line: &Line) -> String {
                 return detail;
             }
         };
-        match body(&mut socket, length).await {
+        match body(&mut socket, length, waiting.expected, &spare).await {
             Ok(body) => drop(waiting.answer.send(Ok(body))),
             Err(error) => return describe(&error),
         }
@@ -140,15 +144,35 @@ fn check(length: i32, correlation: i32, waiting: &Waiting) -> Result<usize, Stri
     Ok(body)
 }
 
-async fn body(socket: &mut (impl AsyncRead + Unpin), length: usize) -> io::Result<Bytes> {
-    let mut body = BytesMut::with_capacity(length);
-    while body.len() < length {
-        let left = length - body.len();
-        if socket.read_buf(&mut (&mut body).limit(left)).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+async fn body(
+    socket: &mut (impl AsyncRead + Unpin),
+    length: usize,
+    expected: usize,
+    spare: &Spare,
+) -> io::Result<Bytes> {
+    if length < WORTH_KEEPING {
+        let mut body = BytesMut::with_capacity(length);
+        fill(socket, &mut body, length).await?;
+        return Ok(body.freeze());
+    }
+    let mut body = spare.take(length, expected);
+    fill(socket, &mut body.bytes, length).await?;
+    Ok(Bytes::from_owner(body))
+}
+
+async fn fill(
+    socket: &mut (impl AsyncRead + Unpin),
+    body: &mut impl BufMut,
+    length: usize,
+) -> io::Result<()> {
+    let mut left = length;
+    while left > 0 {
+        match socket.read_buf(&mut (&mut *body).limit(left)).await? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => left -= read,
         }
     }
-    Ok(body.freeze())
+    Ok(())
 }
 
 fn describe(error: &io::Error) -> String {
@@ -156,6 +180,52 @@ fn describe(error: &io::Error) -> String {
         "the broker closed it".to_owned()
     } else {
         error.to_string()
+    }
+}
+
+/// Smaller answers come and go without being noticed.
+const WORTH_KEEPING: usize = 256 << 10;
+
+/// The memory of one large answer, kept for the next: asking the system for it anew each time costs a page fault per
+/// 4 KiB, and leaves holes behind.
+#[derive(Clone, Default)]
+struct Spare(Arc<Mutex<Option<Vec<u8>>>>);
+
+impl Spare {
+    /// Memory for `length` bytes; new memory is taken such that it does for answers up to `expected` later.
+    fn take(&self, length: usize, expected: usize) -> Kept {
+        let kept = self.lock().take().filter(|kept| kept.capacity() >= length);
+        let bytes = kept.unwrap_or_else(|| Vec::with_capacity(length.max(expected)));
+        Kept {
+            bytes,
+            home: Arc::downgrade(&self.0),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Memory that goes back to its connection when the last slice of the answer is dropped.
+struct Kept {
+    bytes: Vec<u8>,
+    home: Weak<Mutex<Option<Vec<u8>>>>,
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Some(home) = self.home.upgrade() {
+            let mut bytes = std::mem::take(&mut self.bytes);
+            bytes.clear();
+            *home.lock().unwrap_or_else(PoisonError::into_inner) = Some(bytes);
+        }
     }
 }
 
@@ -196,6 +266,23 @@ impl Buf for Parts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_memory_of_an_answer_is_used_again_once_the_last_slice_is_gone() {
+        let spare = Spare::default();
+        let mut first = spare.take(4, 8);
+        first.bytes.extend_from_slice(b"abcd");
+        let first = Bytes::from_owner(first);
+        let slice = first.slice(1..3);
+        drop(first);
+        assert!(spare.lock().is_none());
+        let place = slice.as_ptr();
+        assert_eq!(slice, "bc");
+        drop(slice);
+        let second = spare.take(8, 8);
+        assert_eq!(second.bytes.as_ptr().wrapping_add(1), place);
+        assert!(second.bytes.is_empty());
+    }
 
     #[test]
     fn parts_read_as_one() {
