@@ -1,1 +1,3 @@
-//! end to end
+//! End to end, against real Kafka: one module for each promise.
+
+mod testkit;

@@ -1,1 +1,27 @@
-//! testkit
+//! The testkit: real Kafka clusters, Kafka's own Java clients as independent producer and oracle, and the built program.
+//!
+//! Everything that it starts ends with the process that started it, even where that process is killed; everything that
+//! it fetches or compiles lies in a cache outside `target` and is made once.
+
+mod cluster;
+mod context;
+mod home;
+mod java;
+mod oracle;
+mod program;
+mod scratch;
+mod segments;
+mod workload;
+
+pub use cluster::{ClusterBuilder, KafkaCluster};
+pub use context::{TestContext, fidelity_cluster};
+pub use home::KafkaHome;
+pub use java::Jvm;
+pub use oracle::{
+    CommittedOffset, Contents, Isolation, Oracle, PartitionContents, ReadOptions, ShownRecord,
+    TopicDescription, compare,
+};
+pub use program::{Program, Run, Running, Signal, Terminal};
+pub use scratch::Scratch;
+pub use segments::{DumpedFile, DumpedSegments, dump_segments, segment_files};
+pub use workload::{Bulk, BulkReport, Fidelity, FidelityReport, Message, Workload};

@@ -1,0 +1,117 @@
+package lifeboat.testkit;
+
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.RecordsToDelete;
+import org.apache.kafka.clients.admin.TopicDescription;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigResource;
+
+/** Topics and their configurations, through Kafka's own admin client. */
+final class Topics {
+    record DescribeRequest(String bootstrap, List<String> topics) {}
+
+    /** {@code configs}: only what was set for this topic. */
+    record Described(String name, String id, int partitions, int replicationFactor, Map<String, String> configs) {}
+
+    record DescribedTopics(List<Described> topics) {}
+
+    record Wanted(String name, int partitions, short replicationFactor, Map<String, String> configs) {}
+
+    record CreateRequest(String bootstrap, List<Wanted> topics) {}
+
+    record DeleteRequest(String bootstrap, List<String> topics) {}
+
+    record TrimRequest(String bootstrap, String topic, int partition, long before) {}
+
+    /** A null value takes the setting away. */
+    record AlterRequest(String bootstrap, String topic, Map<String, String> configs) {}
+
+    private Topics() {}
+
+    static DescribedTopics describe(DescribeRequest request) throws Exception {
+        try (Admin admin = Clients.admin(request.bootstrap)) {
+            Map<String, TopicDescription> topics = new TreeMap<>(Clients.topics(admin, request.topics));
+            List<ConfigResource> resources = new ArrayList<>();
+            topics.keySet().forEach(name -> resources.add(new ConfigResource(ConfigResource.Type.TOPIC, name)));
+            var configs = admin.describeConfigs(resources).all().get();
+            List<Described> described = new ArrayList<>();
+            topics.forEach((name, topic) -> {
+                Map<String, String> set = new TreeMap<>();
+                for (ConfigEntry entry : configs.get(new ConfigResource(ConfigResource.Type.TOPIC, name)).entries()) {
+                    if (entry.source() == ConfigEntry.ConfigSource.DYNAMIC_TOPIC_CONFIG) {
+                        set.put(entry.name(), entry.value());
+                    }
+                }
+                described.add(new Described(name, topic.topicId().toString(), topic.partitions().size(),
+                        topic.partitions().get(0).replicas().size(), set));
+            });
+            return new DescribedTopics(described);
+        }
+    }
+
+    static Map<String, Object> create(CreateRequest request) throws Exception {
+        try (Admin admin = Clients.admin(request.bootstrap)) {
+            create(admin, request.topics);
+        }
+        return Map.of();
+    }
+
+    /** Creates them and waits until every partition has a leader. */
+    static void create(Admin admin, Collection<Wanted> wanted) throws Exception {
+        List<NewTopic> topics = new ArrayList<>();
+        List<String> names = new ArrayList<>();
+        for (Wanted topic : wanted) {
+            topics.add(new NewTopic(topic.name, topic.partitions, topic.replicationFactor).configs(topic.configs));
+            names.add(topic.name);
+        }
+        admin.createTopics(topics).all().get();
+        Waiting.until("every new partition has a leader", 30_000, () -> {
+            try {
+                return admin.describeTopics(names).allTopicNames().get().values().stream()
+                        .flatMap(topic -> topic.partitions().stream())
+                        .allMatch(partition -> partition.leader() != null && !partition.leader().isEmpty());
+            } catch (java.util.concurrent.ExecutionException notYet) {
+                return false;
+            }
+        });
+    }
+
+    static Map<String, Object> delete(DeleteRequest request) throws Exception {
+        try (Admin admin = Clients.admin(request.bootstrap)) {
+            admin.deleteTopics(request.topics).all().get();
+        }
+        return Map.of();
+    }
+
+    static Map<String, Object> trim(TrimRequest request) throws Exception {
+        try (Admin admin = Clients.admin(request.bootstrap)) {
+            trim(admin, new TopicPartition(request.topic, request.partition), request.before);
+        }
+        return Map.of();
+    }
+
+    static void trim(Admin admin, TopicPartition partition, long before) throws Exception {
+        admin.deleteRecords(Map.of(partition, RecordsToDelete.beforeOffset(before))).all().get();
+    }
+
+    static Map<String, Object> alter(AlterRequest request) throws Exception {
+        List<AlterConfigOp> changes = new ArrayList<>();
+        request.configs.forEach((name, value) -> changes.add(new AlterConfigOp(new ConfigEntry(name, value),
+                value == null ? AlterConfigOp.OpType.DELETE : AlterConfigOp.OpType.SET)));
+        try (Admin admin = Clients.admin(request.bootstrap)) {
+            Map<ConfigResource, Collection<AlterConfigOp>> all = new HashMap<>();
+            all.put(new ConfigResource(ConfigResource.Type.TOPIC, request.topic), changes);
+            admin.incrementalAlterConfigs(all).all().get();
+        }
+        return Map.of();
+    }
+}
