@@ -86,3 +86,96 @@ impl fmt::Debug for RecordDigest {
         write!(f, "RecordDigest({} records, {})", self.records, self.hex())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        batch::{Batch, Codec},
+        records::{Decompressor, records},
+        samples,
+    };
+
+    type Part = (
+        i64,
+        Option<&'static [u8]>,
+        Option<&'static [u8]>,
+        Vec<samples::Header<'static>>,
+    );
+
+    fn digest(parts: &[Part]) -> String {
+        let mut digest = RecordDigest::new();
+        for (timestamp, key, value, headers) in parts {
+            digest.update_parts(*timestamp, *key, *value, headers.iter().copied());
+        }
+        assert_eq!(digest.records(), parts.len() as u64);
+        digest.hex()
+    }
+
+    fn base() -> Part {
+        (
+            5,
+            Some(b"k"),
+            Some(b"v"),
+            vec![(b"h", Some(b"x")), (b"h", None)],
+        )
+    }
+
+    #[test]
+    fn a_batch_and_its_parts_have_the_same_digest() {
+        for codec in Codec::ALL {
+            let bytes = samples::batch(100, 20, codec);
+            let batch = Batch::parse(&bytes).unwrap().unwrap();
+            let mut decompressor = Decompressor::new(1 << 20);
+            let plain = decompressor.records_section(&batch).unwrap();
+            let (mut whole, mut parts) = (RecordDigest::new(), RecordDigest::new());
+            for record in records(&batch.header, plain) {
+                let record = record.unwrap();
+                whole.update(&record);
+                let headers: Vec<_> = record.headers().map(Result::unwrap).collect();
+                parts.update_parts(record.timestamp, record.key, record.value, headers);
+            }
+            assert_eq!(whole, parts);
+            assert_eq!(whole.records(), 20);
+            // offsets and codec are not part of it; times are
+            assert_eq!(whole.hex(), "69755834684fffebace7757dab8a66b2", "{codec}");
+        }
+    }
+
+    #[test]
+    fn the_digest_is_what_the_specification_says() {
+        assert_eq!(digest(&[]), "0".repeat(32));
+        let mut text = vec![0; 16];
+        text.extend([0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 1, b'k', 0, 0, 0, 1, b'v']);
+        text.extend([0, 0, 0, 1, b'h', 0, 0, 0, 1, b'x', 0, 0, 0, 1, b'h']);
+        text.extend([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 2]);
+        assert_eq!(digest(&[base()]), format!("{:032x}", xxh3_128(&text)));
+    }
+
+    #[test]
+    fn every_part_and_the_order_of_records_and_headers_count() {
+        let changes: [fn(&mut Part); 9] = [
+            |part| part.0 += 1,
+            |part| part.1 = None,
+            |part| part.1 = Some(b""),
+            |part| part.2 = None,
+            |part| (part.1, part.2) = (Some(&b"kv"[..]), Some(&b""[..])),
+            |part| part.3.reverse(),
+            |part| part.3[1].1 = Some(b""),
+            |part| part.3.truncate(1),
+            |part| part.3.clear(),
+        ];
+        let mut seen = vec![digest(&[base()]), digest(&[base(), base()])];
+        for change in changes {
+            let mut other = base();
+            change(&mut other);
+            seen.push(digest(&[other.clone()]));
+            seen.push(digest(&[base(), other.clone()]));
+            seen.push(digest(&[other, base()]));
+        }
+        let count = seen.len();
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), count);
+    }
+}

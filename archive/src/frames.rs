@@ -213,3 +213,124 @@ fn content_size(head: &[u8]) -> Result<u64, FrameError> {
 fn damaged(code: usize) -> FrameError {
     FrameError::Damaged(zstd_safe::get_error_name(code))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives a byte at a time.
+    struct Slow<'a>(&'a [u8]);
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            let most = out.len().min(1);
+            self.0.read(&mut out[..most])
+        }
+    }
+
+    fn noise(length: usize) -> Vec<u8> {
+        let mut state = 1u32;
+        let step = |_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state.to_be_bytes()[0]
+        };
+        (0..length).map(step).collect()
+    }
+
+    #[test]
+    fn a_frame_of_any_size_reads_back() {
+        for length in [0, 1, 511, 100_000, FRAME + 1, 3 * FRAME] {
+            let plain = noise(length);
+            let frame = compress_frame(&plain);
+            assert_eq!(decompress_frame(&frame, length).unwrap(), plain);
+            if let Some(less) = length.checked_sub(1) {
+                let error = decompress_frame(&frame, less).unwrap_err();
+                assert!(matches!(error, FrameError::TooLarge { .. }), "{error}");
+            }
+        }
+    }
+
+    const FRAME: usize = crate::segment::FRAME_BYTES;
+
+    #[test]
+    fn frames_are_read_one_by_one_however_their_bytes_come() {
+        let parts = [noise(70_000), Vec::new(), vec![7; 300_000]];
+        let bytes = parts.each_ref().map(|part| compress_frame(part)).concat();
+        let mut reader = FrameReader::new(Slow(&bytes));
+        let mut out = Vec::new();
+        for part in &parts {
+            assert!(!reader.at_end().unwrap());
+            assert!(reader.next_frame(FRAME, &mut out).unwrap());
+            assert_eq!(&out, part);
+        }
+        assert!(!reader.next_frame(FRAME, &mut out).unwrap());
+    }
+
+    #[test]
+    fn a_cut_frame_and_bytes_behind_it_are_noticed() {
+        let mut frame = compress_frame(&noise(1_000));
+        for length in 0..frame.len() {
+            let error = decompress_frame(&frame[..length], 1_000).unwrap_err();
+            assert!(
+                matches!(error, FrameError::Truncated | FrameError::NotAFrame),
+                "{length} {error}"
+            );
+        }
+        frame.push(0);
+        assert!(matches!(
+            decompress_frame(&frame, 1_000),
+            Err(FrameError::Surplus)
+        ));
+    }
+
+    #[test]
+    fn a_flipped_byte_is_noticed_or_does_no_harm() {
+        let plain = noise(600);
+        let frame = compress_frame(&plain);
+        for at in 0..frame.len() {
+            for bit in 0..8 {
+                let mut damaged = frame.clone();
+                damaged[at] ^= 1 << bit;
+                if let Ok(read) = decompress_frame(&damaged, 1_000) {
+                    assert_eq!(read, plain, "byte {at} bit {bit}");
+                    assert_eq!(
+                        at, 4,
+                        "only a spare bit of the descriptor may be passed over"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_frame_that_hides_its_size_is_refused() {
+        let frame = zstd::stream::encode_all(&b"text"[..], 1).unwrap();
+        assert!(matches!(
+            decompress_frame(&frame, 1_000),
+            Err(FrameError::NoSize)
+        ));
+    }
+
+    #[test]
+    fn a_claimed_size_is_not_allocated_before_the_bytes_are_there() {
+        // a frame of one raw block that says it holds 2^60 bytes, then stops
+        let mut frame = MAGIC.to_vec();
+        frame.push(0b1100_0000);
+        frame.push(0x58);
+        frame.extend((1u64 << 60).to_le_bytes());
+        frame.extend([0, 0, 0]);
+        let error = decompress_frame(&frame, usize::MAX).unwrap_err();
+        assert!(
+            matches!(error, FrameError::Truncated | FrameError::Damaged(_)),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn levels_out_of_range_are_brought_into_it() {
+        for level in [i32::MIN, 0, 1, 19, 22, i32::MAX] {
+            let frame = FrameCompressor::new(level).compress(b"text");
+            assert_eq!(decompress_frame(&frame, 4).unwrap(), b"text");
+        }
+    }
+}

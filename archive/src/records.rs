@@ -291,3 +291,6 @@ pub enum BuildProblem {
     #[error("its header can't be patched, its records must be encoded anew")]
     NotPatchable,
 }
+
+#[cfg(test)]
+mod tests;

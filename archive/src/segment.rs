@@ -237,3 +237,6 @@ pub(crate) fn padding(size: u64) -> Option<&'static [u8]> {
     let over = usize::try_from(size % BLOCK as u64).unwrap_or(0);
     (over > 0).then(|| &ZEROS[over..])
 }
+
+#[cfg(test)]
+mod tests;
