@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     index::SegmentEntry,
-    json::{Document, Sha256Hex},
+    json::{Document, Sha256Hex, Xxh3Hex},
     words::{OffsetRange, TopicId},
 };
 
@@ -19,6 +19,19 @@ pub struct ObjectReference {
     pub sha256: Sha256Hex,
 }
 
+/// An archive, by the path below the repository's root.
+///
+/// Its segments are named by their SHA-256; the hash of the whole also covers what lies between and behind them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ArchiveReference {
+    /// The path below the repository's URL.
+    pub object: String,
+    /// Bytes.
+    pub size: u64,
+    /// XXH3-128 of the object.
+    pub xxh3_128: Xxh3Hex,
+}
+
 /// The segments and transactions of one topic; one zstd frame of a lists object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopicList {
@@ -27,7 +40,7 @@ pub struct TopicList {
     /// Its id.
     pub topic_id: TopicId,
     /// The archives that its segments are in.
-    pub archives: Vec<ObjectReference>,
+    pub archives: Vec<ArchiveReference>,
     /// Its partitions, by number.
     pub partitions: Vec<PartitionList>,
 }

@@ -7,7 +7,7 @@ use ulid::Ulid;
 
 use crate::{
     index::ArchiveIndex,
-    json::{self, JsonError, Sha256Hasher, Sha256Hex},
+    json::{self, JsonError, Xxh3Hasher, Xxh3Hex},
     segment::{BLOCK, ClosedSegment, FrameCompressor, SegmentProblem, padding},
     words::{Timestamp, TopicPartition},
 };
@@ -32,7 +32,7 @@ pub struct ArchiveBuilder {
     index: ArchiveIndex,
     modified: u64,
     size: u64,
-    sha256: Sha256Hasher,
+    xxh3_128: Xxh3Hasher,
     headers: FrameCompressor,
 }
 
@@ -45,8 +45,8 @@ pub struct FinishedArchive {
     pub index: ArchiveIndex,
     /// Bytes of the whole archive.
     pub size: u64,
-    /// SHA-256 of the whole archive.
-    pub sha256: Sha256Hex,
+    /// XXH3-128 of the whole archive.
+    pub xxh3_128: Xxh3Hex,
 }
 
 impl ArchiveBuilder {
@@ -60,7 +60,7 @@ impl ArchiveBuilder {
             },
             modified: u64::try_from(created_at.as_millis() / 1_000).unwrap_or(0),
             size: 0,
-            sha256: Sha256Hasher::new(),
+            xxh3_128: Xxh3Hasher::new(),
             headers: FrameCompressor::new(HEADER_LEVEL),
         }
     }
@@ -85,7 +85,7 @@ impl ArchiveBuilder {
     fn account(&mut self, frames: &[Bytes]) {
         for frame in frames {
             self.size += frame.len() as u64;
-            self.sha256.update(frame);
+            self.xxh3_128.update(frame);
         }
     }
 
@@ -122,7 +122,7 @@ impl ArchiveBuilder {
             tail: sums.into_iter().chain(index).chain(end).collect(),
             index: self.index,
             size: self.size,
-            sha256: self.sha256.finish(),
+            xxh3_128: self.xxh3_128.finish(),
         }
     }
 
@@ -244,3 +244,6 @@ pub enum IndexProblem {
         position: u64,
     },
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,12 +2,11 @@
 
 use bytes::Bytes;
 use lifeboat_archive::{
-    json::{self, Sha256Hex},
+    json::{self, Sha256Hasher, Sha256Hex},
     lists::{ObjectReference, TopicList},
     manifest::ListReference,
     tarball::compress_frame,
 };
-use sha2::{Digest, Sha256};
 
 use crate::{
     RepositoryError,
@@ -23,7 +22,7 @@ pub struct ListsUpload {
     store: Store,
     object: String,
     position: u64,
-    sha256: Sha256,
+    sha256: Sha256Hasher,
     stage: Stage,
 }
 
@@ -40,7 +39,7 @@ impl ListsUpload {
             store,
             object,
             position: 0,
-            sha256: Sha256::new(),
+            sha256: Sha256Hasher::new(),
             stage: Stage::Small(Vec::new()),
         }
     }
@@ -84,7 +83,7 @@ impl ListsUpload {
 
     /// Makes the object appear; `None` where no topic was appended.
     pub async fn finish(self) -> Result<Option<ObjectReference>, RepositoryError> {
-        let sha256 = Sha256Hex::from_hasher(self.sha256);
+        let sha256 = self.sha256.finish();
         match self.stage {
             Stage::Small(pending) if pending.is_empty() => Ok(None),
             Stage::Small(pending) => {
@@ -96,7 +95,11 @@ impl ListsUpload {
                     sha256,
                 }))
             }
-            Stage::Large(upload) => upload.finish(self.position, sha256).await.map(Some),
+            Stage::Large(upload) => Ok(Some(ObjectReference {
+                object: upload.finish(self.position).await?,
+                size: self.position,
+                sha256,
+            })),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Large objects, written in parts with bounded memory.
 
 use bytes::Bytes;
-use lifeboat_archive::{json::Sha256Hex, lists::ObjectReference};
+use lifeboat_archive::{json::Xxh3Hex, lists::ArchiveReference};
 use object_store::WriteMultipart;
 use ulid::Ulid;
 
@@ -51,12 +51,8 @@ impl LargeUpload {
         Ok(())
     }
 
-    /// Makes the object appear, and asks the store whether all of it arrived.
-    pub(crate) async fn finish(
-        self,
-        size: u64,
-        sha256: Sha256Hex,
-    ) -> Result<ObjectReference, RepositoryError> {
+    /// Makes the object appear, and asks the store whether all of it arrived. Tells the object's path.
+    pub(crate) async fn finish(self, size: u64) -> Result<String, RepositoryError> {
         let Self {
             store,
             object,
@@ -79,11 +75,7 @@ impl LargeUpload {
             let problem = format!("{stored} bytes are stored of the {size} that were written");
             return Err(RepositoryError::damaged(&object, problem));
         }
-        Ok(ObjectReference {
-            object,
-            size,
-            sha256,
-        })
+        Ok(object)
     }
 
     pub(crate) async fn abort(self) -> Result<(), RepositoryError> {
@@ -135,13 +127,18 @@ impl ArchiveUpload {
 
     /// Makes the archive appear, whole, and confirms with the store that it has `size` bytes.
     ///
-    /// `sha256` is the hash of everything that was written, as the writer computed it.
+    /// `xxh3_128` is the hash of everything that was written, as the writer computed it.
     pub async fn finish(
         self,
         size: u64,
-        sha256: Sha256Hex,
-    ) -> Result<ObjectReference, RepositoryError> {
-        self.upload.finish(size, sha256).await
+        xxh3_128: Xxh3Hex,
+    ) -> Result<ArchiveReference, RepositoryError> {
+        let object = self.upload.finish(size).await?;
+        Ok(ArchiveReference {
+            object,
+            size,
+            xxh3_128,
+        })
     }
 
     /// Gives the upload up and removes what the store has of it.

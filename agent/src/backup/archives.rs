@@ -7,7 +7,7 @@ use std::sync::{
 
 use lifeboat_archive::{
     index::SegmentEntry,
-    lists::ObjectReference,
+    lists::ArchiveReference,
     segment::{ClosedSegment, FrameCompressor},
     tarball::ArchiveBuilder,
     words::Clock,
@@ -28,7 +28,7 @@ pub(super) struct QueuedSegment {
 /// The archives that were written, each confirmed.
 #[derive(Debug, Default)]
 pub(super) struct WrittenArchives {
-    pub(super) archives: Vec<ObjectReference>,
+    pub(super) archives: Vec<ArchiveReference>,
     /// In the order in which they were closed: those of one partition by offset.
     pub(super) segments: Vec<WrittenSegment>,
 }
@@ -116,7 +116,7 @@ impl OpenArchive {
         for bytes in finished.tail {
             self.upload.write(bytes).await?;
         }
-        let reference = self.upload.finish(finished.size, finished.sha256).await?;
+        let reference = self.upload.finish(finished.size, finished.xxh3_128).await?;
         let archive = written.archives.len();
         written.archives.push(reference);
         let segments = self.partitions.into_iter().zip(finished.index.segments);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use lifeboat_archive::{
     json,
-    lists::{ListedSegment, ObjectReference, PartitionList, TopicList},
+    lists::{ArchiveReference, ListedSegment, ObjectReference, PartitionList, TopicList},
     manifest::{
         Manifest, ManifestPartition, ManifestTopic, Problem, SnapshotKind, SnapshotState, Totals,
     },
@@ -214,8 +214,8 @@ fn manifest_partition(
 
 /// Names each archive once per topic.
 fn list_segments(
-    listed: &mut Vec<ObjectReference>,
-    archives: &[ObjectReference],
+    listed: &mut Vec<ArchiveReference>,
+    archives: &[ArchiveReference],
     written: Vec<WrittenSegment>,
 ) -> Vec<ListedSegment> {
     let mut segments = Vec::with_capacity(written.len());

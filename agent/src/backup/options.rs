@@ -42,8 +42,10 @@ impl Default for Options {
 pub(super) struct Shares {
     /// Fetched batches that are not in a segment yet.
     pub(super) fetched: u64,
-    /// Compressed segments that are not uploaded yet; the rest goes to the parts of uploads.
+    /// Segments that are not uploaded yet, open and closed ones; the rest goes to the parts of uploads.
     pub(super) segments: u64,
+    /// Open segments: beyond it the largest is closed.
+    pub(super) open: u64,
     /// Bytes of one Fetch request.
     pub(super) request: u32,
 }
@@ -51,11 +53,12 @@ pub(super) struct Shares {
 impl Options {
     pub(super) fn shares(&self, lanes: u64) -> Shares {
         let memory = self.memory.0.max(16 << 20);
-        let fetched = memory / 3;
+        let fetched = memory / 4;
         let request = (fetched / (lanes + 1)).clamp(1 << 20, 8 << 20);
         Shares {
             fetched,
-            segments: memory / 3,
+            segments: memory / 2,
+            open: memory / 4,
             request: u32::try_from(request).unwrap_or(8 << 20),
         }
     }

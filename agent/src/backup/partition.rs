@@ -45,9 +45,14 @@ impl PartitionWork {
         }
     }
 
-    /// Compressed bytes that wait for the segment to close.
-    pub(super) fn stored_bytes(&self) -> u64 {
-        self.segment.stored_bytes()
+    /// Bytes of memory that the open segment holds.
+    pub(super) fn open_bytes(&self) -> u64 {
+        self.segment.memory()
+    }
+
+    /// Whether all that came is in closed segments.
+    pub(super) fn is_closed(&self) -> bool {
+        self.segment.is_empty()
     }
 
     /// Takes the steps in; segments that are full go to `closed`.
@@ -98,21 +103,18 @@ impl PartitionWork {
         compressor: &mut FrameCompressor,
         closed: &mut Vec<ClosedSegment>,
     ) -> Result<(), BatchError> {
-        if self.segment.raw_bytes() + batches.len() as u64 > self.segment_size {
-            self.close(compressor, closed);
-        }
-        let mut run = 0..0;
         for batch in Batches::new(batches) {
-            let batch = batch?;
-            self.transactions.observe(&batch)?;
-            if self.segment.must_close_before(&batch.header) {
-                self.segment.push(&batches[run.clone()], compressor)?;
-                self.close(compressor, closed);
-                run.start = run.end;
-            }
-            run.end += batch.bytes.len();
+            self.transactions.observe(&batch?)?;
         }
-        self.segment.push(&batches[run], compressor)
+        let mut rest = batches;
+        while !rest.is_empty() {
+            let taken = self.segment.take(rest, self.segment_size, compressor)?;
+            rest = &rest[taken..];
+            if !rest.is_empty() {
+                self.close(compressor, closed);
+            }
+        }
+        Ok(())
     }
 }
 

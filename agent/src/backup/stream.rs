@@ -146,7 +146,7 @@ impl Slot {
     /// Compressed bytes in the open segment, as last known.
     fn open_bytes(&self) -> u64 {
         match &self.work {
-            Work::Idle(work) => work.stored_bytes(),
+            Work::Idle(work) => work.open_bytes(),
             Work::Running(bytes) => *bytes,
             Work::NotBegun | Work::Finished => 0,
         }
@@ -232,9 +232,8 @@ impl<'b> Streaming<'b> {
 
     /// Whether more batches may come in.
     fn has_room(&self) -> bool {
-        self.incomplete > 0
-            && (self.tasks.is_empty()
-                || self.waiting.load(Ordering::Relaxed) <= self.shares.segments)
+        let held = self.open_bytes + self.waiting.load(Ordering::Relaxed);
+        self.incomplete > 0 && (self.tasks.is_empty() || held <= self.shares.segments)
     }
 
     fn accept(&mut self, event: ReadEvent) {
@@ -288,7 +287,7 @@ impl<'b> Streaming<'b> {
     /// Gives work to idle cores; closes the largest segment where the open ones take too much.
     fn start_tasks(&mut self) {
         while self.tasks.len() < self.most_tasks {
-            if self.open_bytes > self.shares.segments
+            if self.open_bytes > self.shares.open
                 && let Some(largest) = self.largest_idle()
             {
                 self.start(largest, true);
@@ -306,7 +305,9 @@ impl<'b> Streaming<'b> {
 
     fn largest_idle(&self) -> Option<usize> {
         (0..self.slots.len())
-            .filter(|&index| matches!(&self.slots[index].work, Work::Idle(work) if work.stored_bytes() > 0))
+            .filter(
+                |&index| matches!(&self.slots[index].work, Work::Idle(work) if !work.is_closed()),
+            )
             .max_by_key(|&index| self.slots[index].open_bytes())
     }
 
@@ -354,7 +355,7 @@ impl<'b> Streaming<'b> {
         }
         self.open_bytes -= self.slots[index].open_bytes();
         let slot = &mut self.slots[index];
-        if slot.complete && slot.steps.is_empty() && done.work.stored_bytes() == 0 {
+        if slot.complete && slot.steps.is_empty() && done.work.is_closed() {
             let (reached, end) = (done.work.next_offset, self.bounds[index].high_watermark);
             slot.result.tail_hole = (reached < end).then(|| OffsetRange::new(reached, end));
             slot.result.transactions = done.work.transactions.finish();
@@ -362,7 +363,7 @@ impl<'b> Streaming<'b> {
             self.unfinished -= 1;
             return Ok(());
         }
-        self.open_bytes += done.work.stored_bytes();
+        self.open_bytes += done.work.open_bytes();
         slot.work = Work::Idle(done.work);
         if slot.complete || !slot.steps.is_empty() {
             self.make_ready(index);

@@ -1,5 +1,6 @@
 use std::io::Read;
 
+use lifeboat_archive::{json::Xxh3Hex, lists::ArchiveReference};
 use lifeboat_config::RepositoryUrl;
 
 use super::*;
@@ -77,18 +78,23 @@ async fn lists_larger_than_a_part_are_written_in_parts() {
     let mut lists = cluster.lists(&snapshot(1));
     let mut topics = Vec::new();
     let mut state = 1u64;
+    // text that zstd can't make small
+    let mut noise = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        format!("{state:016x}")
+    };
+    let archives: Vec<_> = (0..900)
+        .map(|_| ArchiveReference {
+            object: (0..60).map(|_| noise()).collect(),
+            size: 3,
+            xxh3_128: Xxh3Hex::of(b"abc"),
+        })
+        .collect();
     for n in 0..24 {
-        // text that zstd can't make small
-        let mut noise = || {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
-            format!("{state:016x}")
-        };
         let mut big = list(&format!("topic-{n}"));
-        big.archives = (0..900)
-            .map(|_| nowhere(&(0..60).map(|_| noise()).collect::<String>()))
-            .collect();
+        big.archives.clone_from(&archives);
         topics.push((
             manifest_topic(&big.topic, lists.append(&big).await.unwrap()),
             big,
