@@ -15,6 +15,8 @@ use crate::error::KafkaError;
 mod answer;
 mod configs;
 mod connection;
+#[cfg(test)]
+mod fake_broker;
 mod fetch;
 mod groups;
 mod log_dirs;
@@ -30,7 +32,7 @@ mod versions;
 pub use configs::{ConfigChange, ConfigEntry, ConfigOperation, ConfigSource, TopicConfigs};
 pub use connection::Connection;
 pub use fetch::{DivergingEpoch, FetchAnswer, FetchLimits, FetchPosition, FetchedPartition, fetch};
-pub use groups::{GroupListing, GroupOffsets, GroupState, ListedGroup};
+pub use groups::{CommitOutcomes, GroupListing, GroupOffsets, GroupState, ListedGroup};
 pub use metadata::{Leadership, PartitionMetadata, TopicMetadata, TopicScope};
 pub use offsets::{ListedOffset, OffsetSpec};
 pub use produce::{ProduceAnswer, produce};

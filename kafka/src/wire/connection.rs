@@ -181,18 +181,16 @@ impl Connection {
                 .map_err(|_| self.disconnected(api))?;
             receiver.await.map_err(|_| self.disconnected(api))?
         };
-        let body = match timeout(limit, conversation).await {
-            Ok(result) => result?,
-            Err(_) => {
-                // later answers would stand in line behind this one
-                self.stop.cancel();
-                return Err(KafkaError::Timeout {
-                    operation: api.name,
-                    address: self.address.clone(),
-                    after: limit,
-                });
-            }
+        let Ok(outcome) = timeout(limit, conversation).await else {
+            // later answers would stand in line behind this one
+            self.stop.cancel();
+            return Err(KafkaError::Timeout {
+                operation: api.name,
+                address: self.address.clone(),
+                after: limit,
+            });
         };
+        let body = outcome?;
         if flexible {
             skip_answer_header(body, api)
         } else {

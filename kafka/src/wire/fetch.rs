@@ -192,6 +192,7 @@ fn decode(
         }
         answer.skip_tagged_fields()?;
     }
+    answer.skip_tagged_fields()?;
     Ok(FetchAnswer {
         throttle,
         partitions,

@@ -62,6 +62,9 @@ pub struct GroupOffsets {
     pub unreadable: Vec<(TopicPartition, KafkaError)>,
 }
 
+/// What became of each offset, in the order given.
+pub type CommitOutcomes = Vec<(TopicPartition, Result<(), KafkaError>)>;
+
 impl Cluster {
     /// Asks all brokers for the groups that they coordinate.
     pub async fn groups(&self) -> GroupListing {
@@ -72,7 +75,8 @@ impl Cluster {
         for (broker, answer) in brokers.iter().zip(join_all(answers).await) {
             match answer {
                 Ok(listed) => {
-                    groups.extend(listed.into_iter().map(|group| (group.group.clone(), group)))
+                    let by_name = listed.into_iter().map(|group| (group.group.clone(), group));
+                    groups.extend(by_name);
                 }
                 Err(error) => unanswered.push((broker.id, error)),
             }
@@ -163,7 +167,7 @@ impl Cluster {
         &self,
         group: &str,
         offsets: &[CommittedOffset],
-    ) -> Result<Vec<(TopicPartition, Result<(), KafkaError>)>, KafkaError> {
+    ) -> Result<CommitOutcomes, KafkaError> {
         let request = commit_request(group, offsets);
         self.ask_coordinator(group, &request, |answer| {
             read_commits(group, offsets, answer)
@@ -249,7 +253,7 @@ fn read_commits(
     group: &str,
     offsets: &[CommittedOffset],
     answer: &OffsetCommitResponse,
-) -> Result<Vec<(TopicPartition, Result<(), KafkaError>)>, KafkaError> {
+) -> Result<CommitOutcomes, KafkaError> {
     const OPERATION: &str = "OffsetCommit";
     let mut codes = BTreeMap::new();
     for topic in &answer.topics {

@@ -122,24 +122,21 @@ impl Cluster {
         let mut listed = Listed::with_capacity(partitions.len());
         let mut by_leader: BTreeMap<i32, Vec<(&TopicPartition, i32)>> = BTreeMap::new();
         for &partition in partitions {
-            match self.leadership(partition) {
-                Some(known) => match known.leader {
-                    Some(leader) => by_leader
-                        .entry(leader)
-                        .or_default()
-                        .push((partition, known.epoch)),
-                    None => {
-                        listed.insert(
-                            partition.clone(),
-                            no(partition, ErrorCode::LEADER_NOT_AVAILABLE),
-                        );
-                    }
-                },
-                None => {
-                    let code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
-                    listed.insert(partition.clone(), no(partition, code));
-                }
+            let known = self.leadership(partition);
+            if let Some((leader, epoch)) =
+                known.and_then(|known| Some((known.leader?, known.epoch)))
+            {
+                by_leader
+                    .entry(leader)
+                    .or_default()
+                    .push((partition, epoch));
+                continue;
             }
+            let code = match known {
+                Some(_) => ErrorCode::LEADER_NOT_AVAILABLE,
+                None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            };
+            listed.insert(partition.clone(), no(partition, code));
         }
         let rounds = by_leader
             .into_iter()

@@ -1,6 +1,6 @@
 //! Raw record batches to a leader.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use indexmap::IndexMap;
@@ -79,7 +79,7 @@ fn encode(
     timeout: Duration,
     batches: Vec<(TopicPartition, TopicId, Bytes)>,
 ) -> Result<Vec<Bytes>, KafkaError> {
-    let mut topics: IndexMap<(TopicId, std::sync::Arc<str>), Vec<(i32, Bytes)>> = IndexMap::new();
+    let mut topics: IndexMap<(TopicId, Arc<str>), Vec<_>> = IndexMap::new();
     for (partition, id, batch) in batches {
         let key = (id, partition.topic);
         topics
@@ -124,11 +124,15 @@ fn put_compact_length(out: &mut BytesMut, length: Option<usize>) -> Result<(), K
             .and_then(|length| length.checked_add(1))
             .ok_or_else(|| malformed(format!("a batch of {length} bytes")))?,
     };
-    while rest >= 0x80 {
-        out.put_u8((rest & 0x7f) as u8 | 0x80);
+    loop {
+        let [low, ..] = (rest & 0x7f).to_le_bytes();
         rest >>= 7;
+        if rest == 0 {
+            out.put_u8(low);
+            break;
+        }
+        out.put_u8(low | 0x80);
     }
-    out.put_u8(rest as u8);
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! Producer ids, and what partitions remember of them.
 
+use std::slice;
+
 use kafka_protocol::{
     messages::{
         DescribeProducersRequest, DescribeProducersResponse, InitProducerIdRequest,
@@ -79,7 +81,7 @@ impl Cluster {
             if !patience.pause().await {
                 return Err(error);
             }
-            if let Err(error) = self.refresh(&[partition.topic.clone()]).await {
+            if let Err(error) = self.refresh(slice::from_ref(&partition.topic)).await {
                 tracing::debug!(%error, "no metadata");
             }
         }

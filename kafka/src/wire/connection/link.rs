@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn parts_read_as_one() {
-        let mut parts = Parts(["ab", "", "cde"].map(|part| Bytes::from(part)).into());
+        let mut parts = Parts(["ab", "", "cde"].map(Bytes::from).into());
         assert_eq!(parts.remaining(), 5);
         assert_eq!(parts.copy_to_bytes(3), "abc");
         assert_eq!(parts.chunk(), b"de");
