@@ -8,12 +8,16 @@ use std::{
 use bytes::Bytes;
 use zstd::zstd_safe::{self, CParameter, DCtx, DParameter, InBuffer, OutBuffer};
 
+use crate::batch::Codec;
+
 /// The first four bytes of a frame.
 const MAGIC: [u8; 4] = 0xfd2f_b528u32.to_le_bytes();
 /// A frame's header is never longer.
 const LONGEST_HEADER: usize = 18;
 /// The highest level whose window fits [`WINDOW_LOG`].
 const HIGHEST_LEVEL: i32 = 19;
+/// zstd's fastest mode that still looks for repetitions.
+const STORING_LEVEL: i32 = -1;
 /// Frames need no more than 8 MiB of window.
 const WINDOW_LOG: u32 = 23;
 const INPUT: usize = 64 << 10;
@@ -23,20 +27,44 @@ const STEP: usize = 256 << 10;
 /// Compresses frames one after another; holds zstd's working memory, so keep one per worker.
 pub struct FrameCompressor {
     zstd: zstd::bulk::Compressor<'static>,
+    level: i32,
     frame: Vec<u8>,
 }
 
 impl FrameCompressor {
     /// For compression `level`, held between 1 and 19.
     pub fn new(level: i32) -> Self {
-        let mut zstd = zstd::bulk::Compressor::new(level.clamp(1, HIGHEST_LEVEL))
-            .expect("the level is one that zstd has");
+        let level = level.clamp(1, HIGHEST_LEVEL);
+        let mut zstd = zstd::bulk::Compressor::new(level).expect("the level is one that zstd has");
         zstd.set_parameter(CParameter::ChecksumFlag(true))
             .expect("zstd has checksums");
         Self {
             zstd,
+            level,
             frame: Vec::new(),
         }
+    }
+
+    /// One frame that holds record batches which their producer compressed by `codec`.
+    ///
+    /// What lz4 and snappy leave has no more repetitions, but their literals shrink by a sixth at level 1; what gzip and
+    /// zstd leave does not shrink at all. Measured on lz4 batches: level 3 takes three times as long for 2 % more.
+    pub(crate) fn compress_batches(&mut self, bytes: &[u8], codec: Codec) -> Bytes {
+        let level = match codec {
+            Codec::None => self.level,
+            Codec::Lz4 | Codec::Snappy => 1,
+            Codec::Gzip | Codec::Zstd => STORING_LEVEL,
+        };
+        self.set_level(level);
+        let frame = self.compress(bytes);
+        self.set_level(self.level);
+        frame
+    }
+
+    fn set_level(&mut self, level: i32) {
+        self.zstd
+            .set_compression_level(level)
+            .expect("the level is one that zstd has");
     }
 
     /// One frame that holds `bytes`.

@@ -37,8 +37,8 @@ pub struct SegmentEntry {
     /// The largest batch, in bytes.
     pub largest_batch_bytes: u64,
     /// Offsets between and before the batches that the broker passed over in an error-free answer (compaction).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub holes: Vec<OffsetRange>,
+    #[serde(flatten)]
+    pub holes: Holes,
     /// Where the member's first zstd frame begins in the archive.
     pub position: u64,
     /// Bytes of the member's zstd frames: tar header, data and padding.
@@ -87,6 +87,67 @@ impl SegmentEntry {
             sha256
         );
         None
+    }
+}
+
+/// The holes of a segment, by offset. Only so many are listed: in a compacted topic each batch may have one before it,
+/// and where they are can be seen from the batches.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holes {
+    #[serde(rename = "holes", default, skip_serializing_if = "Vec::is_empty")]
+    listed: Vec<OffsetRange>,
+    #[serde(rename = "further_holes", default, skip_serializing_if = "is_zero")]
+    further: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Holes {
+    /// How many are listed at most.
+    pub const MOST_LISTED: usize = 1_000;
+
+    /// Adds a hole behind the others.
+    pub fn push(&mut self, hole: OffsetRange) {
+        if self.listed.len() < Self::MOST_LISTED {
+            self.listed.push(hole);
+        } else {
+            self.further += 1;
+        }
+    }
+
+    /// The first ones.
+    pub fn listed(&self) -> &[OffsetRange] {
+        &self.listed
+    }
+
+    /// Goes through the first ones.
+    pub fn iter(&self) -> std::slice::Iter<'_, OffsetRange> {
+        self.listed.iter()
+    }
+
+    /// How many there are behind those.
+    pub fn further(&self) -> u64 {
+        self.further
+    }
+}
+
+impl FromIterator<OffsetRange> for Holes {
+    fn from_iter<I: IntoIterator<Item = OffsetRange>>(holes: I) -> Self {
+        let mut all = Self::default();
+        holes.into_iter().for_each(|hole| all.push(hole));
+        all
+    }
+}
+
+impl<'h> IntoIterator for &'h Holes {
+    type Item = &'h OffsetRange;
+    type IntoIter = std::slice::Iter<'h, OffsetRange>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
     }
 }
 

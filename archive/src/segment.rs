@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::{
-    batch::{Batch, BatchError, BatchHeader, BatchProblem, Batches},
+    batch::{Batch, BatchError, BatchHeader, BatchProblem, Batches, Codec},
     index::SegmentEntry,
     json::Sha256Hasher,
     words::{TopicId, TopicPartition},
@@ -146,12 +146,12 @@ impl SegmentBuilder {
 
     fn close_frame(&mut self, run: &[u8], compressor: &mut FrameCompressor) {
         let frame = if self.pending.is_empty() {
-            compressor.compress(run)
+            compressor.compress_batches(run, codec_of(run))
         } else {
             // given back at once: thousands of partitions may wait
             let mut pending = std::mem::take(&mut self.pending);
             pending.extend_from_slice(run);
-            compressor.compress(&pending)
+            compressor.compress_batches(&pending, codec_of(&pending))
         };
         self.frame_bytes += frame.len() as u64;
         self.frames.push(frame);
@@ -229,6 +229,14 @@ impl fmt::Debug for SegmentBuilder {
             .field("raw_bytes", &self.raw_bytes())
             .finish_non_exhaustive()
     }
+}
+
+/// The codec of the first batch: those behind it most often have the same.
+fn codec_of(batches: &[u8]) -> Codec {
+    let header = BatchHeader::parse(batches).ok().flatten();
+    header
+        .and_then(|header| header.codec().ok())
+        .unwrap_or(Codec::None)
 }
 
 /// The zeros behind `size` bytes of a tar member, where there must be any.

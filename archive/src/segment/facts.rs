@@ -2,7 +2,7 @@
 
 use crate::{
     batch::{BatchHeader, BatchProblem, TimestampType},
-    index::{EpochStart, SegmentEntry},
+    index::{EpochStart, Holes, SegmentEntry},
     json::Sha256Hex,
     segment::member_name,
     words::{OffsetRange, TopicId, TopicPartition},
@@ -20,7 +20,7 @@ pub(super) struct Facts {
     leader_epochs: Vec<EpochStart>,
     pub(super) raw_bytes: u64,
     largest_batch: u64,
-    holes: Vec<OffsetRange>,
+    holes: Holes,
 }
 
 impl Facts {
@@ -36,7 +36,7 @@ impl Facts {
             leader_epochs: Vec::new(),
             raw_bytes: 0,
             largest_batch: 0,
-            holes: Vec::new(),
+            holes: Holes::default(),
         }
     }
 
@@ -100,7 +100,7 @@ impl Facts {
     }
 
     pub(super) fn memory(&self) -> u64 {
-        let holes = self.holes.capacity() * size_of::<OffsetRange>();
+        let holes = size_of_val(self.holes.listed());
         let epochs = self.leader_epochs.capacity() * size_of::<EpochStart>();
         (holes + epochs) as u64
     }

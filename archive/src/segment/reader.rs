@@ -163,7 +163,7 @@ pub fn check_segment<R: Read>(
         offset,
         problem,
     };
-    let leading_hole = entry.holes.first();
+    let leading_hole = entry.holes.listed().first();
     let at = leading_hole.filter(|hole| hole.end == entry.first_offset);
     let mut facts = Facts::new(at.map_or(entry.first_offset, |hole| hole.start));
     let mut reader = SegmentReader::new(entry, frames);

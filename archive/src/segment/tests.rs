@@ -3,7 +3,7 @@ use bytes::Bytes;
 use super::*;
 use crate::{
     batch::Codec,
-    index::EpochStart,
+    index::{EpochStart, Holes},
     samples::{self, Change, LOG_APPEND_TIME, TIME, changed, topic_id, topic_partition},
     tarball::{ArchiveBuilder, ArchiveError},
     words::{OffsetRange, Timestamp},
@@ -119,7 +119,7 @@ fn the_entry_tells_what_the_headers_say() {
             start_offset
         })
     );
-    assert_eq!(entry.holes, []);
+    assert_eq!(entry.holes.listed(), []);
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn r3_holes_are_recorded_from_where_the_segment_begins_and_between_batches() {
     let (entry, frames) = stored(closed(5, &[&log[0], &log[1], &log[2]]));
     // what compaction took inside of a batch is the batch's own affair
     assert_eq!(
-        entry.holes,
+        entry.holes.listed(),
         [OffsetRange::new(5, 12), OffsetRange::new(21, 25)]
     );
     assert_eq!((entry.first_offset, entry.next_offset), (12, 26));
@@ -178,11 +178,33 @@ fn r3_holes_are_recorded_from_where_the_segment_begins_and_between_batches() {
 }
 
 #[test]
+fn r3_of_very_many_holes_only_the_first_are_listed_and_the_others_counted() {
+    let log: Vec<_> = (0..1_500)
+        .map(|at| samples::batch(at * 2 + 1, 1, Codec::None))
+        .collect();
+    let (mut entry, frames) = stored(closed(0, &[&log.concat()]));
+    assert_eq!(
+        (entry.holes.listed().len(), entry.holes.further()),
+        (1_000, 500)
+    );
+    assert_eq!(entry.holes.listed()[999], OffsetRange::new(1_998, 1_999));
+    let json = serde_json::to_value(&entry).unwrap();
+    assert_eq!(json["further_holes"], 500);
+    assert_eq!(json["holes"][0], serde_json::json!({"start": 0, "end": 1}));
+    assert_eq!(serde_json::from_value::<SegmentEntry>(json).unwrap(), entry);
+    check_segment(&entry, frames.as_slice(), |_| ()).unwrap();
+    entry.holes = (0..1_499)
+        .map(|at| OffsetRange::new(at * 2, at * 2 + 1))
+        .collect();
+    assert!(check_segment(&entry, frames.as_slice(), |_| ()).is_err());
+}
+
+#[test]
 fn r1_the_first_batch_may_begin_before_the_segment() {
     let log = samples::batch(10, 5, Codec::None);
     let (entry, frames) = stored(closed(12, &[&log]));
     assert_eq!((entry.first_offset, entry.next_offset), (10, 15));
-    assert_eq!(entry.holes, []);
+    assert_eq!(entry.holes.listed(), []);
     check_segment(&entry, frames.as_slice(), |_| ()).unwrap();
 }
 
@@ -244,7 +266,7 @@ fn r7_old_formats_are_kept_as_they_are_and_their_count_is_unknown() {
     assert_eq!((entry.first_offset, entry.next_offset), (5, 13));
     assert_eq!((entry.record_count, entry.batch_count), (None, 3));
     // where a compressed message begins is not known: no hole before it
-    assert_eq!(entry.holes, [OffsetRange::new(10, 12)]);
+    assert_eq!(entry.holes.listed(), [OffsetRange::new(10, 12)]);
     assert_eq!(
         entry.leader_epochs,
         [EpochStart {
@@ -411,7 +433,7 @@ fn an_entry_that_lies_about_its_batches_is_found_out_and_the_field_named() {
         ("min_timestamp_ms", |entry| entry.min_timestamp_ms = Some(0)),
         ("max_timestamp_ms", |entry| entry.max_timestamp_ms = None),
         ("leader_epochs", |entry| entry.leader_epochs.clear()),
-        ("holes", |entry| entry.holes.clear()),
+        ("holes", |entry| entry.holes = Holes::default()),
         ("largest_batch_bytes", |entry| {
             entry.largest_batch_bytes -= 1;
         }),
