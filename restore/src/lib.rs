@@ -1,6 +1,17 @@
 //! Gives a cluster back from a snapshot, and verifies snapshots.
 
+mod compare;
+pub mod error;
+pub mod groups;
+pub mod journal;
+mod object;
 pub mod offsets;
 pub mod plan;
+pub mod replay;
+pub mod report;
+pub mod restore;
 pub mod rewrite;
 pub mod settings;
+mod target;
+mod topics;
+pub mod verify;

@@ -106,6 +106,8 @@ pub struct Plan {
     /// Good to know, for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Whether what was written is read back and compared.
+    pub compare: bool,
     /// Records to be read; those of transactions that were not committed are among them.
     pub records: u64,
     /// Bytes to be read, as Kafka stored them.
@@ -253,7 +255,7 @@ pub fn plan(
         done_at: Timestamp::from_millis(done_at),
     };
     let topics: Vec<PlannedTopic> = chosen.iter().map(|topic| planner.topic(topic)).collect();
-    Ok(Plan {
+    let mut plan = Plan {
         snapshot: manifest.snapshot.clone(),
         bounds_at: manifest.bounds_at,
         manifest_sha256: source.commit.manifest.sha256.clone(),
@@ -264,14 +266,15 @@ pub fn plan(
         planned_at: now,
         groups: planner.groups(&topics, choice.groups),
         warnings: planner.warnings(&topics),
-        records: written(&topics).map(|topic| topic.records).sum(),
-        bytes: written(&topics).map(|topic| topic.bytes).sum(),
-        disk_bytes: written(&topics)
-            .map(|topic| topic.bytes * u64::from(topic.replication_factor.unsigned_abs()))
-            .sum(),
-        estimated_ms: u64::try_from(estimate.as_millis()).unwrap_or(u64::MAX),
         topics,
-    })
+        compare: choice.compare,
+        records: 0,
+        bytes: 0,
+        disk_bytes: 0,
+        estimated_ms: 0,
+    };
+    plan.recount();
+    Ok(plan)
 }
 
 fn written(topics: &[PlannedTopic]) -> impl Iterator<Item = &PlannedTopic> {
@@ -553,6 +556,18 @@ impl Plan {
     /// The topics that are left alone.
     pub fn refused(&self) -> impl Iterator<Item = &PlannedTopic> {
         self.topics.iter().filter(|topic| !topic.is_written())
+    }
+
+    /// Adds up again, after a topic was refused.
+    pub(crate) fn recount(&mut self) {
+        self.records = self.written().map(|topic| topic.records).sum();
+        self.bytes = self.written().map(|topic| topic.bytes).sum();
+        self.disk_bytes = self
+            .written()
+            .map(|topic| topic.bytes * u64::from(topic.replication_factor.unsigned_abs()))
+            .sum();
+        let estimate = estimate(self.bytes, self.compare).as_millis();
+        self.estimated_ms = u64::try_from(estimate).unwrap_or(u64::MAX);
     }
 
     /// Whether something that was asked for will be missing (exit code 3).

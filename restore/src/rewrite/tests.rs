@@ -64,7 +64,7 @@ impl Stored {
     }
 
     fn run(base_offset: i64, count: i64, size: usize) -> Self {
-        let records = (base_offset..base_offset + count);
+        let records = base_offset..base_offset + count;
         Self::of(
             records
                 .map(|offset| record(offset, 1_000 + offset, size))

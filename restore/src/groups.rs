@@ -1,0 +1,394 @@
+//! Consumer groups get their offsets, translated, when everything is written and compared (R16–R18, R23).
+
+use std::collections::{BTreeMap, HashMap};
+
+use lifeboat_archive::{
+    documents::{CommittedOffset, GroupDocument, GroupsDocument},
+    words::TopicPartition,
+};
+use lifeboat_kafka::{ErrorCode, KafkaError, wire::Cluster};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    offsets::{OffsetMap, Translation},
+    plan::PlannedGroup,
+};
+
+/// A leader epoch of the source would make consumers refuse the target's metadata, or reset their offset (R16).
+const NO_LEADER_EPOCH: i32 = -1;
+
+/// What became of a group.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoredGroup {
+    /// Its name.
+    pub group: String,
+    /// How many offsets it got.
+    pub committed: usize,
+    /// Why it got none; absent where it was restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<String>,
+    /// Offsets that it did not get, or got in another way than a person would expect.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<OffsetNote>,
+    /// Partitions of topics that were not restored.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_restored: Vec<String>,
+    /// Whether something that was asked for is missing (exit code 3).
+    #[serde(default)]
+    pub partial: bool,
+}
+
+/// Something to know about one offset.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OffsetNote {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// What was committed on the source.
+    pub source_offset: i64,
+    /// What it became.
+    pub target_offset: i64,
+    /// What there is to know, for people.
+    pub note: String,
+}
+
+/// How the offsets of one restored partition are translated.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PartitionOffsets<'m> {
+    /// The map.
+    pub(crate) map: &'m OffsetMap,
+    /// The target's first offset.
+    pub(crate) start_offset: i64,
+}
+
+/// The offsets of one group on the target.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct TranslatedGroup {
+    offsets: Vec<CommittedOffset>,
+    notes: Vec<OffsetNote>,
+    not_restored: Vec<String>,
+}
+
+/// The offsets that have to be looked out for while streaming, by partition.
+pub(crate) fn wanted_offsets(
+    groups: &GroupsDocument,
+    planned: &[PlannedGroup],
+) -> HashMap<TopicPartition, Vec<i64>> {
+    let mut wanted: HashMap<TopicPartition, Vec<i64>> = HashMap::new();
+    for (group, _) in restorable(groups, planned) {
+        for committed in &group.offsets {
+            wanted
+                .entry(partition_of(committed))
+                .or_default()
+                .push(committed.offset);
+        }
+    }
+    wanted
+}
+
+/// The groups that the plan restores, with their place in it.
+fn restorable<'g>(
+    groups: &'g GroupsDocument,
+    planned: &'g [PlannedGroup],
+) -> impl Iterator<Item = (&'g GroupDocument, &'g PlannedGroup)> {
+    let documents: BTreeMap<&str, &GroupDocument> = groups
+        .groups
+        .iter()
+        .map(|group| (group.group.as_str(), group))
+        .collect();
+    let restored = planned.iter().filter(|planned| planned.skipped.is_none());
+    restored.filter_map(move |planned| Some((*documents.get(planned.group.as_str())?, planned)))
+}
+
+fn partition_of(committed: &CommittedOffset) -> TopicPartition {
+    TopicPartition::new(committed.topic.as_str(), committed.partition)
+}
+
+/// Translates what `group` had committed.
+pub(crate) fn translate(
+    group: &GroupDocument,
+    partitions: &HashMap<TopicPartition, PartitionOffsets<'_>>,
+) -> TranslatedGroup {
+    let mut translated = TranslatedGroup::default();
+    for committed in &group.offsets {
+        let partition = partition_of(committed);
+        let target = partitions.get(&partition).and_then(|offsets| {
+            offsets
+                .map
+                .translate(committed.offset, offsets.start_offset)
+        });
+        let Some((offset, translation)) = target else {
+            translated.not_restored.push(partition.to_string());
+            continue;
+        };
+        translated.offsets.push(CommittedOffset {
+            offset,
+            leader_epoch: NO_LEADER_EPOCH,
+            ..committed.clone()
+        });
+        if translation.is_notable() {
+            translated
+                .notes
+                .push(note(committed, offset, &moved(translation)));
+        }
+    }
+    translated
+}
+
+fn moved(translation: Translation) -> String {
+    format!("goes to {translation}")
+}
+
+fn note(committed: &CommittedOffset, target_offset: i64, note: &str) -> OffsetNote {
+    OffsetNote {
+        topic: committed.topic.clone(),
+        partition: committed.partition,
+        source_offset: committed.offset,
+        target_offset,
+        note: note.to_owned(),
+    }
+}
+
+/// Commits the offsets of all groups of the plan, one group after the other.
+pub(crate) async fn restore(
+    cluster: &Cluster,
+    groups: &GroupsDocument,
+    planned: &[PlannedGroup],
+    partitions: &HashMap<TopicPartition, PartitionOffsets<'_>>,
+) -> Result<Vec<RestoredGroup>, KafkaError> {
+    let mut restored: Vec<RestoredGroup> = planned
+        .iter()
+        .filter(|planned| planned.skipped.is_some())
+        .map(|planned| RestoredGroup {
+            group: planned.group.clone(),
+            skipped: planned.skipped.clone(),
+            partial: planned.offsets > 0,
+            ..RestoredGroup::default()
+        })
+        .collect();
+    for (group, _) in restorable(groups, planned) {
+        restored.push(restore_group(cluster, group, partitions).await?);
+    }
+    restored.sort_by(|one, other| one.group.cmp(&other.group));
+    Ok(restored)
+}
+
+async fn restore_group(
+    cluster: &Cluster,
+    group: &GroupDocument,
+    partitions: &HashMap<TopicPartition, PartitionOffsets<'_>>,
+) -> Result<RestoredGroup, KafkaError> {
+    let translated = translate(group, partitions);
+    let mut restored = RestoredGroup {
+        group: group.group.clone(),
+        notes: translated.notes,
+        not_restored: translated.not_restored,
+        ..RestoredGroup::default()
+    };
+    if translated.offsets.is_empty() {
+        restored.skipped = Some("none of its partitions was restored".to_owned());
+        return Ok(restored);
+    }
+    // it may have come to life since the plan was made
+    let state = cluster.describe_group(&group.group).await?;
+    if !state.is_vacant() {
+        let state = state.state.to_lowercase();
+        restored.skipped = Some(format!("it is active on the target ({state})"));
+        restored.partial = true;
+        return Ok(restored);
+    }
+    let outcomes = match cluster
+        .commit_offsets(&group.group, &translated.offsets)
+        .await
+    {
+        Ok(outcomes) => outcomes,
+        Err(error) if error.code().is_some() => {
+            restored.skipped = Some(error.to_string());
+            restored.partial = true;
+            return Ok(restored);
+        }
+        Err(error) => return Err(error),
+    };
+    let too_long = restored.account(&translated.offsets, group, outcomes);
+    if !too_long.is_empty() {
+        commit_without_metadata(cluster, group, &too_long, &mut restored).await?;
+    }
+    Ok(restored)
+}
+
+/// The target's `offset.metadata.max.bytes` is smaller than the source's: the offset is worth more than its text.
+async fn commit_without_metadata(
+    cluster: &Cluster,
+    group: &GroupDocument,
+    too_long: &[CommittedOffset],
+    restored: &mut RestoredGroup,
+) -> Result<(), KafkaError> {
+    let bare: Vec<CommittedOffset> = too_long
+        .iter()
+        .map(|offset| CommittedOffset {
+            metadata: String::new(),
+            ..offset.clone()
+        })
+        .collect();
+    let outcomes = cluster.commit_offsets(&group.group, &bare).await?;
+    restored.account(&bare, group, outcomes);
+    restored.partial = true;
+    for offset in too_long {
+        let length = offset.metadata.len();
+        let text = format!(
+            "committed without its metadata: {length} bytes are more than the target's offset.metadata.max.bytes"
+        );
+        let committed = source_of(group, offset);
+        restored.notes.push(note(committed, offset.offset, &text));
+    }
+    Ok(())
+}
+
+fn source_of<'g>(group: &'g GroupDocument, target: &'g CommittedOffset) -> &'g CommittedOffset {
+    let same = |o: &&CommittedOffset| o.topic == target.topic && o.partition == target.partition;
+    group.offsets.iter().find(same).unwrap_or(target)
+}
+
+impl RestoredGroup {
+    /// Counts what was committed; gives the offsets whose metadata is too long.
+    fn account(
+        &mut self,
+        offsets: &[CommittedOffset],
+        group: &GroupDocument,
+        outcomes: Vec<(TopicPartition, Result<(), KafkaError>)>,
+    ) -> Vec<CommittedOffset> {
+        let mut too_long = Vec::new();
+        for (offset, (_, outcome)) in offsets.iter().zip(outcomes) {
+            match outcome {
+                Ok(()) => self.committed += 1,
+                Err(error) if error.code() == Some(ErrorCode::OFFSET_METADATA_TOO_LARGE) => {
+                    too_long.push(offset.clone());
+                }
+                Err(error) => {
+                    self.partial = true;
+                    let text = format!("not committed: {error}");
+                    self.notes
+                        .push(note(source_of(group, offset), offset.offset, &text));
+                }
+            }
+        }
+        too_long
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lifeboat_archive::manifest::ManifestPartition;
+
+    use super::*;
+    use crate::offsets::OffsetTranslator;
+
+    fn committed(topic: &str, partition: i32, offset: i64, metadata: &str) -> CommittedOffset {
+        CommittedOffset {
+            topic: topic.to_owned(),
+            partition,
+            offset,
+            leader_epoch: 12,
+            metadata: metadata.to_owned(),
+        }
+    }
+
+    fn group(offsets: Vec<CommittedOffset>) -> GroupDocument {
+        GroupDocument {
+            group: "billing".to_owned(),
+            group_type: "classic".to_owned(),
+            protocol_type: "consumer".to_owned(),
+            state: "Stable".to_owned(),
+            offsets,
+        }
+    }
+
+    fn planned(skipped: Option<&str>) -> PlannedGroup {
+        PlannedGroup {
+            group: "billing".to_owned(),
+            offsets: 1,
+            not_restored: 0,
+            skipped: skipped.map(str::to_owned),
+        }
+    }
+
+    fn map(offsets: &[i64]) -> OffsetMap {
+        let partition = ManifestPartition {
+            partition: 0,
+            log_start_offset: 10,
+            high_watermark: 20,
+            last_stable_offset: 20,
+            leader_epoch: 12,
+            record_count: Some(10),
+            batch_count: 1,
+            raw_bytes: 1,
+            largest_batch_bytes: 1,
+            max_timestamp_ms: None,
+            gaps: Vec::new(),
+        };
+        let mut translator = OffsetTranslator::new(&partition, offsets.iter().copied());
+        translator.keep_run(partition.range(), 0);
+        translator.finish(10)
+    }
+
+    fn partitions(map: &OffsetMap) -> HashMap<TopicPartition, PartitionOffsets<'_>> {
+        let start_offset = 100;
+        HashMap::from([(
+            TopicPartition::new("orders", 0),
+            PartitionOffsets { map, start_offset },
+        )])
+    }
+
+    #[test]
+    fn r16_offsets_are_committed_without_leader_epoch_and_with_their_metadata() {
+        let group = group(vec![committed("orders", 0, 15, "né")]);
+        let map = map(&[15]);
+        let partitions = partitions(&map);
+        let translated = translate(&group, &partitions);
+        let expected = CommittedOffset {
+            offset: 105,
+            leader_epoch: -1,
+            ..group.offsets[0].clone()
+        };
+        assert_eq!(translated.offsets, [expected]);
+        assert_eq!(translated.notes, []);
+    }
+
+    #[test]
+    fn r17_an_offset_behind_the_log_start_is_reported() {
+        let group = group(vec![committed("orders", 0, 3, "")]);
+        let map = map(&[3]);
+        let partitions = partitions(&map);
+        let translated = translate(&group, &partitions);
+        assert_eq!(translated.offsets[0].offset, 100);
+        assert_eq!(translated.notes.len(), 1);
+        assert!(translated.notes[0].note.contains("auto.offset.reset"));
+    }
+
+    #[test]
+    fn r18_offsets_of_topics_that_were_not_restored_are_listed() {
+        let group = group(vec![
+            committed("gone", 3, 1, ""),
+            committed("orders", 0, 20, ""),
+        ]);
+        let map = map(&[20]);
+        let partitions = partitions(&map);
+        let translated = translate(&group, &partitions);
+        assert_eq!(translated.not_restored, ["gone-3"]);
+        assert_eq!(translated.offsets.len(), 1);
+    }
+
+    #[test]
+    fn r18_only_groups_that_the_plan_restores_are_looked_out_for() {
+        let document = GroupsDocument {
+            groups: vec![group(vec![
+                committed("orders", 0, 15, ""),
+                committed("orders", 0, 16, ""),
+            ])],
+        };
+        let wanted = wanted_offsets(&document, &[planned(None)]);
+        assert_eq!(wanted[&TopicPartition::new("orders", 0)], [15, 16]);
+        assert!(wanted_offsets(&document, &[planned(Some("active"))]).is_empty());
+    }
+}

@@ -1,0 +1,356 @@
+//! Writes the partitions of a snapshot through Produce: readers fill lanes, lanes send, under one memory budget.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use lifeboat_archive::{
+    lists::{PartitionList, TopicList, TransactionTable},
+    manifest::{Manifest, ManifestPartition, ManifestTopic},
+    words::{ByteSize, Progress, TopicId, TopicPartition},
+};
+use lifeboat_kafka::wire::{Cluster, OffsetSpec};
+use lifeboat_repository::ClusterRepository;
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+mod lane;
+mod place;
+mod reader;
+mod writer;
+
+pub use writer::WriteError;
+
+use crate::{
+    error::RestoreError,
+    journal::{Entry, Journal},
+    offsets::OffsetTranslator,
+    plan::PlannedTopic,
+    rewrite::{BatchLimits, Producer, Rewriter, Rewritten},
+};
+use lane::{Lane, Message};
+use reader::{Outlet, PartitionReader, ReadError, memory_for};
+use writer::PartitionWriter;
+
+/// Connections to each broker: while one waits for its answer, the others are read.
+const LANES: usize = 4;
+/// Partitions that are read at the same time, at most; each has a thread.
+const MOST_READERS: usize = 16;
+/// Messages that may wait in a lane; their bytes are bounded by the partitions' room.
+const LANE_QUEUE: usize = 256;
+/// The memory budget is counted in these.
+const MEMORY_UNIT: u64 = 64 << 10;
+
+/// A topic that is ready to be written.
+#[derive(Clone, Debug)]
+pub(crate) struct ReadyTopic {
+    pub(crate) topic: Arc<str>,
+    pub(crate) topic_id: TopicId,
+    pub(crate) limits: BatchLimits,
+    /// By partition number.
+    pub(crate) start_offsets: Vec<i64>,
+}
+
+impl ReadyTopic {
+    pub(crate) fn new(planned: &PlannedTopic, topic_id: TopicId) -> Self {
+        Self {
+            topic: planned.topic.as_str().into(),
+            topic_id,
+            limits: planned.limits,
+            start_offsets: planned.partitions.iter().map(|p| p.start_offset).collect(),
+        }
+    }
+
+    fn start_offset(&self, partition: i32) -> i64 {
+        let at = usize::try_from(partition).ok();
+        at.and_then(|at| self.start_offsets.get(at))
+            .copied()
+            .unwrap_or(0)
+    }
+}
+
+/// What was written of a partition.
+#[derive(Debug)]
+pub(crate) struct WrittenPartition {
+    pub(crate) topic_partition: TopicPartition,
+    pub(crate) start_offset: i64,
+    /// What it came to, or why it was stopped.
+    pub(crate) outcome: Result<Rewritten, WriteError>,
+}
+
+/// Writes all partitions of some topics.
+pub(crate) struct Replay<'a> {
+    pub(crate) cluster: Cluster,
+    pub(crate) repository: ClusterRepository,
+    pub(crate) manifest: &'a Manifest,
+    pub(crate) topics: Vec<ReadyTopic>,
+    pub(crate) producer: Producer,
+    /// Offsets to be translated on the way.
+    pub(crate) wanted: HashMap<TopicPartition, Vec<i64>>,
+    pub(crate) memory: ByteSize,
+    pub(crate) journal: &'a Journal,
+    pub(crate) progress: Progress,
+    pub(crate) cancel: CancellationToken,
+}
+
+type PartitionTask = JoinSet<Result<WrittenPartition, RestoreError>>;
+
+impl Replay<'_> {
+    /// Writes everything. A partition that has to be stopped does not stop the others; damage stops all.
+    pub(crate) async fn run(mut self) -> Result<Vec<WrittenPartition>, RestoreError> {
+        let stop = self.cancel.child_token();
+        let _stop_all_on_the_way_out = stop.clone().drop_guard();
+        let (lanes, lane_tasks) = self.start_lanes(&stop);
+        let budget = Budget::new(self.memory);
+        let mut tasks = PartitionTask::new();
+        let mut written = Vec::new();
+        let topics = std::mem::take(&mut self.topics);
+        for ready in &topics {
+            let Some(topic) = self
+                .manifest
+                .topics
+                .iter()
+                .find(|t| *t.topic == *ready.topic)
+            else {
+                continue;
+            };
+            let list = Arc::new(self.repository.list(topic).await?);
+            for partition in &topic.partitions {
+                let memory = loop {
+                    tokio::select! {
+                        biased;
+                        () = stop.cancelled() => return Err(RestoreError::Cancelled),
+                        Some(ended) = tasks.join_next() => written.push(self.ended(ended)?),
+                        memory = budget.take(partition) => break memory.ok_or(RestoreError::Cancelled)?,
+                    }
+                };
+                let slot = written.len() + tasks.len();
+                let lane = lanes[slot % lanes.len()].clone();
+                let job = self.job(ready, topic, partition, &list, lane, slot, &stop);
+                tasks.spawn(job.run(memory));
+            }
+        }
+        while let Some(ended) = tasks.join_next().await {
+            written.push(self.ended(ended)?);
+        }
+        drop(lanes);
+        for lane in lane_tasks {
+            lane.await?;
+        }
+        self.confirm_ends(&mut written).await;
+        Ok(written)
+    }
+
+    fn start_lanes(
+        &self,
+        stop: &CancellationToken,
+    ) -> (Vec<mpsc::Sender<Message>>, Vec<tokio::task::JoinHandle<()>>) {
+        (1..=LANES)
+            .map(|number| {
+                let (sender, receiver) = mpsc::channel(LANE_QUEUE);
+                let lane = Lane::new(number, self.cluster.clone(), self.producer);
+                (sender, tokio::spawn(lane.run(receiver, stop.clone())))
+            })
+            .unzip()
+    }
+
+    fn ended(
+        &self,
+        ended: Result<Result<WrittenPartition, RestoreError>, tokio::task::JoinError>,
+    ) -> Result<WrittenPartition, RestoreError> {
+        let written = ended??;
+        if let Ok(rewritten) = &written.outcome {
+            self.journal.append(&Entry::Written {
+                topic: written.topic_partition.topic.to_string(),
+                partition: written.topic_partition.partition,
+                records: rewritten.counts.records,
+                digest: rewritten.digest.hex(),
+            })?;
+        }
+        Ok(written)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "it only gathers them")]
+    fn job(
+        &self,
+        ready: &ReadyTopic,
+        topic: &ManifestTopic,
+        partition: &ManifestPartition,
+        list: &Arc<TopicList>,
+        lane: mpsc::Sender<Message>,
+        slot: usize,
+        stop: &CancellationToken,
+    ) -> Job {
+        let topic_partition = TopicPartition::new(Arc::clone(&ready.topic), partition.partition);
+        let wanted = self
+            .wanted
+            .get(&topic_partition)
+            .cloned()
+            .unwrap_or_default();
+        let none = TransactionTable::default();
+        let transactions = list
+            .partitions
+            .iter()
+            .find(|listed: &&PartitionList| listed.partition == partition.partition)
+            .map_or(&none, |listed| &listed.transactions);
+        let rewriter = Rewriter::new(
+            partition,
+            transactions,
+            OffsetTranslator::new(partition, wanted),
+            self.producer,
+            ready.limits,
+        );
+        let room_bytes = u32::try_from(memory_for(partition).room).unwrap_or(u32::MAX >> 3);
+        let room = Arc::new(Semaphore::new(room_bytes as usize));
+        tracing::debug!(topic = %topic.topic, partition = partition.partition, slot, "begins");
+        Job {
+            start_offset: ready.start_offset(partition.partition),
+            topic_id: ready.topic_id,
+            topic_partition: topic_partition.clone(),
+            reader: PartitionReader {
+                runtime: Handle::current(),
+                repository: self.repository.repository().clone(),
+                topic_partition,
+                bounds: partition.range(),
+                list: Arc::clone(list),
+                rewriter,
+                outlet: Outlet {
+                    slot,
+                    lane,
+                    room,
+                    room_bytes,
+                },
+                progress: self.progress.clone(),
+                cancel: stop.clone(),
+            },
+        }
+    }
+
+    /// What the answers said must still be so at the end: the last word has the partition's end (rule 6).
+    async fn confirm_ends(&self, written: &mut [WrittenPartition]) {
+        let partitions: Vec<TopicPartition> = written
+            .iter()
+            .map(|written| written.topic_partition.clone())
+            .collect();
+        let mut ends = self
+            .cluster
+            .list_offsets(&partitions, OffsetSpec::HighWatermark)
+            .await;
+        for written in written {
+            let Ok(rewritten) = &written.outcome else {
+                continue;
+            };
+            let expected = written
+                .start_offset
+                .saturating_add_unsigned(rewritten.counts.records);
+            match ends.remove(&written.topic_partition) {
+                Some(Ok(end)) if end.offset == expected => {}
+                Some(Ok(end)) => {
+                    let found = end.offset;
+                    written.outcome = Err(WriteError::Displaced { expected, found });
+                }
+                Some(Err(last)) => {
+                    let after = Duration::ZERO;
+                    written.outcome = Err(WriteError::NoProgress { after, last });
+                }
+                None => {}
+            }
+        }
+    }
+}
+
+/// One partition to be written.
+struct Job {
+    topic_partition: TopicPartition,
+    topic_id: TopicId,
+    start_offset: i64,
+    reader: PartitionReader,
+}
+
+impl Job {
+    async fn run(self, _memory: OwnedSemaphorePermit) -> Result<WrittenPartition, RestoreError> {
+        let (done, outcome) = oneshot::channel();
+        let outlet = &self.reader.outlet;
+        let writer = PartitionWriter::new(
+            self.topic_partition.clone(),
+            self.topic_id,
+            self.start_offset,
+            Arc::clone(&outlet.room),
+            done,
+        );
+        let open = Message::Open(outlet.slot, Box::new(writer));
+        outlet
+            .lane
+            .send(open)
+            .await
+            .map_err(|_| RestoreError::Cancelled)?;
+        let reader = self.reader;
+        let read = tokio::task::spawn_blocking(move || reader.run()).await?;
+        let rewritten = match read {
+            Ok(rewritten) => Some(rewritten),
+            Err(ReadError::Stopped) => None,
+            Err(ReadError::Damaged(damage)) => return Err(RestoreError::Damaged(damage)),
+            Err(ReadError::Repository(error)) => return Err(error.into()),
+            Err(ReadError::Cancelled) => return Err(RestoreError::Cancelled),
+            Err(ReadError::Records(error)) => {
+                return Err(RestoreError::Records {
+                    topic_partition: self.topic_partition,
+                    source: Box::new(error),
+                });
+            }
+        };
+        let outcome = outcome.await.map_err(|_| RestoreError::Cancelled)?;
+        let outcome = match (outcome, rewritten) {
+            (Ok(()), Some(rewritten)) => Ok(rewritten),
+            (Err(error), _) => Err(error),
+            (Ok(()), None) => {
+                return Err(RestoreError::Internal(
+                    "a lane ended before its reader".to_owned(),
+                ));
+            }
+        };
+        Ok(WrittenPartition {
+            topic_partition: self.topic_partition,
+            start_offset: self.start_offset,
+            outcome,
+        })
+    }
+}
+
+/// The memory of all partitions that are read at the same time.
+struct Budget {
+    memory: Arc<Semaphore>,
+    readers: u32,
+    units: u32,
+}
+
+impl Budget {
+    fn new(memory: ByteSize) -> Self {
+        let units = u32::try_from(memory.0 / MEMORY_UNIT)
+            .unwrap_or(u32::MAX >> 3)
+            .max(1);
+        let most = u32::try_from(MOST_READERS).unwrap_or(1);
+        Self {
+            memory: Arc::new(Semaphore::new(units as usize)),
+            readers: most.min(units),
+            units,
+        }
+    }
+
+    /// Waits until there is memory for the partition; one that needs more than there is gets all.
+    async fn take(&self, partition: &ManifestPartition) -> Option<OwnedSemaphorePermit> {
+        let needed = memory_for(partition).total.div_ceil(MEMORY_UNIT);
+        // small partitions still take a thread each
+        let least = self.units / self.readers;
+        let needed = u32::try_from(needed)
+            .unwrap_or(u32::MAX)
+            .max(least)
+            .min(self.units);
+        Arc::clone(&self.memory)
+            .acquire_many_owned(needed)
+            .await
+            .ok()
+    }
+}

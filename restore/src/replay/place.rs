@@ -1,0 +1,137 @@
+//! Finds the place again where a partition's writing stands (rule 5): reading back is the truth.
+
+use std::{sync::Arc, time::Duration};
+
+use lifeboat_archive::words::{TopicId, TopicPartition};
+use lifeboat_kafka::{
+    KafkaError,
+    wire::{Cluster, OffsetSpec, TopicScope},
+};
+use tokio::time::{Instant, sleep};
+
+use super::writer::WriteError;
+use crate::rewrite::{Producer, base_sequence};
+
+/// Between two looks at the end: followers that lag fetch at least twice in this time.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+/// So long the end may keep moving, or can't be asked for.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// What is needed to find a partition's place.
+#[derive(Clone, Debug)]
+pub(super) struct Search {
+    pub(super) cluster: Cluster,
+    pub(super) topic_partition: TopicPartition,
+    pub(super) topic_id: TopicId,
+    pub(super) start_offset: i64,
+    pub(super) producer: Producer,
+}
+
+impl Search {
+    /// The partition's end, as soon as it stands still. Where an answer is `outstanding`, the broker may still be
+    /// working on the request: it is given the time that it has.
+    pub(super) async fn end(&self, outstanding: bool) -> Result<i64, WriteError> {
+        if outstanding {
+            sleep(self.cluster.request_timeout()).await;
+        }
+        let began = Instant::now();
+        let mut seen = None;
+        loop {
+            let failure = match self.look().await {
+                Ok(Some(end)) if seen == Some(end) => return Ok(end),
+                Ok(end) => {
+                    seen = end;
+                    None
+                }
+                Err(Look::Stop(error)) => return Err(error),
+                Err(Look::Again(error)) => Some(error),
+            };
+            let after = began.elapsed();
+            if after > PATIENCE {
+                let last = failure.unwrap_or_else(|| KafkaError::Malformed {
+                    operation: "ListOffsets",
+                    detail: "the end does not stand still".to_owned(),
+                });
+                return Err(WriteError::NoProgress { after, last });
+            }
+            sleep(BETWEEN_LOOKS).await;
+        }
+    }
+
+    /// One look; none where the replicas are not yet where the leader is.
+    async fn look(&self) -> Result<Option<i64>, Look> {
+        self.check_topic().await?;
+        let earliest = self.listed(OffsetSpec::Earliest).await?;
+        if earliest > self.start_offset {
+            return Err(Look::Stop(WriteError::Displaced {
+                expected: self.start_offset,
+                found: earliest,
+            }));
+        }
+        let end = self.listed(OffsetSpec::HighWatermark).await?;
+        let settled = self.agrees_with_sequences(end).await;
+        Ok(Some(end).filter(|_| settled))
+    }
+
+    async fn check_topic(&self) -> Result<(), Look> {
+        let name = Arc::clone(&self.topic_partition.topic);
+        let topics = self.cluster.topics(TopicScope::Named(&[name])).await?;
+        let found = topics
+            .iter()
+            .find(|topic| topic.name == self.topic_partition.topic);
+        match found {
+            Some(topic) if topic.error.is_none() && topic.id != self.topic_id => {
+                Err(Look::Stop(WriteError::Replaced))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn listed(&self, spec: OffsetSpec) -> Result<i64, Look> {
+        let asked = std::slice::from_ref(&self.topic_partition);
+        let mut listed = self.cluster.list_offsets(asked, spec).await;
+        match listed.remove(&self.topic_partition) {
+            Some(Ok(listed)) => Ok(listed.offset),
+            Some(Err(error)) => Err(error.into()),
+            None => Err(Look::Again(KafkaError::Malformed {
+                operation: "ListOffsets",
+                detail: format!("{} is missing", self.topic_partition),
+            })),
+        }
+    }
+
+    /// Where the leader still knows our producer id, its last sequence number tells how far its log reaches; the high
+    /// watermark may be behind. For old records it forgets the id, and then says nothing.
+    async fn agrees_with_sequences(&self, end: i64) -> bool {
+        let Ok(producers) = self.cluster.describe_producers(&self.topic_partition).await else {
+            return true;
+        };
+        let ours = producers
+            .iter()
+            .find(|producer| producer.producer_id == self.producer.id);
+        let Some(ours) = ours.filter(|producer| producer.last_sequence >= 0) else {
+            return true;
+        };
+        // a broker that forgot everything but the last batches has no older truth to offer
+        u64::try_from(end - self.start_offset)
+            .ok()
+            .and_then(|records| records.checked_sub(1))
+            .is_some_and(|last| base_sequence(last) == ours.last_sequence)
+    }
+}
+
+/// A look that did not succeed.
+enum Look {
+    Again(KafkaError),
+    Stop(WriteError),
+}
+
+impl From<KafkaError> for Look {
+    fn from(error: KafkaError) -> Self {
+        if error.is_retriable() {
+            Self::Again(error)
+        } else {
+            Self::Stop(WriteError::Refused(error))
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Reads one partition out of the archives, on a thread of its own, and hands its rewritten batches to its lane.
+
+use std::{
+    io::{Cursor, Read},
+    sync::Arc,
+};
+
+use lifeboat_archive::{
+    batch::{Batch, BatchError, Batches},
+    index::SegmentEntry,
+    lists::{ArchiveReference, TopicList},
+    manifest::ManifestPartition,
+    records::RecordError,
+    segment::{SegmentProblem, SegmentReader, check_segment},
+    tarball::ArchiveError,
+    words::{OffsetRange, Progress, TopicPartition},
+};
+use lifeboat_repository::{Repository, RepositoryError};
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, mpsc},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{lane::Message, writer::Queued};
+use crate::{
+    object::{ObjectReader, PIECE, read_failure},
+    rewrite::{OutputBatch, Rewriter, Rewritten},
+    verify::{Damage, Place},
+};
+
+/// Why the reading of a partition ended early.
+#[derive(Debug)]
+pub(super) enum ReadError {
+    Damaged(Box<Damage>),
+    Repository(RepositoryError),
+    Records(RecordError),
+    /// The writing of the partition was stopped; its lane knows why.
+    Stopped,
+    Cancelled,
+}
+
+impl From<RecordError> for ReadError {
+    fn from(error: RecordError) -> Self {
+        Self::Records(error)
+    }
+}
+
+/// The way to a partition's lane.
+#[derive(Debug)]
+pub(super) struct Outlet {
+    pub(super) slot: usize,
+    pub(super) lane: mpsc::Sender<Message>,
+    /// Bytes that may wait in the lane.
+    pub(super) room: Arc<Semaphore>,
+    pub(super) room_bytes: u32,
+}
+
+impl Outlet {
+    /// Waits for room, then hands over the batch.
+    fn send(&self, runtime: &Handle, batch: OutputBatch) -> Result<(), ReadError> {
+        let bytes = u32::try_from(batch.bytes.len())
+            .unwrap_or(u32::MAX)
+            .min(self.room_bytes);
+        let room = Arc::clone(&self.room).acquire_many_owned(bytes);
+        let memory = runtime.block_on(room).map_err(|_| ReadError::Stopped)?;
+        let batch = Queued {
+            batch,
+            _memory: memory,
+        };
+        self.tell(Message::Batch(self.slot, batch))
+    }
+
+    fn tell(&self, message: Message) -> Result<(), ReadError> {
+        self.lane
+            .blocking_send(message)
+            .map_err(|_| ReadError::Cancelled)
+    }
+}
+
+/// Reads one partition.
+#[derive(Debug)]
+pub(super) struct PartitionReader {
+    pub(super) runtime: Handle,
+    pub(super) repository: Repository,
+    pub(super) topic_partition: TopicPartition,
+    pub(super) bounds: OffsetRange,
+    pub(super) list: Arc<TopicList>,
+    pub(super) rewriter: Rewriter,
+    pub(super) outlet: Outlet,
+    pub(super) progress: Progress,
+    pub(super) cancel: CancellationToken,
+}
+
+impl PartitionReader {
+    /// Reads everything and sends it; blocking.
+    pub(super) fn run(mut self) -> Result<Rewritten, ReadError> {
+        let list = Arc::clone(&self.list);
+        let number = self.topic_partition.partition;
+        let partition = list
+            .partitions
+            .iter()
+            .find(|listed| listed.partition == number);
+        let mut out = Vec::new();
+        for segment in partition.iter().flat_map(|listed| &listed.segments) {
+            let entry = &segment.entry;
+            let archive = list.archives.get(segment.archive);
+            let (Some(archive), false) = (archive, entry.next_offset <= self.bounds.start) else {
+                continue;
+            };
+            // all of the segment is checked before any of it is written
+            let held = self.check(archive, entry)?;
+            self.replay(archive, entry, held, &mut out)?;
+        }
+        let rewritten = self.rewriter.finish(&mut out)?;
+        for batch in out {
+            self.outlet.send(&self.runtime, batch)?;
+        }
+        let total = rewritten.counts.records;
+        self.outlet.tell(Message::Close(self.outlet.slot, total))?;
+        Ok(rewritten)
+    }
+
+    fn frames(&self, archive: &ArchiveReference, entry: &SegmentEntry) -> ObjectReader {
+        let end = entry.position.saturating_add(entry.length);
+        ObjectReader::new(
+            &self.runtime,
+            &self.repository,
+            &archive.object,
+            entry.position..end,
+        )
+    }
+
+    /// Checks a segment from front to back; gives its frames where they are few.
+    fn check(
+        &self,
+        archive: &ArchiveReference,
+        entry: &SegmentEntry,
+    ) -> Result<Option<Vec<u8>>, ReadError> {
+        let mut frames = self.frames(archive, entry);
+        if entry.length > PIECE {
+            let checked = check_segment(entry, Cancelling(&self.cancel, frames), |_| {});
+            checked.map_err(|error| self.segment_error(archive, entry, error))?;
+            return Ok(None);
+        }
+        let mut held = Vec::new();
+        if let Err(error) = frames.read_to_end(&mut held) {
+            let problem = SegmentProblem::Frame(error.into());
+            return Err(self.segment_error(archive, entry, segment_problem(entry, problem)));
+        }
+        let checked = check_segment(entry, held.as_slice(), |_| {});
+        checked.map_err(|error| self.segment_error(archive, entry, error))?;
+        Ok(Some(held))
+    }
+
+    fn replay(
+        &mut self,
+        archive: &ArchiveReference,
+        entry: &SegmentEntry,
+        held: Option<Vec<u8>>,
+        out: &mut Vec<OutputBatch>,
+    ) -> Result<(), ReadError> {
+        let frames: Box<dyn Read> = match held {
+            Some(held) => Box::new(Cursor::new(held)),
+            None => Box::new(self.frames(archive, entry)),
+        };
+        let mut segment = SegmentReader::new(entry, frames);
+        loop {
+            let block = match segment.next_block() {
+                Ok(Some(block)) => block,
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(self.segment_error(archive, entry, error)),
+            };
+            for batch in Batches::new(block) {
+                let batch = batch.and_then(checked);
+                let batch = batch.map_err(|error| {
+                    let problem = SegmentProblem::Batch(error);
+                    self.segment_error(archive, entry, segment_problem(entry, problem))
+                })?;
+                self.rewriter.push(&batch, out)?;
+                for batch in out.drain(..) {
+                    self.outlet.send(&self.runtime, batch)?;
+                }
+            }
+            if self.cancel.is_cancelled() {
+                return Err(ReadError::Cancelled);
+            }
+            self.progress.advance(block.len() as u64);
+            self.progress.add_bytes(block.len() as u64);
+        }
+    }
+
+    fn segment_error(
+        &self,
+        archive: &ArchiveReference,
+        entry: &SegmentEntry,
+        error: ArchiveError,
+    ) -> ReadError {
+        if self.cancel.is_cancelled() {
+            return ReadError::Cancelled;
+        }
+        match read_failure(error) {
+            Ok(RepositoryError::Damaged { object, problem }) => {
+                let place = Place::segment(&object, entry, entry.range());
+                ReadError::Damaged(Box::new(Damage::new(place, problem)))
+            }
+            Ok(RepositoryError::NotFound { object }) => {
+                let place = Place::segment(&object, entry, entry.range());
+                ReadError::Damaged(Box::new(Damage::new(place, "the archive is missing")))
+            }
+            Ok(failure) => ReadError::Repository(failure),
+            Err(damage) => {
+                let damage = Damage::of_segment(&archive.object, entry, &damage);
+                ReadError::Damaged(Box::new(damage))
+            }
+        }
+    }
+}
+
+/// The checksum once more, right before the batch is written (R7).
+fn checked(batch: Batch<'_>) -> Result<Batch<'_>, BatchError> {
+    batch.check_crc()?;
+    Ok(batch)
+}
+
+fn segment_problem(entry: &SegmentEntry, problem: SegmentProblem) -> ArchiveError {
+    ArchiveError::Segment {
+        member: entry.member.clone(),
+        topic_partition: entry.topic_partition(),
+        offset: entry.first_offset,
+        problem,
+    }
+}
+
+/// Ends the reading of a long segment when the restore is given up.
+struct Cancelling<'c, R>(&'c CancellationToken, R);
+
+impl<R: Read> Read for Cancelling<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.0.is_cancelled() {
+            return Ok(0);
+        }
+        self.1.read(buffer)
+    }
+}
+
+/// Bytes of memory that the reading of a partition takes, its waiting batches included.
+pub(super) fn memory_for(partition: &ManifestPartition) -> Memory {
+    const FRAME: u64 = 1 << 20;
+    let most = |bytes: u64| bytes.min(partition.raw_bytes.max(64 << 10));
+    let largest = partition.largest_batch_bytes;
+    let room = most((2 * largest).max(2 << 20));
+    // pieces of the object, a frame, plain records, records that are put together, and what they are compressed to
+    let reading = most(2 * PIECE) + most(FRAME.max(largest)) + 2 * most(FRAME) + most(3 * largest);
+    Memory {
+        total: reading + room + (256 << 10),
+        room,
+    }
+}
+
+/// How much memory a partition takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Memory {
+    pub(super) total: u64,
+    pub(super) room: u64,
+}

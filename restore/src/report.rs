@@ -1,0 +1,143 @@
+//! What a restore came to.
+
+use std::path::PathBuf;
+
+use lifeboat_archive::{
+    json::Document,
+    words::{SnapshotId, Timestamp, TopicId},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    groups::RestoredGroup,
+    rewrite::RewriteCounts,
+    settings::{LeftOut, RetentionPutOff},
+};
+
+/// What a restore came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The snapshot.
+    pub snapshot: SnapshotId,
+    /// When it was restored to.
+    pub bounds_at: Timestamp,
+    /// The cluster that it was taken of.
+    pub source_cluster_id: String,
+    /// The cluster that was restored into.
+    pub target_cluster_id: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// How long it took.
+    pub elapsed_ms: u64,
+    /// How long the writing took.
+    pub writing_ms: u64,
+    /// How long the comparing took; absent where nothing was compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comparing_ms: Option<u64>,
+    /// Sums over all topics.
+    pub totals: RewriteCounts,
+    /// The topics, by name.
+    pub topics: Vec<RestoredTopic>,
+    /// The groups, by name.
+    pub groups: Vec<RestoredGroup>,
+    /// Good to know, for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// Whether something that was asked for is missing (exit code 3).
+    pub partial: bool,
+    /// The journal.
+    pub journal: PathBuf,
+}
+
+impl Document for Report {
+    const FORMAT: &'static str = "lifeboat.restore-report";
+}
+
+impl Report {
+    /// Bytes per second, as Kafka stored them, while writing.
+    pub fn rate(&self) -> u64 {
+        self.totals.bytes_read * 1_000 / self.writing_ms.max(1)
+    }
+
+    /// The partitions that were stopped, with why.
+    pub fn stopped(&self) -> impl Iterator<Item = (&RestoredTopic, &RestoredPartition, &str)> {
+        self.topics.iter().flat_map(|topic| {
+            let stopped = topic.partitions.iter();
+            stopped.filter_map(move |partition| {
+                Some((topic, partition, partition.stopped.as_deref()?))
+            })
+        })
+    }
+}
+
+/// What became of a topic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoredTopic {
+    /// Its name.
+    pub topic: String,
+    /// What became of it.
+    pub outcome: TopicOutcome,
+    /// Its id on the target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic_id: Option<TopicId>,
+    /// What was counted.
+    pub counts: RewriteCounts,
+    /// Its partitions, by number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partitions: Vec<RestoredPartition>,
+    /// Settings of the snapshot that it did not get.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
+    /// Retention that stays suspended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub put_off: Option<RetentionPutOff>,
+    /// Good to know, for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+impl RestoredTopic {
+    /// Whether something of it that was asked for is missing.
+    pub fn is_partial(&self) -> bool {
+        let refused = matches!(
+            self.outcome,
+            TopicOutcome::Refused { .. } | TopicOutcome::Stopped
+        );
+        refused || self.left_out.iter().any(|left_out| left_out.partial)
+    }
+}
+
+/// What became of a topic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "was", rename_all = "snake_case")]
+pub enum TopicOutcome {
+    /// It was made and written.
+    Created,
+    /// It was there, without records, and was written.
+    Used,
+    /// It was left alone.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+    /// A partition of it was stopped: it keeps the settings of the time of writing.
+    Stopped,
+}
+
+/// What became of a partition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoredPartition {
+    /// Its number.
+    pub partition: i32,
+    /// The offset of its first record.
+    pub start_offset: i64,
+    /// One more than the offset of its last record.
+    pub end_offset: i64,
+    /// What was counted.
+    pub counts: RewriteCounts,
+    /// The digest over its records.
+    pub digest: String,
+    /// Why its writing was stopped; absent where it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
+}

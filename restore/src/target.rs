@@ -1,0 +1,204 @@
+//! The target cluster as it is found before a plan is made.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use lifeboat_archive::words::{OffsetRange, TopicPartition};
+use lifeboat_kafka::{
+    ErrorCode, KafkaError,
+    wire::{
+        Cluster, ConfigEntry, ConfigSource, ListedOffset, OffsetSpec, TopicMetadata, TopicScope,
+    },
+};
+
+use crate::{
+    plan::{ExistingTopic, Target},
+    settings::TopicDefaults,
+};
+
+type Offsets = HashMap<TopicPartition, Result<ListedOffset, KafkaError>>;
+
+/// Looks at the target, as far as topics of these names and groups are concerned.
+pub(crate) async fn look(
+    cluster: &Cluster,
+    topics: &[Arc<str>],
+    groups: bool,
+) -> Result<Target, KafkaError> {
+    let everything = cluster.topics(TopicScope::All).await?;
+    let existing: Vec<&TopicMetadata> = everything
+        .iter()
+        .filter(|topic| topics.contains(&topic.name))
+        .collect();
+    let partitions: Vec<TopicPartition> = existing
+        .iter()
+        .flat_map(|topic| partitions(topic))
+        .collect();
+    let starts = cluster
+        .list_offsets(&partitions, OffsetSpec::Earliest)
+        .await;
+    let ends = cluster
+        .list_offsets(&partitions, OffsetSpec::HighWatermark)
+        .await;
+    // any topic tells the brokers' defaults for what it does not set itself
+    let mut described: Vec<Arc<str>> = existing
+        .iter()
+        .map(|topic| Arc::clone(&topic.name))
+        .collect();
+    described.extend(everything.first().map(|topic| Arc::clone(&topic.name)));
+    let configs = cluster.topic_configs(&described).await;
+    let mut target = Target {
+        cluster_id: cluster.cluster_id().to_owned(),
+        brokers: cluster.brokers().len(),
+        ..Target::default()
+    };
+    for entries in configs.values().flatten() {
+        learn_defaults(&mut target.defaults, entries);
+    }
+    for topic in existing {
+        if let Some(code) = topic.error {
+            return Err(unreadable(&topic.name, code));
+        }
+        let settings = match configs.get(&topic.name) {
+            Some(Ok(entries)) => own_settings(entries),
+            Some(Err(error)) => return Err(error.clone()),
+            None => BTreeMap::new(),
+        };
+        let found = ExistingTopic {
+            topic_id: topic.id,
+            partitions: ranges(topic, &starts, &ends)?,
+            replication_factor: replication_factor(topic),
+            settings,
+        };
+        target.topics.insert(topic.name.to_string(), found);
+    }
+    if groups {
+        target.groups = group_states(cluster).await?;
+    }
+    Ok(target)
+}
+
+fn unreadable(topic: &str, code: ErrorCode) -> KafkaError {
+    KafkaError::Broker {
+        operation: "Metadata",
+        subject: topic.to_owned(),
+        code,
+        message: None,
+    }
+}
+
+fn partitions(topic: &TopicMetadata) -> Vec<TopicPartition> {
+    let numbers = topic.partitions.iter().map(|partition| partition.partition);
+    numbers
+        .map(|number| TopicPartition::new(Arc::clone(&topic.name), number))
+        .collect()
+}
+
+fn ranges(
+    topic: &TopicMetadata,
+    starts: &Offsets,
+    ends: &Offsets,
+) -> Result<Vec<OffsetRange>, KafkaError> {
+    let offset = |offsets: &Offsets, partition: &TopicPartition| match offsets.get(partition) {
+        Some(Ok(listed)) => Ok(listed.offset),
+        Some(Err(error)) => Err(error.clone()),
+        None => Err(unreadable(&topic.name, ErrorCode::LEADER_NOT_AVAILABLE)),
+    };
+    partitions(topic)
+        .iter()
+        .map(|partition| {
+            Ok(OffsetRange::new(
+                offset(starts, partition)?,
+                offset(ends, partition)?,
+            ))
+        })
+        .collect()
+}
+
+fn replication_factor(topic: &TopicMetadata) -> i16 {
+    let fewest = topic
+        .partitions
+        .iter()
+        .map(|partition| partition.replicas.len())
+        .min();
+    fewest
+        .and_then(|replicas| i16::try_from(replicas).ok())
+        .unwrap_or(1)
+}
+
+fn own_settings(entries: &[ConfigEntry]) -> BTreeMap<String, String> {
+    entries
+        .iter()
+        .filter(|entry| entry.source == ConfigSource::DynamicTopic)
+        .filter_map(|entry| Some((entry.name.clone(), entry.value.clone()?)))
+        .collect()
+}
+
+fn learn_defaults(defaults: &mut TopicDefaults, entries: &[ConfigEntry]) {
+    for entry in entries {
+        let Some(value) = &entry.value else { continue };
+        if entry.source == ConfigSource::DynamicTopic {
+            continue;
+        }
+        match entry.name.as_str() {
+            "cleanup.policy" => defaults.cleanup_policy.clone_from(value),
+            "retention.ms" => set(&mut defaults.retention_ms, value),
+            "retention.bytes" => set(&mut defaults.retention_bytes, value),
+            "segment.bytes" => set(&mut defaults.segment_bytes, value),
+            _ => {}
+        }
+    }
+}
+
+fn set<T: std::str::FromStr>(number: &mut T, text: &str) {
+    if let Ok(read) = text.parse() {
+        *number = read;
+    }
+}
+
+async fn group_states(cluster: &Cluster) -> Result<BTreeMap<String, String>, KafkaError> {
+    let mut listing = cluster.groups().await;
+    if let Some((_, error)) = listing.unanswered.pop() {
+        // a group that is not seen could be active
+        return Err(error);
+    }
+    let groups = listing.groups.into_iter();
+    Ok(groups.map(|group| (group.group, group.state)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(name: &str, value: &str, source: ConfigSource) -> ConfigEntry {
+        ConfigEntry {
+            name: name.to_owned(),
+            value: Some(value.to_owned()),
+            source,
+            sensitive: false,
+            read_only: false,
+        }
+    }
+
+    #[test]
+    fn r23_defaults_come_from_what_a_topic_does_not_set_itself() {
+        let mut defaults = TopicDefaults::default();
+        let entries = [
+            entry("retention.ms", "3600000", ConfigSource::StaticBroker),
+            entry("retention.bytes", "5", ConfigSource::DynamicTopic),
+            entry(
+                "segment.bytes",
+                "1000000",
+                ConfigSource::DynamicDefaultBroker,
+            ),
+            entry("cleanup.policy", "compact", ConfigSource::Default),
+        ];
+        learn_defaults(&mut defaults, &entries);
+        assert_eq!(defaults.retention_ms, 3_600_000);
+        assert_eq!(defaults.retention_bytes, -1);
+        assert_eq!(defaults.segment_bytes, 1_000_000);
+        assert_eq!(defaults.cleanup_policy, "compact");
+        assert_eq!(own_settings(&entries).len(), 1);
+    }
+}
