@@ -335,7 +335,7 @@ impl Planner<'_> {
         let settings = TopicSettings::derive(configs, &existing_settings, &context, &mut warnings);
         warn_of_append_time(&settings, &mut warnings);
         warn_of_gaps(topic, &mut warnings);
-        let partitions = self.partitions(topic, document, existing);
+        let partitions = Self::partitions(topic, document, existing);
         PlannedTopic {
             topic: topic.topic.clone(),
             source_topic_id: topic.topic_id,
@@ -375,7 +375,6 @@ impl Planner<'_> {
     }
 
     fn partitions(
-        &self,
         topic: &ManifestTopic,
         document: Option<&TopicDocument>,
         existing: Option<&ExistingTopic>,

@@ -154,17 +154,12 @@ impl Restore {
         journal.append(&Entry::Finished {
             at: self.clock.now(),
         })?;
-        Ok(self.report(
-            plan,
-            written,
-            restored_groups,
-            &journal,
-            Times {
-                started_at,
-                began,
-                comparing_ms,
-            },
-        ))
+        let times = Times {
+            started_at,
+            began,
+            comparing_ms,
+        };
+        Ok(report(plan, &written, restored_groups, &journal, times))
     }
 
     fn chosen(&self) -> impl Iterator<Item = &lifeboat_archive::manifest::ManifestTopic> {
@@ -365,46 +360,46 @@ impl Restore {
         }
         Ok(())
     }
+}
 
-    fn report(
-        &self,
-        plan: Plan,
-        written: Written,
-        groups: Vec<RestoredGroup>,
-        journal: &Journal,
-        times: Times,
-    ) -> Report {
-        let topics: Vec<RestoredTopic> = plan
-            .topics
-            .into_iter()
-            .map(|topic| written.report(topic))
-            .collect();
-        let mut totals = RewriteCounts::default();
-        for topic in &topics {
-            totals += topic.counts;
-        }
-        let partial = groups.iter().any(|group| group.partial)
-            || topics.iter().any(RestoredTopic::is_partial);
-        Report {
-            snapshot: plan.snapshot,
-            bounds_at: plan.bounds_at,
-            source_cluster_id: plan.source_cluster_id,
-            target_cluster_id: plan.target_cluster_id,
-            started_at: times.started_at,
-            elapsed_ms: millis(times.began),
-            writing_ms: written.writing_ms,
-            comparing_ms: times.comparing_ms,
-            totals,
-            topics,
-            groups,
-            warnings: plan.warnings,
-            partial,
-            journal: journal.path().to_owned(),
-        }
+fn report(
+    plan: Plan,
+    written: &Written,
+    groups: Vec<RestoredGroup>,
+    journal: &Journal,
+    times: Times,
+) -> Report {
+    let topics: Vec<RestoredTopic> = plan
+        .topics
+        .into_iter()
+        .map(|topic| written.report(topic))
+        .collect();
+    let mut totals = RewriteCounts::default();
+    for topic in &topics {
+        totals += topic.counts;
+    }
+    let partial =
+        groups.iter().any(|group| group.partial) || topics.iter().any(RestoredTopic::is_partial);
+    Report {
+        snapshot: plan.snapshot,
+        bounds_at: plan.bounds_at,
+        source_cluster_id: plan.source_cluster_id,
+        target_cluster_id: plan.target_cluster_id,
+        started_at: times.started_at,
+        elapsed_ms: millis(times.began),
+        writing_ms: written.writing_ms,
+        comparing_ms: times.comparing_ms,
+        totals,
+        topics,
+        groups,
+        warnings: plan.warnings,
+        partial,
+        journal: journal.path().to_owned(),
     }
 }
 
 /// When what happened.
+#[derive(Clone, Copy)]
 struct Times {
     started_at: Timestamp,
     began: Instant,

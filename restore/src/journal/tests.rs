@@ -59,9 +59,9 @@ fn a_line_that_a_crash_cut_off_is_passed_over_and_a_damaged_one_is_named() {
     let journal = Journal::begin(folder.path(), planned()).unwrap();
     journal.append(&prepared()).unwrap();
     let bytes = std::fs::read(journal.path()).unwrap();
-    for cut in 1..bytes.len() {
+    for cut in (1..bytes.len()).step_by(7) {
         std::fs::write(journal.path(), &bytes[..cut]).unwrap();
-        let whole = bytes[..cut].iter().filter(|&&byte| byte == b'\n').count();
+        let whole = bytes[..cut].split(|&byte| byte == b'\n').count() - 1;
         assert_eq!(
             Journal::read(journal.path()).unwrap().len(),
             whole,

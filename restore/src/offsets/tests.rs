@@ -1,3 +1,5 @@
+#![expect(clippy::cast_possible_wrap, reason = "small numbers of tests")]
+
 use lifeboat_archive::manifest::{Gap, GapReason};
 use proptest::prelude::*;
 

@@ -78,7 +78,7 @@ enum State {
 }
 
 /// What is to be done about a partition.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Next {
     /// Go on.
     Send,

@@ -19,7 +19,6 @@ use crate::object::{ObjectReader, read_failure};
 
 /// No index is larger.
 const LARGEST_INDEX: usize = 1 << 30;
-const BUFFER: usize = 64 << 10;
 
 /// An archive, and the segments in it that the snapshot needs.
 #[derive(Debug)]
@@ -190,15 +189,8 @@ struct HashingReader<'c> {
 impl HashingReader<'_> {
     /// Reads on up to `position`, or to the end where that comes first.
     fn skip_to(&mut self, position: u64) -> io::Result<()> {
-        let mut buffer = [0; BUFFER];
-        while self.position < position {
-            let left = usize::try_from(position - self.position)
-                .unwrap_or(BUFFER)
-                .min(BUFFER);
-            if self.read(&mut buffer[..left])? == 0 {
-                break;
-            }
-        }
+        let left = position.saturating_sub(self.position);
+        io::copy(&mut self.by_ref().take(left), &mut io::sink())?;
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use lifeboat_archive::{
     batch::Codec,
     documents::{Broker, TopicDocument},
-    lists::{ListedSegment, PartitionList, TransactionTable},
+    lists::{ArchiveReference, ListedSegment, PartitionList, TransactionTable},
     manifest::{ManifestPartition, SnapshotKind, SnapshotState, Totals},
     records::{BatchBuilder, Produced},
     segment::{FrameCompressor, SegmentBuilder},
@@ -17,12 +17,14 @@ use lifeboat_repository::Repository;
 use super::*;
 
 const STRIDE: usize = 5;
+const TOPIC_ID: TopicId = TopicId([1; 16]);
 const NOW: Timestamp = Timestamp::from_millis(1_787_450_400_000);
 
 fn batch(base_offset: i64, count: i64, codec: Codec) -> Bytes {
     let mut builder = BatchBuilder::new(codec);
     for offset in base_offset..base_offset + count {
-        let tail = [&[2, b'k', 20][..], &[offset as u8; 10], &[0]].concat();
+        let value = offset.to_be_bytes();
+        let tail = [&[2, b'k', 16][..], &value, &[0]].concat();
         builder.push(1_000 + offset, &tail);
     }
     let produced = Produced {
@@ -36,27 +38,22 @@ fn url(folder: &Path) -> RepositoryUrl {
     folder.to_str().unwrap().parse().unwrap()
 }
 
-/// A snapshot of one topic with two partitions of two segments each, in one archive.
-async fn snapshot_in(repository: &Repository) -> Commit {
-    let cluster = repository.cluster("source").unwrap();
-    let id = SnapshotId::generate(NOW);
+/// One archive with two partitions of two segments each.
+async fn stored_archive(cluster: &ClusterRepository) -> (ArchiveReference, Vec<SegmentEntry>) {
     let mut upload = cluster.begin_archive(NOW).await.unwrap();
     let mut archive = ArchiveBuilder::new(upload.name(), NOW);
     let mut compressor = FrameCompressor::new(3);
-    let topic_id = TopicId([1; 16]);
-    for partition in 0..2 {
-        for base in [0, 20] {
-            let name = TopicPartition::new("orders", partition);
-            let mut segment = SegmentBuilder::new(name, topic_id, base);
-            segment
-                .push(&batch(base, 10, Codec::None), &mut compressor)
-                .unwrap();
-            segment
-                .push(&batch(base + 10, 10, Codec::Lz4), &mut compressor)
-                .unwrap();
-            for frame in archive.append(segment.finish(&mut compressor)) {
-                upload.write(frame).await.unwrap();
-            }
+    for (partition, base) in [(0, 0), (0, 20), (1, 0), (1, 20)] {
+        let name = TopicPartition::new("orders", partition);
+        let mut segment = SegmentBuilder::new(name, TOPIC_ID, base);
+        segment
+            .push(&batch(base, 10, Codec::None), &mut compressor)
+            .unwrap();
+        segment
+            .push(&batch(base + 10, 10, Codec::Lz4), &mut compressor)
+            .unwrap();
+        for frame in archive.append(segment.finish(&mut compressor)) {
+            upload.write(frame).await.unwrap();
         }
     }
     let finished = archive.finish(&mut compressor);
@@ -67,23 +64,26 @@ async fn snapshot_in(repository: &Repository) -> Commit {
         .finish(finished.size, finished.xxh3_128)
         .await
         .unwrap();
-    let entries = finished.index.segments;
-    let partitions: Vec<PartitionList> = (0..2)
-        .map(|partition| PartitionList {
-            partition,
-            segments: entries
-                .iter()
-                .filter(|entry| entry.partition == partition)
-                .map(|entry| ListedSegment {
-                    archive: 0,
-                    entry: entry.clone(),
-                })
-                .collect(),
-            holes: Vec::new(),
-            transactions: TransactionTable::default(),
-        })
-        .collect();
-    let manifest_partitions = partitions.iter().map(|list| ManifestPartition {
+    (reference, finished.index.segments)
+}
+
+fn partition_list(partition: i32, entries: &[SegmentEntry]) -> PartitionList {
+    let segments = entries.iter().filter(|entry| entry.partition == partition);
+    PartitionList {
+        partition,
+        segments: segments
+            .map(|entry| ListedSegment {
+                archive: 0,
+                entry: entry.clone(),
+            })
+            .collect(),
+        holes: Vec::new(),
+        transactions: TransactionTable::default(),
+    }
+}
+
+fn manifest_partition(list: &PartitionList) -> ManifestPartition {
+    ManifestPartition {
         partition: list.partition,
         log_start_offset: 0,
         high_watermark: 40,
@@ -99,18 +99,28 @@ async fn snapshot_in(repository: &Repository) -> Commit {
         largest_batch_bytes: 1_000,
         max_timestamp_ms: Some(1_039),
         gaps: Vec::new(),
-    });
-    let manifest_partitions: Vec<_> = manifest_partitions.collect();
-    let mut lists = cluster.lists(&id);
+    }
+}
+
+/// A snapshot of one topic in one archive.
+async fn snapshot_in(repository: &Repository) -> Commit {
+    let cluster = repository.cluster("source").unwrap();
+    let id = SnapshotId::generate(NOW);
+    let (archive, entries) = stored_archive(&cluster).await;
     let list = TopicList {
         topic: "orders".to_owned(),
-        topic_id,
-        archives: vec![reference],
-        partitions,
+        topic_id: TOPIC_ID,
+        archives: vec![archive],
+        partitions: vec![partition_list(0, &entries), partition_list(1, &entries)],
     };
-    let list = lists.append(&list).await.unwrap();
+    let mut lists = cluster.lists(&id);
+    let topic = ManifestTopic {
+        topic: list.topic.clone(),
+        topic_id: TOPIC_ID,
+        list: lists.append(&list).await.unwrap(),
+        partitions: list.partitions.iter().map(manifest_partition).collect(),
+    };
     lists.finish().await.unwrap();
-    let documents = cluster.put_documents(&id, documents()).await.unwrap();
     let manifest = Manifest {
         snapshot: id.clone(),
         cluster_id: "source".to_owned(),
@@ -120,17 +130,11 @@ async fn snapshot_in(repository: &Repository) -> Commit {
         bounds_at: NOW,
         finished_at: NOW,
         created_by: "test".to_owned(),
-        topics: vec![ManifestTopic {
-            topic: "orders".to_owned(),
-            topic_id,
-            list,
-            partitions: manifest_partitions,
-        }],
-        documents,
+        topics: vec![topic],
+        documents: cluster.put_documents(&id, documents()).await.unwrap(),
         totals: Totals::default(),
         problems: Vec::new(),
     };
-    let manifest = cluster.put_manifest(&manifest).await.unwrap();
     let commit = Commit {
         sequence: 0,
         snapshot: id,
@@ -140,7 +144,7 @@ async fn snapshot_in(repository: &Repository) -> Commit {
         started_at: NOW,
         bounds_at: NOW,
         committed_at: NOW,
-        manifest,
+        manifest: cluster.put_manifest(&manifest).await.unwrap(),
         totals: Totals::default(),
     };
     cluster.commit(commit).await.unwrap()
@@ -160,7 +164,7 @@ fn documents() -> Vec<u8> {
     let topics = TopicsDocument {
         topics: vec![TopicDocument {
             topic: "orders".to_owned(),
-            topic_id: TopicId([1; 16]),
+            topic_id: TOPIC_ID,
             partition_count: 2,
             replication_factor: 1,
             assignment: Vec::new(),
