@@ -1,1 +1,28 @@
-fn main() {}
+//! `lifeboat`: backup and disaster recovery for Apache Kafka.
+//!
+//! Glue only: flags, settings, tables, JSON, progress and exit codes. The work is done in the libraries.
+
+#![expect(
+    clippy::format_push_string,
+    clippy::format_collect,
+    reason = "texts for people are short"
+)]
+
+use std::process::ExitCode;
+
+mod answer;
+mod app;
+mod exit;
+mod failure;
+mod flags;
+mod interrupt;
+mod logging;
+mod progress;
+mod render;
+mod session;
+mod settings;
+mod verbs;
+
+fn main() -> ExitCode {
+    app::run(std::env::args_os().collect())
+}

@@ -1,0 +1,317 @@
+//! Errors for people: what, why, and what to do; the same as one JSON document.
+
+use std::{error::Error, io::IsTerminal};
+
+use lifeboat_agent::backup::BackupError;
+use lifeboat_archive::json::{self, Document};
+use lifeboat_config::{LoadError, PropertyError, UrlError};
+use lifeboat_kafka::KafkaError;
+use lifeboat_repository::RepositoryError;
+use lifeboat_restore::{plan::PlanError, restore::RestoreError, verify::VerifyError};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    answer::{write_stderr, write_stdout},
+    exit::Exit,
+    render::{Paint, safe},
+};
+
+/// Why a verb failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    message: String,
+    causes: Vec<String>,
+    hint: Option<String>,
+}
+
+/// A failure as `--json` prints it.
+#[derive(Debug, Serialize, Deserialize)]
+struct ErrorDocument {
+    error: String,
+    causes: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    exit_code: u8,
+}
+
+impl Document for ErrorDocument {
+    const FORMAT: &'static str = "lifeboat.error";
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self {
+            exit,
+            message: message.into(),
+            causes: Vec::new(),
+            hint: None,
+        }
+    }
+
+    /// The flags or the configuration are wrong.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    /// Somebody stopped it.
+    pub(crate) fn interrupted() -> Self {
+        Self::new(Exit::Interrupted, "interrupted")
+    }
+
+    /// With what to do about it.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// With a cause and the causes of that; what only repeats the text before is left out.
+    pub(crate) fn because(mut self, error: &dyn Error) -> Self {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            let text = error.to_string();
+            let before = self.causes.last().unwrap_or(&self.message);
+            if !before.ends_with(&text) {
+                self.causes.push(text);
+            }
+            next = error.source();
+        }
+        self
+    }
+
+    /// An error as it is, with its causes.
+    fn of(exit: Exit, error: &dyn Error) -> Self {
+        let failure = Self::new(exit, error.to_string());
+        match error.source() {
+            Some(source) => failure.because(source),
+            None => failure,
+        }
+    }
+
+    /// For people: `error: …`, each cause and the hint on a line of its own.
+    pub(crate) fn render(&self, paint: Paint) -> String {
+        let mut text = format!("{} {}\n", paint.bad("error:"), safe(&self.message));
+        for cause in &self.causes {
+            text.push_str("  ");
+            text.push_str(&safe(cause));
+            text.push('\n');
+        }
+        if let Some(hint) = &self.hint {
+            text.push_str("  hint: ");
+            text.push_str(hint);
+            text.push('\n');
+        }
+        text
+    }
+
+    /// Says it on stderr and, where JSON is wanted, also as the one document on stdout.
+    pub(crate) fn print(&self, json: bool, exit: Exit) {
+        write_stderr(&self.render(Paint::for_stream(std::io::stderr().is_terminal())));
+        if json {
+            let document = ErrorDocument {
+                error: self.message.clone(),
+                causes: self.causes.clone(),
+                hint: self.hint.clone(),
+                exit_code: exit.code(),
+            };
+            write_stdout(&json::to_vec_pretty(&document));
+        }
+    }
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        let LoadError::Invalid { problems, .. } = &error else {
+            return Self::of(Exit::Usage, &error)
+                .hint("name the file with --config or LIFEBOAT_CONFIG");
+        };
+        let mut failure = Self::new(Exit::Usage, error.to_string());
+        for problem in problems {
+            failure.causes.push(match &problem.hint {
+                Some(hint) => format!("{problem} ({hint})"),
+                None => problem.to_string(),
+            });
+        }
+        failure.hint("config/README.md describes every key")
+    }
+}
+
+impl From<PropertyError> for Failure {
+    fn from(error: PropertyError) -> Self {
+        let failure = Self::new(Exit::Usage, error.to_string());
+        match error.hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+impl From<UrlError> for Failure {
+    fn from(error: UrlError) -> Self {
+        Self::new(Exit::Usage, error.to_string())
+            .hint("write file:///absolute/path, or just the path")
+    }
+}
+
+impl From<RepositoryError> for Failure {
+    fn from(error: RepositoryError) -> Self {
+        use RepositoryError as E;
+        let (exit, hint) = match &error {
+            E::NoRepository { url, .. } => (
+                Exit::NoRepository,
+                format!("make one with `lifeboat init --repository {url}`, or mount the volume that it is on"),
+            ),
+            E::AlreadyInitialised { url, .. } => (
+                Exit::Error,
+                format!("use it as it is: `lifeboat snapshots --repository {url}`"),
+            ),
+            E::Occupied { .. } => (
+                Exit::Error,
+                "choose an empty folder, or a new one below this one".to_owned(),
+            ),
+            E::NoConditionalCreate { .. } => (
+                Exit::Error,
+                "snapshots could overwrite each other there: choose another file system".to_owned(),
+            ),
+            E::TooNew { .. } => (Exit::TooNew, "use the newest lifeboat".to_owned()),
+            E::Damaged { .. } | E::NotFound { .. } => (
+                Exit::Damaged,
+                "`lifeboat verify` tells everything that is damaged in a snapshot, `lifeboat snapshots` which others \
+                 there are"
+                    .to_owned(),
+            ),
+            E::Empty { .. } | E::NoSnapshots { .. } => {
+                (Exit::Error, "take one with `lifeboat backup`".to_owned())
+            }
+            E::NoSuchSnapshot { .. } => (
+                Exit::Error,
+                "`lifeboat snapshots` lists those that there are".to_owned(),
+            ),
+            E::Ambiguous { .. } => (Exit::Usage, "write more of the id".to_owned()),
+            E::ClusterUnknown { .. } => (
+                Exit::ClusterUnknown,
+                "choose one of these with --cluster".to_owned(),
+            ),
+            E::SeveralClusters { .. } => (Exit::Usage, "choose one with --cluster".to_owned()),
+            E::BadClusterId { .. } => (
+                Exit::Usage,
+                "it is the text that `kafka-cluster cluster-id` prints".to_owned(),
+            ),
+            E::Exists { .. } => (
+                Exit::Error,
+                "nothing that is stored is ever overwritten; just run it again".to_owned(),
+            ),
+            E::Full { .. } => (
+                Exit::Error,
+                "make room, or use a larger volume, and run it again".to_owned(),
+            ),
+            E::Denied { .. } => (
+                Exit::Error,
+                "let the user that runs lifeboat read and write everything below the repository's folder".to_owned(),
+            ),
+            _ => return Self::of(Exit::Error, &error),
+        };
+        Self::of(exit, &error).hint(hint)
+    }
+}
+
+impl From<KafkaError> for Failure {
+    fn from(error: KafkaError) -> Self {
+        use KafkaError as E;
+        let hint = match &error {
+            E::Connect { .. } | E::Bootstrap(_) => {
+                "check the address (--bootstrap-servers) and that the brokers listen there without TLS and SASL"
+            }
+            E::Timeout { .. } | E::Disconnected { .. } => {
+                "check the brokers' logs and the network; request.timeout.ms says how long is waited"
+            }
+            E::UnsupportedApi { .. } => "Kafka 3.6 and newer are supported",
+            E::Property { .. } => return Self::of(Exit::Usage, &error),
+            E::Interrupted => return Self::interrupted(),
+            _ => return Self::of(Exit::Error, &error),
+        };
+        Self::of(Exit::Error, &error).hint(hint)
+    }
+}
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Self {
+        match error {
+            BackupError::Kafka(error) => error.into(),
+            BackupError::Repository(error) => error.into(),
+            BackupError::ClusterUnknown { .. } => Self::of(Exit::ClusterUnknown, &error).hint(
+                "check the address; if the cluster is to be added to this repository, say --new-cluster",
+            ),
+            BackupError::NothingChosen { .. } => {
+                Self::of(Exit::Usage, &error).hint("check --topics and --exclude")
+            }
+            BackupError::Interrupted => Self::of(Exit::Interrupted, &error).hint("run it again"),
+            _ => Self::of(Exit::Error, &error),
+        }
+    }
+}
+
+impl From<VerifyError> for Failure {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Repository(error) => error.into(),
+            VerifyError::Cancelled => Self::interrupted(),
+        }
+    }
+}
+
+impl From<RestoreError> for Failure {
+    fn from(error: RestoreError) -> Self {
+        use RestoreError as E;
+        let (exit, hint) = match error {
+            E::Kafka(error) => return error.into(),
+            E::Repository(error) => return error.into(),
+            E::Plan(error) => return error.into(),
+            E::Refused(_) => (
+                Exit::Error,
+                "restore into a cluster that does not hold these topics, or choose others with --topics",
+            ),
+            E::Damaged(_) | E::Records { .. } => (
+                Exit::Damaged,
+                "`lifeboat verify` tells everything that is damaged; an older snapshot may hold it intact",
+            ),
+            E::Topic { .. } => (
+                Exit::Error,
+                "mend the cause and restore again into an empty cluster",
+            ),
+            E::Changed { .. } => (
+                Exit::Error,
+                "nobody else may write to these topics meanwhile; restore them again from the start",
+            ),
+            E::Differs { .. } => (
+                Exit::Differs,
+                "delete the restored topics, make sure that nobody else writes to them, and restore again",
+            ),
+            E::Cancelled => (
+                Exit::Interrupted,
+                "topics that were begun are incomplete: delete them and restore again",
+            ),
+            E::Journal(_) => (
+                Exit::Error,
+                "name a folder that can be written with --state",
+            ),
+            E::Internal(_) => return Self::of(Exit::Error, &error),
+        };
+        Self::of(exit, &error).hint(hint)
+    }
+}
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Self {
+        let hint = match &error {
+            PlanError::IntoSource { .. } => "if that is meant, say --into-source",
+            PlanError::NothingChosen { .. } => {
+                "check --topics and --exclude; `lifeboat show` lists the topics"
+            }
+        };
+        Self::of(Exit::Usage, &error).hint(hint)
+    }
+}
+
+#[cfg(test)]
+mod tests;

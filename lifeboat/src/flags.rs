@@ -1,0 +1,90 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use crate::exit;
+
+mod backup;
+mod cluster;
+mod config;
+mod init;
+mod repository;
+mod restore;
+mod show;
+mod snapshots;
+mod topics;
+mod verify;
+
+pub(crate) use backup::{BackupFlags, LimitFlags};
+pub(crate) use cluster::SourceFlags;
+pub(crate) use config::{ConfigFlags, ConfigVerb};
+pub(crate) use init::InitFlags;
+pub(crate) use repository::{ClusterChoice, RepositoryFlags};
+pub(crate) use restore::{RestoreFlags, TargetFlags};
+pub(crate) use show::{ShowFlags, ShowParts};
+pub(crate) use snapshots::SnapshotsFlags;
+pub(crate) use topics::TopicFlags;
+pub(crate) use verify::VerifyFlags;
+
+/// Backup and disaster recovery for Apache Kafka.
+#[derive(Debug, Parser)]
+#[command(name = "lifeboat", version, after_help = exit::HELP, max_term_width = 120)]
+#[command(disable_help_subcommand = true, subcommand_required = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalFlags,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// What every verb takes.
+#[derive(Debug, Args)]
+pub(crate) struct GlobalFlags {
+    /// Configuration file
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "LIFEBOAT_CONFIG",
+        hide_env_values = true
+    )]
+    #[arg(help_heading = "Global options")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print one JSON document instead of tables; errors too
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) json: bool,
+    /// More logs: -v info, -vv debug, -vvv everything
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Global options")]
+    pub(crate) verbose: u8,
+    /// What is logged: error, warn, info, debug, trace, or directives such as lifeboat_kafka=debug
+    #[arg(
+        long,
+        global = true,
+        value_name = "LEVEL",
+        env = "LIFEBOAT_LOG_LEVEL",
+        hide_env_values = true
+    )]
+    #[arg(help_heading = "Global options")]
+    pub(crate) log_level: Option<String>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Make a repository
+    Init(InitFlags),
+    /// Take a snapshot of a cluster
+    Backup(BackupFlags),
+    /// List the snapshots of a cluster
+    Snapshots(SnapshotsFlags),
+    /// Show what a snapshot holds
+    Show(ShowFlags),
+    /// Read all of a snapshot and find any damage
+    Verify(VerifyFlags),
+    /// Give a snapshot to a cluster that does not have its topics
+    Restore(Box<RestoreFlags>),
+    /// Check or show the configuration
+    Config(ConfigFlags),
+}

@@ -1,0 +1,43 @@
+//! `lifeboat backup`.
+
+use clap::Args;
+use lifeboat_archive::words::ByteSize;
+
+use super::{RepositoryFlags, SourceFlags, TopicFlags};
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupFlags {
+    #[command(flatten)]
+    pub(crate) source: SourceFlags,
+    #[command(flatten)]
+    pub(crate) repository: RepositoryFlags,
+    #[command(flatten)]
+    pub(crate) topics: TopicFlags,
+    /// The cluster may be new to a repository that holds others
+    #[arg(long)]
+    pub(crate) new_cluster: bool,
+    #[command(flatten)]
+    pub(crate) limits: LimitFlags,
+}
+
+/// What is rarely set.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct LimitFlags {
+    /// Sum of all buffers [default: 96MiB]
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "LIFEBOAT_MEMORY",
+        hide_env_values = true
+    )]
+    pub(crate) memory: Option<ByteSize>,
+    /// A segment ends at this many bytes as Kafka stores them [default: 64MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) segment_size: Option<ByteSize>,
+    /// An archive ends at about this many compressed bytes [default: 128MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) archive_size: Option<ByteSize>,
+    /// zstd's level, 1 to 19 [default: 3]
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) compression_level: Option<i32>,
+}

@@ -1,0 +1,83 @@
+//! `lifeboat restore`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use lifeboat_archive::words::ByteSize;
+
+use super::{ClusterChoice, RepositoryFlags, TopicFlags};
+
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
+pub(crate) struct RestoreFlags {
+    /// Which snapshot: its id, the first letters of it, latest, or latest~2
+    pub(crate) snapshot: String,
+    #[command(flatten)]
+    pub(crate) target: TargetFlags,
+    #[command(flatten)]
+    pub(crate) repository: RepositoryFlags,
+    #[command(flatten)]
+    pub(crate) choice: ClusterChoice,
+    // not filled from the environment: that says what is saved, not what is to be written over
+    /// Topics: globs over the whole name, repeated or separated by commas; all where none is given
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) topics: Vec<String>,
+    /// Topics to leave out: globs, repeated or separated by commas; wins over --topics
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<String>,
+    /// Leave consumer groups alone
+    #[arg(long)]
+    pub(crate) no_groups: bool,
+    /// Do not read back and compare what was written
+    #[arg(long)]
+    pub(crate) no_compare: bool,
+    /// Allow restoring into the cluster that the snapshot was taken of
+    #[arg(long)]
+    pub(crate) into_source: bool,
+    /// Only show the plan; nothing is changed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask; needed where there is no terminal
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Sum of all buffers [default: 96MiB]
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "LIFEBOAT_MEMORY",
+        hide_env_values = true
+    )]
+    pub(crate) memory: Option<ByteSize>,
+    /// Where the restore's journal is kept [default: $XDG_STATE_HOME/lifeboat]
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        env = "LIFEBOAT_STATE",
+        hide_env_values = true
+    )]
+    pub(crate) state: Option<PathBuf>,
+}
+
+impl RestoreFlags {
+    /// Which topics.
+    pub(crate) fn topics(&self) -> TopicFlags {
+        TopicFlags {
+            topics: self.topics.clone(),
+            exclude: self.exclude.clone(),
+        }
+    }
+}
+
+/// The cluster that is restored into. There is no default, and none from the environment.
+#[derive(Debug, Args)]
+pub(crate) struct TargetFlags {
+    /// The cluster of that name under targets: in the configuration file
+    #[arg(long, value_name = "NAME", conflicts_with = "bootstrap_servers")]
+    pub(crate) target: Option<String>,
+    /// Brokers to begin with: host:port, separated by commas
+    #[arg(long, value_name = "HOST:PORT,…")]
+    pub(crate) bootstrap_servers: Option<String>,
+    /// Kafka client properties (a .properties file, as Kafka's own tools take)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) command_config: Option<PathBuf>,
+}

@@ -1,0 +1,13 @@
+//! `lifeboat snapshots`.
+
+use clap::Args;
+
+use super::{ClusterChoice, RepositoryFlags};
+
+#[derive(Debug, Args)]
+pub(crate) struct SnapshotsFlags {
+    #[command(flatten)]
+    pub(crate) repository: RepositoryFlags,
+    #[command(flatten)]
+    pub(crate) choice: ClusterChoice,
+}

@@ -1,0 +1,86 @@
+//! Ctrl-C and SIGTERM: the first one stops in good order, the second one at once.
+
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use indicatif::MultiProgress;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::{answer::write_stderr, exit::Exit, failure::Failure};
+
+/// Tells whoever works that it should stop. Cloning shares it.
+#[derive(Clone, Debug)]
+pub(crate) struct Interrupt {
+    token: CancellationToken,
+    terminated: Arc<AtomicBool>,
+}
+
+impl Interrupt {
+    /// Listens for signals from now on; must be called on the runtime.
+    pub(crate) fn listen(bars: MultiProgress) -> Self {
+        let interrupt = Self {
+            token: CancellationToken::new(),
+            terminated: Arc::default(),
+        };
+        let listener = interrupt.clone();
+        tokio::spawn(async move { listener.wait(bars).await });
+        interrupt
+    }
+
+    async fn wait(self, bars: MultiProgress) {
+        let (Ok(mut int), Ok(mut term)) = (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+        ) else {
+            tracing::warn!("can't listen for signals: Ctrl-C ends the program at once");
+            return;
+        };
+        tokio::select! {
+            _ = int.recv() => {}
+            _ = term.recv() => self.terminated.store(true, Ordering::Relaxed),
+        }
+        let text =
+            "stopping; nothing half-done will be left to be seen (once more to end at once)\n";
+        bars.suspend(|| write_stderr(text));
+        self.token.cancel();
+        tokio::select! {
+            _ = int.recv() => {}
+            _ = term.recv() => {}
+        }
+        // Whatever the state: nothing that is not committed counts.
+        #[expect(clippy::exit, reason = "the user said so twice")]
+        std::process::exit(i32::from(self.exit().code()));
+    }
+
+    /// Cancelled by the first signal.
+    pub(crate) fn token(&self) -> CancellationToken {
+        self.token.clone()
+    }
+
+    /// The exit code of a run that was interrupted.
+    pub(crate) fn exit(&self) -> Exit {
+        if self.terminated.load(Ordering::Relaxed) {
+            Exit::Terminated
+        } else {
+            Exit::Interrupted
+        }
+    }
+
+    /// Does `work`, unless it is interrupted: for work that can be dropped anywhere.
+    pub(crate) async fn unless<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        tokio::select! {
+            biased;
+            () = self.token.cancelled() => Err(Failure::interrupted()),
+            result = work => result,
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Texts for people.
+
+pub(crate) mod backup;
+mod numbers;
+mod paint;
+pub(crate) mod restore;
+mod safe;
+pub(crate) mod snapshot;
+pub(crate) mod snapshots;
+mod table;
+pub(crate) mod verify;
+
+pub(crate) use numbers::{age, grouped, plural};
+pub(crate) use paint::Paint;
+pub(crate) use safe::safe;
+pub(crate) use table::Table;

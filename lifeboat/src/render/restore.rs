@@ -1,0 +1,356 @@
+//! What a restore would do, and what it did.
+
+use lifeboat_archive::words::{ByteSize, HumanCount};
+use lifeboat_restore::{
+    groups::RestoredGroup,
+    plan::{Plan, PlannedTopic, TopicAction},
+    report::{Report, TopicOutcome},
+    settings::{LeftOut, RetentionPutOff},
+};
+
+use super::{Paint, Table, age, backup::duration, grouped, plural, safe};
+
+/// More of one kind than this are counted and left to `--json`.
+const MOST_LINES: usize = 20;
+
+/// The plan, for people.
+pub(crate) fn render_plan(plan: &Plan, paint: Paint) -> String {
+    let old = age(plan.planned_at.millis_since(plan.bounds_at));
+    let mut text = format!(
+        "from      {} ({old} old), cluster {}\ninto      {}, {}, {} mode\n\n",
+        plan.snapshot,
+        plan.source_cluster_id,
+        plan.target_cluster_id,
+        plural(plan.target_brokers as u64, "broker"),
+        plan.mode
+    );
+    text.push_str(&topic_table(plan));
+    text.push('\n');
+    for (name, value) in plan_lines(plan) {
+        text.push_str(&format!("  {name:<10}{value}\n"));
+    }
+    let mut notes: Vec<String> = plan.warnings.clone();
+    for topic in &plan.topics {
+        notes.extend(
+            topic
+                .warnings
+                .iter()
+                .map(|warning| format!("{}: {warning}", topic.topic)),
+        );
+        notes.extend(
+            topic
+                .settings
+                .put_off
+                .iter()
+                .map(|put_off| put_off_line(&topic.topic, put_off)),
+        );
+        notes.extend(
+            topic
+                .settings
+                .left_out
+                .iter()
+                .map(|left_out| left_out_line(&topic.topic, left_out)),
+        );
+    }
+    text.push_str(&bounded("note", &notes));
+    let refused: Vec<String> = plan
+        .refused()
+        .filter_map(|topic| match &topic.action {
+            TopicAction::Refuse { reason, .. } => Some(format!("{}: {reason}", topic.topic)),
+            _ => None,
+        })
+        .collect();
+    text.push_str(&bounded(&paint.bad("refused"), &refused));
+    text
+}
+
+fn topic_table(plan: &Plan) -> String {
+    let mut table = Table::new(&["", "TOPIC", ">PARTITIONS", ">RF", ">RECORDS", ">SIZE", ""]);
+    for topic in &plan.topics {
+        let (sign, what) = action(topic);
+        table.row([
+            format!("  {sign}"),
+            topic.topic.clone(),
+            topic.partitions.len().to_string(),
+            topic.replication_factor.to_string(),
+            HumanCount(topic.records).to_string(),
+            ByteSize(topic.bytes).to_string(),
+            what,
+        ]);
+    }
+    table.render()
+}
+
+fn action(topic: &PlannedTopic) -> (&'static str, String) {
+    match &topic.action {
+        TopicAction::Create => ("+", String::new()),
+        TopicAction::UseEmpty { .. } => ("=", "exists and is empty: used".to_owned()),
+        TopicAction::Refuse { records: 0, .. } => ("!", "refused".to_owned()),
+        TopicAction::Refuse { records, .. } => {
+            let records = grouped(i64::try_from(*records).unwrap_or(i64::MAX));
+            ("!", format!("exists with {records} records: refused"))
+        }
+    }
+}
+
+fn plan_lines(plan: &Plan) -> Vec<(&'static str, String)> {
+    let written = plan.written().count() as u64;
+    let mut lines = vec![(
+        "topics",
+        format!(
+            "{} with {} records, {}",
+            written,
+            HumanCount(plan.records),
+            ByteSize(plan.bytes)
+        ),
+    )];
+    let skipped: Vec<String> = plan
+        .groups
+        .iter()
+        .filter_map(|group| {
+            Some(format!(
+                "{} ({})",
+                safe(&group.group),
+                safe(group.skipped.as_deref()?)
+            ))
+        })
+        .collect();
+    let restored = plan.groups.len() - skipped.len();
+    lines.push((
+        "groups",
+        with_some("restored", restored, "skipped", &skipped),
+    ));
+    lines.push((
+        "disk",
+        format!("{} needed with replication", ByteSize(plan.disk_bytes)),
+    ));
+    let compare = if plan.compare {
+        ", reading back included"
+    } else {
+        ", nothing is read back"
+    };
+    lines.push((
+        "time",
+        format!("about {}{compare}", duration(plan.estimated_ms)),
+    ));
+    lines
+}
+
+/// `14 restored · 2 skipped: a, b`
+fn with_some(done: &str, count: usize, other: &str, others: &[String]) -> String {
+    let mut text = format!("{count} {done}");
+    if !others.is_empty() {
+        let shown = others
+            .iter()
+            .take(MOST_LINES)
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(", ");
+        let more = if others.len() > MOST_LINES {
+            ", …"
+        } else {
+            ""
+        };
+        text.push_str(&format!(" · {} {other}: {shown}{more}", others.len()));
+    }
+    text
+}
+
+/// The report, for people.
+pub(crate) fn render_report(report: &Report, paint: Paint) -> String {
+    let state = if report.partial {
+        format!(", {}", paint.bad("PARTIAL"))
+    } else {
+        String::new()
+    };
+    let mut text = format!(
+        "{} {} into {} in {}{state}\n\n",
+        paint.good("restored"),
+        report.snapshot,
+        report.target_cluster_id,
+        duration(report.elapsed_ms)
+    );
+    for (name, value) in report_lines(report) {
+        text.push_str(&format!("  {name:<10}{value}\n"));
+    }
+    text.push_str(&bounded("note", &notes(report)));
+    let mut missing = Vec::new();
+    for topic in &report.topics {
+        if let TopicOutcome::Refused { reason } = &topic.outcome {
+            missing.push(format!("{}: {reason}", topic.topic));
+        }
+    }
+    for (topic, partition, why) in report.stopped() {
+        missing.push(format!("{}-{}: {why}", topic.topic, partition.partition));
+    }
+    for group in report.groups.iter().filter(|group| group.partial) {
+        let why = group
+            .skipped
+            .as_deref()
+            .unwrap_or("not all of its offsets were restored");
+        missing.push(format!("group {}: {why}", group.group));
+    }
+    text.push_str(&bounded(&paint.bad("missing"), &missing));
+    text
+}
+
+fn report_lines(report: &Report) -> Vec<(&'static str, String)> {
+    let count = |wanted: fn(&TopicOutcome) -> bool| {
+        report
+            .topics
+            .iter()
+            .filter(|topic| wanted(&topic.outcome))
+            .count()
+    };
+    let created = count(|outcome| matches!(outcome, TopicOutcome::Created));
+    let used = count(|outcome| matches!(outcome, TopicOutcome::Used));
+    let refused = count(|outcome| matches!(outcome, TopicOutcome::Refused { .. }));
+    let stopped = count(|outcome| matches!(outcome, TopicOutcome::Stopped));
+    let mut topics = format!("{created} created");
+    for (number, word) in [
+        (used, "were there and empty"),
+        (refused, "refused"),
+        (stopped, "STOPPED half-way"),
+    ] {
+        if number > 0 {
+            topics.push_str(&format!(" · {number} {word}"));
+        }
+    }
+    let totals = report.totals;
+    let mut records = HumanCount(totals.records).to_string();
+    if totals.uncommitted_records > 0 {
+        let left_out = HumanCount(totals.uncommitted_records);
+        records.push_str(&format!(
+            ", {left_out} of aborted or open transactions left out"
+        ));
+    }
+    let compared = match report.comparing_ms {
+        Some(millis) => {
+            let partitions: usize = report
+                .topics
+                .iter()
+                .map(|topic| topic.partitions.len())
+                .sum();
+            format!(
+                "{} read back in {}: equal",
+                plural(partitions as u64, "partition"),
+                duration(millis)
+            )
+        }
+        None => "not read back (--no-compare)".to_owned(),
+    };
+    let skipped: Vec<String> = report
+        .groups
+        .iter()
+        .filter(|group| group.skipped.is_some())
+        .map(|group| safe(&group.group))
+        .collect();
+    let groups = report.groups.len() - skipped.len();
+    vec![
+        ("topics", topics),
+        ("records", records),
+        (
+            "bytes",
+            format!(
+                "{} at {}/s",
+                ByteSize(totals.bytes_read),
+                ByteSize(report.rate())
+            ),
+        ),
+        ("compared", compared),
+        ("groups", with_some("restored", groups, "skipped", &skipped)),
+        ("journal", report.journal.display().to_string()),
+    ]
+}
+
+fn notes(report: &Report) -> Vec<String> {
+    let mut notes = report.warnings.clone();
+    if report.totals.log_append_time_records > 0 {
+        let count = HumanCount(report.totals.log_append_time_records);
+        notes.push(format!(
+            "{count} records keep the time that the broker gave them; its type is CreateTime now"
+        ));
+    }
+    for topic in &report.topics {
+        notes.extend(
+            topic
+                .warnings
+                .iter()
+                .map(|warning| format!("{}: {warning}", topic.topic)),
+        );
+        notes.extend(
+            topic
+                .put_off
+                .iter()
+                .map(|put_off| put_off_line(&topic.topic, put_off)),
+        );
+        notes.extend(
+            topic
+                .left_out
+                .iter()
+                .map(|left_out| left_out_line(&topic.topic, left_out)),
+        );
+    }
+    notes.extend(report.groups.iter().flat_map(group_notes));
+    notes
+}
+
+fn group_notes(group: &RestoredGroup) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let (Some(why), false) = (&group.skipped, group.partial) {
+        notes.push(format!("group {}: {why}", group.group));
+    }
+    for note in &group.notes {
+        notes.push(format!(
+            "group {}, {}-{}: offset {} became {}: {}",
+            group.group,
+            note.topic,
+            note.partition,
+            grouped(note.source_offset),
+            grouped(note.target_offset),
+            note.note
+        ));
+    }
+    if !group.not_restored.is_empty() {
+        let partitions = plural(group.not_restored.len() as u64, "partition");
+        notes.push(format!(
+            "group {}: offsets of {partitions} of topics that were not restored",
+            group.group
+        ));
+    }
+    notes
+}
+
+fn put_off_line(topic: &str, put_off: &RetentionPutOff) -> String {
+    format!(
+        "{topic}: {} put off: it would delete {} records ({}) at once",
+        put_off.retention.join(", "),
+        HumanCount(put_off.records),
+        ByteSize(put_off.bytes)
+    )
+}
+
+fn left_out_line(topic: &str, left_out: &LeftOut) -> String {
+    format!("{topic}: {} left out: {}", left_out.name, left_out.reason)
+}
+
+/// Lines of one kind; where there are too many, how many more.
+fn bounded(kind: &str, lines: &[String]) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    let mut text = "\n".to_owned();
+    for line in lines.iter().take(MOST_LINES) {
+        text.push_str(&format!("  {kind}  {}\n", safe(line)));
+    }
+    if lines.len() > MOST_LINES {
+        text.push_str(&format!(
+            "  {kind}  … and {} more, all of them in --json\n",
+            lines.len() - MOST_LINES
+        ));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,345 @@
+//! One snapshot, in the detail that is asked for.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use lifeboat_archive::{
+    documents::{ClusterDocument, GroupsDocument, TopicsDocument},
+    json::Document,
+    manifest::{Commit, Gap, Manifest, ManifestPartition, Problem, SnapshotKind, SnapshotState},
+    words::{ByteSize, HumanCount, HumanDuration, Timestamp},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Paint, Table, age, grouped, plural, safe};
+use crate::flags::ShowParts;
+
+/// What `lifeboat show` prints.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ShowDocument {
+    /// The commit.
+    pub(crate) commit: Commit,
+    /// The manifest.
+    pub(crate) manifest: Manifest,
+    /// The cluster as it was.
+    pub(crate) cluster: ClusterDocument,
+    /// The topics' settings.
+    pub(crate) topics: TopicsDocument,
+    /// The groups' offsets.
+    pub(crate) groups: GroupsDocument,
+}
+
+impl Document for ShowDocument {
+    const FORMAT: &'static str = "lifeboat.show";
+}
+
+impl ShowDocument {
+    /// For people: the overview, or the parts that are chosen.
+    pub(crate) fn render(&self, parts: ShowParts, now: Timestamp, paint: Paint) -> String {
+        let mut sections = Vec::new();
+        if parts.none() {
+            sections.push(self.overview(now, paint));
+            sections.push(self.topic_table());
+            sections.extend(self.trouble(paint));
+        }
+        if parts.topics {
+            sections.push(self.partition_table());
+        }
+        if parts.configs {
+            sections.push(self.config_table());
+        }
+        if parts.groups {
+            sections.push(self.group_table());
+        }
+        if parts.gaps {
+            let trouble = self.trouble(paint);
+            sections.push(trouble.unwrap_or_else(|| "nothing is missing\n".to_owned()));
+        }
+        sections.join("\n")
+    }
+
+    fn overview(&self, now: Timestamp, paint: Paint) -> String {
+        let Self {
+            commit, manifest, ..
+        } = self;
+        let totals = manifest.totals;
+        let state = match commit.state {
+            SnapshotState::Complete => "complete".to_owned(),
+            SnapshotState::Partial => paint.doubtful("PARTIAL"),
+        };
+        let took = commit.committed_at.millis_since(commit.started_at);
+        let took = HumanDuration(Duration::from_millis(u64::try_from(took).unwrap_or(0)));
+        let lines = [
+            (
+                "snapshot",
+                format!("{}, {}, {state}", commit.snapshot, long_kind(commit)),
+            ),
+            (
+                "cluster",
+                format!(
+                    "{}, {}",
+                    commit.cluster_id,
+                    plural(self.cluster.brokers.len() as u64, "broker")
+                ),
+            ),
+            (
+                "bounds",
+                format!(
+                    "{} ({} ago)",
+                    commit.bounds_at.readable(),
+                    age(now.millis_since(commit.bounds_at))
+                ),
+            ),
+            ("took", format!("{took}, by {}", manifest.created_by)),
+            (
+                "topics",
+                format!(
+                    "{} in {}",
+                    totals.topics,
+                    plural(totals.partitions, "partition")
+                ),
+            ),
+            (
+                "records",
+                format!(
+                    "{} in {} batches",
+                    HumanCount(totals.records),
+                    HumanCount(totals.batches)
+                ),
+            ),
+            (
+                "bytes",
+                format!(
+                    "{} as Kafka stores them, {} stored in {}",
+                    ByteSize(totals.raw_bytes),
+                    ByteSize(totals.stored_bytes),
+                    plural(totals.archives, "archive")
+                ),
+            ),
+            ("groups", self.groups_line()),
+        ];
+        lines
+            .iter()
+            .map(|(name, value)| format!("{name:<10}{value}\n"))
+            .collect()
+    }
+
+    fn groups_line(&self) -> String {
+        let offsets: usize = self
+            .groups
+            .groups
+            .iter()
+            .map(|group| group.offsets.len())
+            .sum();
+        format!(
+            "{}, offsets of {}",
+            self.groups.groups.len(),
+            plural(offsets as u64, "partition")
+        )
+    }
+
+    fn topic_table(&self) -> String {
+        let settings: BTreeMap<_, _> = self
+            .topics
+            .topics
+            .iter()
+            .map(|topic| (topic.topic.as_str(), topic))
+            .collect();
+        let mut table = Table::new(&[
+            "TOPIC",
+            ">PARTITIONS",
+            ">RF",
+            ">RECORDS",
+            ">SIZE",
+            "NEWEST RECORD",
+            ">CONFIGS",
+        ]);
+        for topic in &self.manifest.topics {
+            let settings = settings.get(topic.topic.as_str());
+            let sum =
+                |of: fn(&ManifestPartition) -> u64| topic.partitions.iter().map(of).sum::<u64>();
+            let unknown = topic
+                .partitions
+                .iter()
+                .any(|partition| partition.record_count.is_none());
+            let newest = topic
+                .partitions
+                .iter()
+                .filter_map(|partition| partition.max_timestamp_ms)
+                .max();
+            table.row([
+                topic.topic.clone(),
+                topic.partitions.len().to_string(),
+                settings.map_or("–".to_owned(), |settings| {
+                    settings.replication_factor.to_string()
+                }),
+                counted(
+                    sum(|partition| partition.record_count.unwrap_or(0)),
+                    unknown,
+                ),
+                ByteSize(sum(|partition| partition.raw_bytes)).to_string(),
+                time_of(newest),
+                settings.map_or("–".to_owned(), |settings| {
+                    settings.configs.len().to_string()
+                }),
+            ]);
+        }
+        table.render()
+    }
+
+    fn partition_table(&self) -> String {
+        let headings = [
+            "PARTITION",
+            ">FIRST",
+            ">END",
+            ">STABLE",
+            ">RECORDS",
+            ">BATCHES",
+            ">SIZE",
+            "NEWEST RECORD",
+        ];
+        let mut table = Table::new(&headings);
+        for topic in &self.manifest.topics {
+            for partition in &topic.partitions {
+                table.row([
+                    format!("{}-{}", topic.topic, partition.partition),
+                    grouped(partition.log_start_offset),
+                    grouped(partition.high_watermark),
+                    grouped(partition.last_stable_offset),
+                    partition
+                        .record_count
+                        .map_or("unknown".to_owned(), |count| {
+                            grouped(i64::try_from(count).unwrap_or(i64::MAX))
+                        }),
+                    grouped(i64::try_from(partition.batch_count).unwrap_or(i64::MAX)),
+                    ByteSize(partition.raw_bytes).to_string(),
+                    time_of(partition.max_timestamp_ms),
+                ]);
+            }
+        }
+        table.render()
+    }
+
+    fn config_table(&self) -> String {
+        let mut table = Table::new(&["TOPIC", "CONFIG", "VALUE"]);
+        for topic in &self.topics.topics {
+            for (name, value) in &topic.configs {
+                let value = value
+                    .as_deref()
+                    .unwrap_or("(sensitive: the broker does not tell)");
+                table.row([topic.topic.clone(), name.clone(), safe(value)]);
+            }
+        }
+        table.render()
+    }
+
+    fn group_table(&self) -> String {
+        let ends: BTreeMap<_, _> = self
+            .manifest
+            .topics
+            .iter()
+            .flat_map(|topic| {
+                let of = move |partition: &ManifestPartition| {
+                    (
+                        (topic.topic.as_str(), partition.partition),
+                        partition.high_watermark,
+                    )
+                };
+                topic.partitions.iter().map(of)
+            })
+            .collect();
+        let headings = [
+            "GROUP",
+            "TYPE",
+            "STATE",
+            "PARTITION",
+            ">NEXT",
+            ">BEHIND",
+            "METADATA",
+        ];
+        let mut table = Table::new(&headings);
+        for group in &self.groups.groups {
+            for offset in &group.offsets {
+                let behind = match ends.get(&(offset.topic.as_str(), offset.partition)) {
+                    Some(end) if offset.offset > *end => "beyond the end".to_owned(),
+                    Some(end) => grouped(end - offset.offset),
+                    None => "not in here".to_owned(),
+                };
+                table.row([
+                    safe(&group.group),
+                    group.group_type.clone(),
+                    group.state.clone(),
+                    format!("{}-{}", offset.topic, offset.partition),
+                    grouped(offset.offset),
+                    behind,
+                    safe(&offset.metadata),
+                ]);
+            }
+        }
+        table.render()
+    }
+
+    /// Gaps and problems; `None` where there are none.
+    fn trouble(&self, paint: Paint) -> Option<String> {
+        let mut text = String::new();
+        for topic in &self.manifest.topics {
+            for partition in &topic.partitions {
+                for gap in &partition.gaps {
+                    text.push_str(&gap_line(&topic.topic, partition.partition, gap, paint));
+                }
+            }
+        }
+        for problem in &self.manifest.problems {
+            text.push_str(&problem_line(problem, paint));
+        }
+        (!text.is_empty()).then_some(text)
+    }
+}
+
+/// A gap on one line.
+pub(crate) fn gap_line(topic: &str, partition: i32, gap: &Gap, paint: Paint) -> String {
+    let range = gap.range;
+    format!(
+        "  {}      {topic}-{partition}  offsets {}..{} ({}): {}\n",
+        paint.bad("gap"),
+        grouped(range.start),
+        grouped(range.end.saturating_sub(1)),
+        plural(range.span(), "offset"),
+        gap.reason
+    )
+}
+
+/// A problem on one line.
+pub(crate) fn problem_line(problem: &Problem, paint: Paint) -> String {
+    let kind = if problem.partial {
+        paint.bad("missing")
+    } else {
+        "note   ".to_owned()
+    };
+    format!(
+        "  {kind}  {}: {}\n",
+        safe(&problem.subject),
+        safe(&problem.problem)
+    )
+}
+
+fn long_kind(commit: &Commit) -> &'static str {
+    match commit.kind {
+        SnapshotKind::Full => "full",
+        SnapshotKind::Incremental => "incremental",
+    }
+}
+
+fn counted(count: u64, at_least: bool) -> String {
+    let sign = if at_least { "≥ " } else { "" };
+    format!("{sign}{}", HumanCount(count))
+}
+
+fn time_of(millis: Option<i64>) -> String {
+    match millis {
+        Some(millis) if millis >= 0 => Timestamp::from_millis(millis).readable(),
+        _ => "–".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

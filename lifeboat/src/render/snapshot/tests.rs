@@ -1,0 +1,243 @@
+use lifeboat_archive::{
+    documents::{Broker, CommittedOffset, GroupDocument, TopicDocument},
+    json::Sha256Hex,
+    lists::ObjectReference,
+    manifest::{Gap, GapReason, ListReference, ManifestTopic, Problem, SnapshotKind, Totals},
+    words::{OffsetRange, TopicId},
+};
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_millis(1_795_320_000_000);
+
+fn reference(object: &str) -> ObjectReference {
+    ObjectReference {
+        object: object.to_owned(),
+        size: 1_234,
+        sha256: Sha256Hex::of(b""),
+    }
+}
+
+fn partition(number: i32, start: i64, end: i64, gaps: Vec<Gap>) -> ManifestPartition {
+    let records = u64::try_from(end - start).unwrap();
+    ManifestPartition {
+        partition: number,
+        log_start_offset: start,
+        high_watermark: end,
+        last_stable_offset: end,
+        leader_epoch: 3,
+        record_count: Some(records),
+        batch_count: records / 100,
+        raw_bytes: records * 120,
+        largest_batch_bytes: 16_384,
+        max_timestamp_ms: (records > 0).then(|| NOW.as_millis() - 10_000),
+        gaps,
+    }
+}
+
+fn topic(name: &str, partitions: Vec<ManifestPartition>) -> ManifestTopic {
+    ManifestTopic {
+        topic: name.to_owned(),
+        topic_id: TopicId([7; 16]),
+        list: ListReference {
+            object: "NrI2/lists/x.json.zst".to_owned(),
+            position: 0,
+            length: 10,
+            sha256: Sha256Hex::of(b""),
+        },
+        partitions,
+    }
+}
+
+fn topic_document(name: &str, configs: &[(&str, Option<&str>)]) -> TopicDocument {
+    TopicDocument {
+        topic: name.to_owned(),
+        topic_id: TopicId([7; 16]),
+        partition_count: 2,
+        replication_factor: 3,
+        assignment: vec![vec![1, 2, 3]; 2],
+        configs: configs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.map(str::to_owned)))
+            .collect(),
+    }
+}
+
+fn offset(topic: &str, partition: i32, offset: i64, metadata: &str) -> CommittedOffset {
+    CommittedOffset {
+        topic: topic.to_owned(),
+        partition,
+        offset,
+        leader_epoch: 3,
+        metadata: metadata.to_owned(),
+    }
+}
+
+fn document() -> ShowDocument {
+    let gap = Gap {
+        range: OffsetRange::new(88_120_003, 88_241_000),
+        reason: GapReason::DeletedBeforeRead,
+    };
+    let snapshot: lifeboat_archive::words::SnapshotId = "20261122T020000Z-k3fa".parse().unwrap();
+    let started_at = Timestamp::from_millis(NOW.as_millis() - 7_200_000);
+    let totals = Totals {
+        topics: 3,
+        partitions: 5,
+        records: 2_120_000,
+        batches: 21_200,
+        raw_bytes: 254_400_000,
+        stored_bytes: 61_000_000,
+        archives: 2,
+        groups: 2,
+        gaps: 1,
+    };
+    let committed_at = Timestamp::from_millis(started_at.as_millis() + 114_000);
+    let topics = vec![
+        topic(
+            "audit",
+            vec![
+                partition(0, 88_120_003, 88_300_000, vec![gap]),
+                partition(1, 0, 0, Vec::new()),
+            ],
+        ),
+        topic(
+            "orders",
+            vec![
+                partition(0, 0, 1_000_000, Vec::new()),
+                partition(1, 10, 940_013, Vec::new()),
+            ],
+        ),
+        topic("empty", vec![partition(0, 0, 0, Vec::new())]),
+    ];
+    let groups = vec![
+        GroupDocument {
+            group: "billing".to_owned(),
+            group_type: "consumer".to_owned(),
+            protocol_type: "consumer".to_owned(),
+            state: "Stable".to_owned(),
+            offsets: vec![
+                offset("orders", 0, 999_990, "v2"),
+                offset("orders", 1, 940_014, ""),
+            ],
+        },
+        GroupDocument {
+            group: "reports".to_owned(),
+            group_type: "classic".to_owned(),
+            protocol_type: String::new(),
+            state: "Empty".to_owned(),
+            offsets: vec![offset("gone", 0, 5, "")],
+        },
+    ];
+    ShowDocument {
+        commit: Commit {
+            sequence: 4,
+            snapshot: snapshot.clone(),
+            cluster_id: "NrI2".to_owned(),
+            kind: SnapshotKind::Full,
+            state: SnapshotState::Partial,
+            started_at,
+            bounds_at: started_at,
+            committed_at,
+            manifest: reference("NrI2/manifests/x.json.zst"),
+            totals,
+        },
+        manifest: Manifest {
+            snapshot,
+            cluster_id: "NrI2".to_owned(),
+            kind: SnapshotKind::Full,
+            state: SnapshotState::Partial,
+            started_at,
+            bounds_at: started_at,
+            finished_at: committed_at,
+            created_by: "lifeboat 0.1.0".to_owned(),
+            topics,
+            documents: reference("NrI2/metadata/x.tar.zst"),
+            totals,
+            problems: vec![
+                Problem {
+                    subject: "group checkout".to_owned(),
+                    problem: "the principal may not describe it".to_owned(),
+                    partial: true,
+                },
+                Problem {
+                    subject: "group billing".to_owned(),
+                    problem: "an offset is beyond the data".to_owned(),
+                    partial: false,
+                },
+            ],
+        },
+        cluster: ClusterDocument {
+            cluster_id: "NrI2".to_owned(),
+            captured_at: started_at,
+            brokers: vec![Broker {
+                id: 1,
+                host: "kafka-1".to_owned(),
+                port: 9092,
+                rack: None,
+            }],
+        },
+        topics: TopicsDocument {
+            topics: vec![
+                topic_document(
+                    "audit",
+                    &[("retention.ms", Some("21600000")), ("secret", None)],
+                ),
+                topic_document("orders", &[("cleanup.policy", Some("compact"))]),
+            ],
+        },
+        groups: GroupsDocument { groups },
+    }
+}
+
+fn shown(parts: ShowParts) -> String {
+    document().render(parts, NOW, Paint::never())
+}
+
+#[test]
+fn the_overview_answers_what_is_inside_and_ends_with_what_is_missing() {
+    insta::assert_snapshot!(shown(ShowParts::default()));
+}
+
+#[test]
+fn topics_are_shown_partition_by_partition() {
+    insta::assert_snapshot!(shown(ShowParts {
+        topics: true,
+        ..ShowParts::default()
+    }));
+}
+
+#[test]
+fn groups_are_shown_with_every_offset() {
+    insta::assert_snapshot!(shown(ShowParts {
+        groups: true,
+        ..ShowParts::default()
+    }));
+}
+
+#[test]
+fn configs_are_shown_and_a_secret_is_not() {
+    insta::assert_snapshot!(shown(ShowParts {
+        configs: true,
+        ..ShowParts::default()
+    }));
+}
+
+#[test]
+fn gaps_are_shown_with_their_reasons() {
+    insta::assert_snapshot!(shown(ShowParts { gaps: true, ..ShowParts::default() }), @"
+      gap      audit-0  offsets 88,120,003..88,240,999 (120,997 offsets): deleted by retention or DeleteRecords before it was read
+      missing  group checkout: the principal may not describe it
+      note     group billing: an offset is beyond the data
+    ");
+    let mut complete = document();
+    complete.manifest.problems.clear();
+    complete.manifest.topics.clear();
+    let parts = ShowParts {
+        gaps: true,
+        ..ShowParts::default()
+    };
+    assert_eq!(
+        complete.render(parts, NOW, Paint::never()),
+        "nothing is missing\n"
+    );
+}

@@ -1,0 +1,68 @@
+//! What every verb works with.
+
+use std::io::IsTerminal;
+
+use indicatif::MultiProgress;
+use lifeboat_archive::words::Clock;
+use lifeboat_repository::{ClusterRepository, Repository};
+
+use crate::{
+    failure::Failure,
+    flags::{ClusterChoice, GlobalFlags, RepositoryFlags},
+    interrupt::Interrupt,
+    logging,
+    progress::Display,
+    render::Paint,
+    settings::Settings,
+};
+
+/// The surroundings of one run.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// Flags, environment and file.
+    pub(crate) settings: Settings,
+    /// Where the time comes from.
+    pub(crate) clock: Clock,
+    /// Whether stdout gets one JSON document.
+    pub(crate) json: bool,
+    /// How stdout is coloured.
+    pub(crate) paint: Paint,
+    /// Where progress is shown.
+    pub(crate) progress: Display,
+    /// Ctrl-C.
+    pub(crate) interrupt: Interrupt,
+}
+
+impl Session {
+    pub(crate) fn new(
+        flags: GlobalFlags,
+        interrupt: Interrupt,
+        bars: MultiProgress,
+    ) -> Result<Self, Failure> {
+        logging::begin(&flags, &bars)?;
+        Ok(Self {
+            json: flags.json,
+            settings: Settings::new(flags.config),
+            clock: Clock::system(),
+            paint: Paint::for_stream(std::io::stdout().is_terminal()),
+            progress: Display::new(bars, std::io::stderr().is_terminal()),
+            interrupt,
+        })
+    }
+
+    /// The repository that the flags, the environment or the file name.
+    pub(crate) async fn repository(&self, flags: &RepositoryFlags) -> Result<Repository, Failure> {
+        let url = self.settings.repository(flags)?;
+        Ok(Repository::open(&url).await?)
+    }
+
+    /// The cluster in it that is meant.
+    pub(crate) async fn cluster(
+        &self,
+        repository: &RepositoryFlags,
+        choice: &ClusterChoice,
+    ) -> Result<ClusterRepository, Failure> {
+        let repository = self.repository(repository).await?;
+        Ok(repository.choose_cluster(choice.cluster.as_deref()).await?)
+    }
+}

@@ -1,0 +1,231 @@
+//! Flags win over environment variables, which win over the file: decided here and nowhere else.
+//!
+//! clap fills a flag that was not given from its `LIFEBOAT_*` variable, so what remains is flag or file.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
+
+use lifeboat_agent::backup;
+use lifeboat_archive::words::{TopicGlob, TopicGlobs};
+use lifeboat_config::{KafkaProperties, RepositoryUrl, ResolvedConfig, Surroundings};
+use lifeboat_restore::restore;
+
+use crate::{
+    failure::Failure,
+    flags::{
+        BackupFlags, LimitFlags, RepositoryFlags, RestoreFlags, SourceFlags, TargetFlags,
+        TopicFlags,
+    },
+};
+
+/// Where settings come from. The file is read when it is first needed.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    path: Option<PathBuf>,
+    file: OnceLock<ResolvedConfig>,
+}
+
+impl Settings {
+    pub(crate) fn new(path: Option<PathBuf>) -> Self {
+        Self {
+            path,
+            file: OnceLock::new(),
+        }
+    }
+
+    /// The configuration file's path, if there is one.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// The configuration file; the defaults where there is none.
+    pub(crate) fn file(&self) -> Result<&ResolvedConfig, Failure> {
+        if let Some(config) = self.file.get() {
+            return Ok(config);
+        }
+        let config = match &self.path {
+            Some(path) => lifeboat_config::load(path, Surroundings::system())?,
+            None => ResolvedConfig::default(),
+        };
+        Ok(self.file.get_or_init(|| config))
+    }
+
+    /// The repository.
+    pub(crate) fn repository(&self, flags: &RepositoryFlags) -> Result<RepositoryUrl, Failure> {
+        if let Some(text) = &flags.repository {
+            return Ok(text.parse()?);
+        }
+        self.file()?.repository.clone().ok_or_else(|| {
+            Failure::usage("no repository is named")
+                .hint("give --repository, set LIFEBOAT_REPOSITORY, or write repository.url into the file of --config")
+        })
+    }
+
+    /// The cluster that is restored into. It must be named: there is no default.
+    pub(crate) fn target(&self, flags: &TargetFlags) -> Result<KafkaProperties, Failure> {
+        let base = match &flags.target {
+            None => KafkaProperties::default(),
+            Some(name) => {
+                let targets = &self.file()?.targets;
+                targets
+                    .get(name)
+                    .cloned()
+                    .ok_or_else(|| unknown_target(name, targets.keys()))?
+            }
+        };
+        let given = SourceFlags {
+            bootstrap_servers: flags.bootstrap_servers.clone(),
+            command_config: flags.command_config.clone(),
+        };
+        let properties = overlay(base, &given)?;
+        if properties.bootstrap_servers().is_empty() {
+            return Err(Failure::usage("no target cluster is named")
+                .hint("give --bootstrap-servers, or --target with a name under targets: in the file of --config"));
+        }
+        Ok(properties)
+    }
+
+    /// What a backup is to do.
+    pub(crate) fn backup(&self, flags: &BackupFlags) -> Result<backup::Options, Failure> {
+        let mut settings = self.file()?.backup.clone();
+        let LimitFlags {
+            memory,
+            segment_size,
+            archive_size,
+            compression_level,
+        } = flags.limits;
+        settings.memory = memory.unwrap_or(settings.memory);
+        settings.segment_size = segment_size.unwrap_or(settings.segment_size);
+        settings.archive_size = archive_size.unwrap_or(settings.archive_size);
+        settings.compression_level = compression_level.unwrap_or(settings.compression_level);
+        if let Some((key, problem)) = settings.problems().into_iter().next() {
+            return Err(Failure::usage(format!("--{key}: {problem}")));
+        }
+        Ok(backup::Options {
+            topics: choose(settings.topics, &flags.topics)?,
+            memory: settings.memory,
+            segment_size: settings.segment_size,
+            archive_size: settings.archive_size,
+            compression_level: settings.compression_level,
+            new_cluster: flags.new_cluster,
+            ..backup::Options::default()
+        })
+    }
+
+    /// What a restore is to do. Which topics are *saved* says nothing of it.
+    pub(crate) fn restore(&self, flags: &RestoreFlags) -> Result<restore::Options, Failure> {
+        let defaults = restore::Options::default();
+        Ok(restore::Options {
+            topics: choose(TopicGlobs::default(), &flags.topics())?,
+            groups: !flags.no_groups,
+            compare: !flags.no_compare,
+            into_source: flags.into_source,
+            memory: flags.memory.unwrap_or(defaults.memory),
+            state_folder: flags.state.clone(),
+        })
+    }
+
+    /// The protected cluster.
+    pub(crate) fn source(&self, flags: &SourceFlags) -> Result<KafkaProperties, Failure> {
+        let base = self.file()?.kafka.clone().unwrap_or_default();
+        let properties = overlay(base, flags)?;
+        if properties.bootstrap_servers().is_empty() {
+            return Err(Failure::usage("no cluster is named").hint(
+                "give --bootstrap-servers, set LIFEBOAT_BOOTSTRAP_SERVERS, or write kafka: into the file of --config",
+            ));
+        }
+        Ok(properties)
+    }
+}
+
+fn unknown_target<'n>(name: &str, known: impl Iterator<Item = &'n String>) -> Failure {
+    let known: Vec<_> = known.map(String::as_str).collect();
+    let hint = if known.is_empty() {
+        "the configuration file has no targets: yet".to_owned()
+    } else {
+        format!("known are {}", known.join(", "))
+    };
+    Failure::usage(format!("no target is called {name}")).hint(hint)
+}
+
+/// `given` instead of `base`, each of the two lists for itself.
+fn choose(base: TopicGlobs, given: &TopicFlags) -> Result<TopicGlobs, Failure> {
+    let mut chosen = base;
+    if !given.topics.is_empty() {
+        chosen.include = globs("--topics", &given.topics)?;
+    }
+    if !given.exclude.is_empty() {
+        chosen.exclude = globs("--exclude", &given.exclude)?;
+    }
+    Ok(chosen)
+}
+
+fn globs(flag: &str, lists: &[String]) -> Result<Vec<TopicGlob>, Failure> {
+    lists
+        .iter()
+        .flat_map(|list| split_list(list))
+        .map(|text| {
+            text.parse()
+                .map_err(|error: lifeboat_archive::words::GlobError| {
+                    Failure::usage(format!("{flag} {text}")).because(&error)
+                })
+        })
+        .collect()
+}
+
+/// Splits at commas, those inside `{a,b}` and `[a,b]` left out.
+fn split_list(list: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut depth, mut from) = (0_u32, 0);
+    for (at, byte) in list.bytes().enumerate() {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b',' if depth == 0 => {
+                parts.push(&list[from..at]);
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&list[from..]);
+    parts
+        .into_iter()
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect()
+}
+
+/// The properties of `base`, overridden by the file of `--command-config`, overridden by `--bootstrap-servers`.
+pub(crate) fn overlay(
+    base: KafkaProperties,
+    flags: &SourceFlags,
+) -> Result<KafkaProperties, Failure> {
+    let mut properties = base;
+    if let Some(path) = &flags.command_config {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Failure::usage(format!(
+                "can't read the client properties {}",
+                path.display()
+            ))
+            .because(&error)
+        })?;
+        let given = KafkaProperties::parse_properties(&text).map_err(|error| {
+            let failure = Failure::usage(format!("{}: {error}", path.display()));
+            match error.hint {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            }
+        })?;
+        properties = properties.overridden_by(given);
+    }
+    if let Some(servers) = &flags.bootstrap_servers {
+        properties.set("bootstrap.servers", servers)?;
+    }
+    Ok(properties)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,26 @@
+//! One file for each verb: flags and session in, an answer out.
+
+use crate::{answer::Answer, failure::Failure, flags::Verb, session::Session};
+
+mod backup;
+mod config;
+mod init;
+mod restore;
+mod show;
+mod snapshots;
+mod verify;
+
+/// Runs a verb.
+pub(crate) async fn run(verb: Verb, session: &Session) -> Result<Answer, Failure> {
+    let interrupt = &session.interrupt;
+    match verb {
+        Verb::Init(flags) => interrupt.unless(init::run(&flags, session)).await,
+        Verb::Snapshots(flags) => interrupt.unless(snapshots::run(&flags, session)).await,
+        Verb::Show(flags) => interrupt.unless(show::run(&flags, session)).await,
+        // these stop by themselves, in good order
+        Verb::Backup(flags) => backup::run(&flags, session).await,
+        Verb::Verify(flags) => verify::run(&flags, session).await,
+        Verb::Restore(flags) => restore::run(&flags, session).await,
+        Verb::Config(flags) => config::run(flags.verb, session),
+    }
+}

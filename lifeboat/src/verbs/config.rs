@@ -1,0 +1,171 @@
+//! `lifeboat config`: what the configuration says.
+
+use std::collections::BTreeMap;
+
+use lifeboat_archive::json::Document;
+use lifeboat_config::{KafkaProperties, ResolvedConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::{answer::Answer, exit::Exit, failure::Failure, flags::ConfigVerb, session::Session};
+
+/// What `lifeboat config` prints. Secrets are masked.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ConfigDocument {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kafka: Option<BTreeMap<String, String>>,
+    targets: BTreeMap<String, BTreeMap<String, String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    repository: Option<String>,
+    backup: BackupDocument,
+}
+
+impl Document for ConfigDocument {
+    const FORMAT: &'static str = "lifeboat.config";
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct BackupDocument {
+    include: Vec<String>,
+    exclude: Vec<String>,
+    memory_bytes: u64,
+    segment_bytes: u64,
+    archive_bytes: u64,
+    compression_level: i32,
+}
+
+pub(crate) fn run(verb: ConfigVerb, session: &Session) -> Result<Answer, Failure> {
+    let path = session.settings.path();
+    if matches!(verb, ConfigVerb::Check) && path.is_none() {
+        return Err(Failure::usage("there is no configuration file to check")
+            .hint("name it with --config or LIFEBOAT_CONFIG"));
+    }
+    let file = path.map(|path| path.display().to_string());
+    let document = ConfigDocument::new(file, session.settings.file()?);
+    Ok(Answer::new(
+        session,
+        Exit::Ok,
+        &document,
+        |document| match verb {
+            ConfigVerb::Check => document.summary(),
+            ConfigVerb::Show => document.yaml(),
+        },
+    ))
+}
+
+impl ConfigDocument {
+    fn new(file: Option<String>, config: &ResolvedConfig) -> Self {
+        let properties = |kafka: &KafkaProperties| -> BTreeMap<String, String> {
+            kafka
+                .shown()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect()
+        };
+        let texts = |globs: &[lifeboat_archive::words::TopicGlob]| {
+            globs.iter().map(ToString::to_string).collect()
+        };
+        let backup = &config.backup;
+        Self {
+            file,
+            kafka: config.kafka.as_ref().map(properties),
+            targets: config
+                .targets
+                .iter()
+                .map(|(name, kafka)| (name.clone(), properties(kafka)))
+                .collect(),
+            repository: config.repository.as_ref().map(ToString::to_string),
+            backup: BackupDocument {
+                include: texts(&backup.topics.include),
+                exclude: texts(&backup.topics.exclude),
+                memory_bytes: backup.memory.0,
+                segment_bytes: backup.segment_size.0,
+                archive_bytes: backup.archive_size.0,
+                compression_level: backup.compression_level,
+            },
+        }
+    }
+
+    fn summary(&self) -> String {
+        let servers = |kafka: &BTreeMap<String, String>| {
+            kafka
+                .get("bootstrap.servers")
+                .cloned()
+                .unwrap_or_else(|| "no bootstrap.servers".to_owned())
+        };
+        let none = || "not in the file".to_owned();
+        let mut text = format!("{} is fine\n", self.file.as_deref().unwrap_or_default());
+        text.push_str(&format!(
+            "  kafka       {}\n",
+            self.kafka.as_ref().map_or_else(none, servers)
+        ));
+        for (name, kafka) in &self.targets {
+            text.push_str(&format!("  target      {name}: {}\n", servers(kafka)));
+        }
+        text.push_str(&format!(
+            "  repository  {}\n",
+            self.repository.clone().unwrap_or_else(none)
+        ));
+        text
+    }
+
+    /// As a configuration file that says the same.
+    fn yaml(&self) -> String {
+        let mut text = String::new();
+        if let Some(kafka) = &self.kafka {
+            text.push_str("kafka:\n");
+            text.push_str(&yaml_map(kafka, "  "));
+        }
+        if !self.targets.is_empty() {
+            text.push_str("targets:\n");
+        }
+        for (name, kafka) in &self.targets {
+            text.push_str(&format!("  {}:\n{}", quoted(name), yaml_map(kafka, "    ")));
+        }
+        if let Some(url) = &self.repository {
+            text.push_str(&format!("repository:\n  url: {}\n", quoted(url)));
+        }
+        let list = |globs: &[String]| {
+            globs
+                .iter()
+                .map(|glob| quoted(glob))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let backup = &self.backup;
+        text.push_str(&format!(
+            "backup:\n  topics:\n    include: [{}]\n    exclude: [{}]\n  memory: {}\n  segment-size: {}\n  \
+             archive-size: {}\n  compression-level: {}\n",
+            list(&backup.include),
+            list(&backup.exclude),
+            size(backup.memory_bytes),
+            size(backup.segment_bytes),
+            size(backup.archive_bytes),
+            backup.compression_level
+        ));
+        text
+    }
+}
+
+fn yaml_map(properties: &BTreeMap<String, String>, indent: &str) -> String {
+    let line = |(name, value): (&String, &String)| format!("{indent}{name}: {}\n", quoted(value));
+    properties.iter().map(line).collect()
+}
+
+/// As a YAML string in double quotes, which are JSON's; `${` is not meant to be expanded again.
+fn quoted(text: &str) -> String {
+    let text = text.replace("${", "$${");
+    serde_json::to_string(&text).unwrap_or_default()
+}
+
+/// Exact: `96MiB`, or the number of bytes.
+fn size(bytes: u64) -> String {
+    if bytes.is_multiple_of(1 << 20) {
+        format!("{}MiB", bytes >> 20)
+    } else {
+        bytes.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests;

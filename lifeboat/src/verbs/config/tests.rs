@@ -1,0 +1,66 @@
+use std::path::Path;
+
+use lifeboat_config::Surroundings;
+
+use super::*;
+
+const YAML: &str = r#"
+kafka:
+  bootstrap.servers: kafka-1:9092,kafka-2:9092
+  client.id: { file: secret }
+targets:
+  dr: { bootstrap.servers: "dr:9092" }
+repository:
+  url: /back ups
+backup:
+  topics: { include: ["orders*", "x$${y}"], exclude: ["*.tmp"] }
+  segment-size: 20000000
+"#;
+
+fn parse(text: &str) -> ResolvedConfig {
+    let surroundings = Surroundings {
+        variable: &|_| None,
+        read_file: &|_| Ok("hunter2".to_owned()),
+    };
+    lifeboat_config::parse(text, Path::new(""), surroundings).unwrap()
+}
+
+fn document() -> ConfigDocument {
+    ConfigDocument::new(Some("/etc/lifeboat.yaml".to_owned()), &parse(YAML))
+}
+
+#[test]
+fn check_says_what_the_file_names() {
+    insta::assert_snapshot!(document().summary(), @"
+    /etc/lifeboat.yaml is fine
+      kafka       kafka-1:9092,kafka-2:9092
+      target      dr: dr:9092
+      repository  file:///back%20ups
+    ");
+}
+
+#[test]
+fn what_show_prints_is_a_configuration_that_says_the_same() {
+    let text = document().yaml();
+    assert!(!text.contains("hunter2"));
+    insta::assert_snapshot!(text, @r#"
+    kafka:
+      bootstrap.servers: "kafka-1:9092,kafka-2:9092"
+      client.id: "***"
+    targets:
+      "dr":
+        bootstrap.servers: "dr:9092"
+    repository:
+      url: "file:///back%20ups"
+    backup:
+      topics:
+        include: ["orders*", "x$${y}"]
+        exclude: ["*.tmp"]
+      memory: 96MiB
+      segment-size: 20000000
+      archive-size: 128MiB
+      compression-level: 3
+    "#);
+    let again = ConfigDocument::new(None, &parse(&text));
+    assert_eq!(again.yaml(), text);
+}

@@ -1,0 +1,120 @@
+//! `lifeboat restore`: shows a plan and, when that is agreed to, does exactly that.
+
+use std::io::{self, IsTerminal};
+
+use lifeboat_archive::words::Progress;
+use lifeboat_kafka::wire::Cluster;
+use lifeboat_restore::{plan::Plan, restore::Restore};
+
+use crate::{
+    answer::{Answer, write_stderr},
+    exit::Exit,
+    failure::Failure,
+    flags::RestoreFlags,
+    render::{
+        Paint,
+        restore::{render_plan, render_report},
+    },
+    session::Session,
+};
+
+pub(crate) async fn run(flags: &RestoreFlags, session: &Session) -> Result<Answer, Failure> {
+    let restore = prepare(flags, session).await?;
+    session.progress.watch(&restore.progress);
+    let planning = async { Ok(restore.plan().await?) };
+    let plan = session.interrupt.unless(planning).await?;
+    if flags.dry_run {
+        return Ok(dry_run(&plan, session));
+    }
+    if !flags.yes {
+        session.progress.finish().await;
+        ask(&plan, session).await?;
+        session.progress.watch(&restore.progress);
+    }
+    let report = restore.apply(plan).await?;
+    let exit = if report.partial {
+        Exit::Partial
+    } else {
+        Exit::Ok
+    };
+    Ok(Answer::new(session, exit, &report, |report| {
+        render_report(report, session.paint)
+    }))
+}
+
+async fn prepare(flags: &RestoreFlags, session: &Session) -> Result<Restore, Failure> {
+    let options = session.settings.restore(flags)?;
+    let properties = session.settings.target(&flags.target)?;
+    // the snapshot first: whether it is there is known at once
+    let repository = session.cluster(&flags.repository, &flags.choice).await?;
+    let commit = repository
+        .catalog()
+        .await?
+        .resolve(&flags.snapshot)?
+        .clone();
+    let manifest = repository.manifest(&commit).await?;
+    let connect = async { Ok(Cluster::connect(&properties).await?) };
+    let cluster = session.interrupt.unless(connect).await?;
+    Ok(Restore {
+        cluster,
+        properties,
+        repository,
+        commit,
+        manifest,
+        options,
+        clock: session.clock.clone(),
+        progress: Progress::default(),
+        cancel: session.interrupt.token(),
+    })
+}
+
+fn dry_run(plan: &Plan, session: &Session) -> Answer {
+    let exit = if plan.is_partial() {
+        Exit::Partial
+    } else {
+        Exit::Ok
+    };
+    Answer::new(session, exit, plan, |plan| {
+        let mut text = render_plan(plan, session.paint);
+        text.push_str("\nnothing was changed; to run it, leave out --dry-run\n");
+        text
+    })
+}
+
+/// Shows the plan and waits for a yes. Without somebody to ask it is a no.
+async fn ask(plan: &Plan, session: &Session) -> Result<(), Failure> {
+    let terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
+    write_stderr(&render_plan(
+        plan,
+        Paint::for_stream(io::stderr().is_terminal()),
+    ));
+    if !terminal {
+        return Err(
+            Failure::usage("nobody is there to agree to this plan; nothing was changed")
+                .hint("add --yes to run it, or --dry-run to see it only"),
+        );
+    }
+    write_stderr(&format!(
+        "\nwrite this into cluster {}? [y/N] ",
+        plan.target_cluster_id
+    ));
+    let read = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        io::stdin().read_line(&mut line).map(|_| line)
+    });
+    let answer = async {
+        read.await
+            .map_err(io::Error::other)
+            .flatten()
+            .map_err(|error| Failure::new(Exit::Error, "can't read the answer").because(&error))
+    };
+    let line = session.interrupt.unless(answer).await?;
+    if matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
+        Ok(())
+    } else {
+        Err(Failure::new(
+            Exit::Error,
+            "not agreed to: nothing was changed",
+        ))
+    }
+}

@@ -1,0 +1,38 @@
+//! `lifeboat verify`: reads all of a snapshot.
+
+use lifeboat_archive::words::Progress;
+use lifeboat_restore::verify::{Options, Verify};
+
+use crate::{
+    answer::Answer,
+    failure::Failure,
+    flags::VerifyFlags,
+    render::verify::{exit, render},
+    session::Session,
+};
+
+pub(crate) async fn run(flags: &VerifyFlags, session: &Session) -> Result<Answer, Failure> {
+    let repository = session.cluster(&flags.repository, &flags.choice).await?;
+    let commit = repository
+        .catalog()
+        .await?
+        .resolve(&flags.snapshot)?
+        .clone();
+    let progress = Progress::default();
+    session.progress.watch(&progress);
+    let verify = Verify {
+        repository,
+        commit,
+        options: Options {
+            level: flags.level,
+            ..Options::default()
+        },
+        clock: session.clock.clone(),
+        progress,
+        cancel: session.interrupt.token(),
+    };
+    let report = verify.run().await?;
+    Ok(Answer::new(session, exit(&report), &report, |report| {
+        render(report, session.paint)
+    }))
+}
