@@ -1,7 +1,8 @@
 //! The bytes of a Lifeboat repository: record batches, segments, tarballs, manifests and documents.
 //!
-//! Nothing in here knows a network, a broker or an object store. The byte-exact specification is
-//! `FORMAT.md`, next to this crate's `Cargo.toml`.
+//! Nothing in here knows a network, a broker or an object store. What follows is the specification, `FORMAT.md`.
+//!
+#![doc = include_str!("../FORMAT.md")]
 
 pub mod batch;
 pub mod digest;
@@ -23,4 +24,4 @@ pub mod words;
 extern crate self as lifeboat_archive;
 #[cfg(test)]
 #[path = "../tests/archive/samples.rs"]
-pub mod samples;
+mod samples;

@@ -7,31 +7,31 @@ use lifeboat_archive::{
 };
 
 /// Attributes: the broker's time.
-pub const LOG_APPEND_TIME: i16 = 0x08;
+pub(crate) const LOG_APPEND_TIME: i16 = 0x08;
 /// Attributes: part of a transaction.
-pub const TRANSACTIONAL: i16 = 0x10;
+pub(crate) const TRANSACTIONAL: i16 = 0x10;
 /// Attributes: markers.
-pub const CONTROL: i16 = 0x20;
+pub(crate) const CONTROL: i16 = 0x20;
 /// Attributes: the base timestamp is a delete horizon.
-pub const DELETE_HORIZON: i16 = 0x40;
+pub(crate) const DELETE_HORIZON: i16 = 0x40;
 /// The time of the first record of every sample.
-pub const TIME: i64 = 1_700_000_000_000;
+pub(crate) const TIME: i64 = 1_700_000_000_000;
 
 /// The partition that samples belong to.
-pub fn topic_partition() -> TopicPartition {
+pub(crate) fn topic_partition() -> TopicPartition {
     TopicPartition::new("orders", 3)
 }
 
 /// The id of its topic.
-pub fn topic_id() -> TopicId {
+pub(crate) fn topic_id() -> TopicId {
     TopicId(*b"0123456789abcdef")
 }
 
 /// A name and a value, or none.
-pub type Header<'a> = (&'a [u8], Option<&'a [u8]>);
+pub(crate) type Header<'a> = (&'a [u8], Option<&'a [u8]>);
 
 /// Key, value and headers as they stand in a record.
-pub fn tail(key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header<'_>]) -> Vec<u8> {
+pub(crate) fn tail(key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header<'_>]) -> Vec<u8> {
     let mut tail = Vec::new();
     put_bytes(&mut tail, key);
     put_bytes(&mut tail, value);
@@ -52,7 +52,7 @@ fn put_bytes(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
 }
 
 /// A zigzag varint.
-pub fn put_varint(out: &mut Vec<u8>, value: i64) {
+pub(crate) fn put_varint(out: &mut Vec<u8>, value: i64) {
     let mut raw = ((value << 1) ^ (value >> 63)).cast_unsigned();
     while raw >= 0x80 {
         out.push(u8::try_from(raw & 0x7f).unwrap() | 0x80);
@@ -62,7 +62,7 @@ pub fn put_varint(out: &mut Vec<u8>, value: i64) {
 }
 
 /// A batch of `count` small records, a millisecond apart.
-pub fn batch(base_offset: i64, count: u32, codec: Codec) -> Vec<u8> {
+pub(crate) fn batch(base_offset: i64, count: u32, codec: Codec) -> Vec<u8> {
     let mut builder = BatchBuilder::new(codec);
     for index in 0..count {
         let key = format!("key-{}", base_offset + i64::from(index));
@@ -83,27 +83,27 @@ pub fn batch(base_offset: i64, count: u32, codec: Codec) -> Vec<u8> {
 
 /// The fields of a magic 2 header that samples change.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Change {
+pub(crate) struct Change {
     /// The leader epoch.
-    pub leader_epoch: Option<i32>,
+    pub(crate) leader_epoch: Option<i32>,
     /// Bits to set in the attributes.
-    pub set: i16,
+    pub(crate) set: i16,
     /// Last offset less base offset.
-    pub last_offset_delta: Option<i32>,
+    pub(crate) last_offset_delta: Option<i32>,
     /// The base timestamp.
-    pub base_timestamp: Option<i64>,
+    pub(crate) base_timestamp: Option<i64>,
     /// The largest timestamp.
-    pub max_timestamp: Option<i64>,
+    pub(crate) max_timestamp: Option<i64>,
     /// The producer's id.
-    pub producer_id: Option<i64>,
+    pub(crate) producer_id: Option<i64>,
     /// The producer's epoch.
-    pub producer_epoch: Option<i16>,
+    pub(crate) producer_epoch: Option<i16>,
     /// The number of records.
-    pub record_count: Option<i32>,
+    pub(crate) record_count: Option<i32>,
 }
 
 /// The batch with other header fields, its checksum right.
-pub fn changed(mut batch: Vec<u8>, change: Change) -> Vec<u8> {
+pub(crate) fn changed(mut batch: Vec<u8>, change: Change) -> Vec<u8> {
     let mut put = |at: usize, bytes: Option<&[u8]>| {
         if let Some(bytes) = bytes {
             batch[at..at + bytes.len()].copy_from_slice(bytes);
@@ -172,13 +172,13 @@ pub fn changed(mut batch: Vec<u8>, change: Change) -> Vec<u8> {
 }
 
 /// Makes the checksum of a magic 2 batch right.
-pub fn reseal(batch: &mut [u8]) {
+pub(crate) fn reseal(batch: &mut [u8]) {
     let crc = crc32c::crc32c(&batch[21..]);
     batch[17..21].copy_from_slice(&crc.to_be_bytes());
 }
 
 /// A data batch of a transaction.
-pub fn transactional(base_offset: i64, count: u32, producer_id: i64) -> Vec<u8> {
+pub(crate) fn transactional(base_offset: i64, count: u32, producer_id: i64) -> Vec<u8> {
     changed(
         batch(base_offset, count, Codec::None),
         Change {
@@ -191,7 +191,7 @@ pub fn transactional(base_offset: i64, count: u32, producer_id: i64) -> Vec<u8> 
 }
 
 /// A control batch of one record of that type: 0 aborts, 1 commits, 2 tells of a new leader.
-pub fn control(offset: i64, producer_id: i64, kind: i16) -> Vec<u8> {
+pub(crate) fn control(offset: i64, producer_id: i64, kind: i16) -> Vec<u8> {
     let mut key = vec![0, 0];
     key.extend(kind.to_be_bytes());
     let mut builder = BatchBuilder::new(Codec::None);
@@ -216,7 +216,13 @@ pub fn control(offset: i64, producer_id: i64, kind: i16) -> Vec<u8> {
 }
 
 /// A message of magic 0 or 1; with a codec in `attributes`, `value` is a compressed run of messages.
-pub fn old_message(magic: i8, offset: i64, attributes: u8, key: &[u8], value: &[u8]) -> Vec<u8> {
+pub(crate) fn old_message(
+    magic: i8,
+    offset: i64,
+    attributes: u8,
+    key: &[u8],
+    value: &[u8],
+) -> Vec<u8> {
     let mut body = vec![magic.cast_unsigned(), attributes];
     if magic == 1 {
         body.extend(TIME.to_be_bytes());
@@ -233,6 +239,6 @@ pub fn old_message(magic: i8, offset: i64, attributes: u8, key: &[u8], value: &[
 }
 
 /// The header at the front of `batch`.
-pub fn header(batch: &[u8]) -> BatchHeader {
+pub(crate) fn header(batch: &[u8]) -> BatchHeader {
     BatchHeader::parse(batch).unwrap().unwrap()
 }
