@@ -6,14 +6,17 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.errors.RetriableException;
 
 /** Topics and their configurations, through Kafka's own admin client. */
 final class Topics {
@@ -65,22 +68,31 @@ final class Topics {
         return Map.of();
     }
 
-    /** Creates them and waits until every partition has a leader. */
+    /**
+     * Creates them and waits until every leader leads. Metadata tell of a leader before it knows of its task, and until
+     * then it refuses batches: where it refuses a new producer's first batch and takes the second, Kafka accepts that
+     * (it knows no sequence yet), and the first one is out of order for ever.
+     */
     static void create(Admin admin, Collection<Wanted> wanted) throws Exception {
         List<NewTopic> topics = new ArrayList<>();
-        List<String> names = new ArrayList<>();
+        Map<TopicPartition, OffsetSpec> partitions = new HashMap<>();
         for (Wanted topic : wanted) {
             topics.add(new NewTopic(topic.name, topic.partitions, topic.replicationFactor).configs(topic.configs));
-            names.add(topic.name);
+            for (int partition = 0; partition < topic.partitions; partition++) {
+                partitions.put(new TopicPartition(topic.name, partition), OffsetSpec.latest());
+            }
         }
         admin.createTopics(topics).all().get();
-        Waiting.until("every new partition has a leader", 30_000, () -> {
+        // only the leader answers; the client asks until it does
+        Waiting.until("every new partition has a leader", 60_000, () -> {
             try {
-                return admin.describeTopics(names).allTopicNames().get().values().stream()
-                        .flatMap(topic -> topic.partitions().stream())
-                        .allMatch(partition -> partition.leader() != null && !partition.leader().isEmpty());
-            } catch (java.util.concurrent.ExecutionException notYet) {
-                return false;
+                admin.listOffsets(partitions).all().get();
+                return true;
+            } catch (ExecutionException problem) {
+                if (problem.getCause() instanceof RetriableException) {
+                    return false;
+                }
+                throw problem;
             }
         });
     }
