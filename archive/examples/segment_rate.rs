@@ -1,7 +1,7 @@
-//! How fast batches become segments, on one core: `cargo run --release -p lifeboat-archive --example segment_rate`.
+//! How fast batches become segments, in MB per second of one processor (Linux): `cargo run --release -p lifeboat-archive --example segment_rate`.
 #![expect(clippy::print_stdout, reason = "its purpose")]
 
-use std::time::Instant;
+use std::fs;
 
 use lifeboat_archive::{
     batch::Codec,
@@ -33,32 +33,43 @@ fn rate(name: &str, fetch: &[u8], level: i32) {
     let mut compressor = FrameCompressor::new(level);
     let topic_partition = TopicPartition::new("bench", 0);
     let rounds = TOTAL / fetch.len();
-    let begun = Instant::now();
+    let begun = processor_seconds();
     let mut closed = Vec::new();
     for _ in 0..rounds {
         let mut segment = SegmentBuilder::new(topic_partition.clone(), TopicId::ZERO, 0);
         segment.push(fetch, &mut compressor).expect("sound batches");
         closed.push(segment.finish(&mut compressor));
     }
-    let pushed = begun.elapsed();
+    let pushed = processor_seconds() - begun;
     let mut archive = ArchiveBuilder::new(Ulid::nil(), Timestamp::default());
     let frames: Vec<_> = closed
         .into_iter()
         .map(|segment| archive.append(segment))
         .collect();
     let finished = archive.finish(&mut compressor);
-    let begun = Instant::now();
+    let begun = processor_seconds();
     for (entry, frames) in finished.index.segments.iter().zip(&frames) {
         let mut reader = SegmentReader::new(entry, frames.concat().leak() as &[u8]);
         while reader.next_block().expect("sound frames").is_some() {}
     }
+    let read = processor_seconds() - begun;
     let megabytes = (rounds * fetch.len()) as f64 / 1e6;
     println!(
         "{name:22} level {level}: push {:5.0} MB/s, read {:5.0} MB/s, ratio {:.2}",
-        megabytes / pushed.as_secs_f64(),
-        megabytes / begun.elapsed().as_secs_f64(),
+        megabytes / pushed,
+        megabytes / read,
         megabytes * 1e6 / finished.size as f64,
     );
+}
+
+/// The time that this thread had a processor, so that a busy machine does not matter.
+fn processor_seconds() -> f64 {
+    let times = fs::read_to_string("/proc/thread-self/schedstat").expect("a Linux kernel");
+    let nanoseconds = times
+        .split(' ')
+        .next()
+        .and_then(|text| text.parse::<f64>().ok());
+    nanoseconds.expect("a number") / 1e9
 }
 
 /// About one fetch of batches of about 16 kB.

@@ -355,6 +355,26 @@ mod tests {
     }
 
     #[test]
+    fn batches_that_are_compressed_already_cost_no_more_bytes_and_keep_their_checksum() {
+        let text = vec![b'x'; 1_000];
+        let random = noise(100_000);
+        let mut compressor = FrameCompressor::new(3);
+        for codec in Codec::ALL {
+            for plain in [&text, &random] {
+                let frame = compressor.compress_batches(plain, codec);
+                assert!(frame.len() < plain.len() + 100, "{codec}");
+                assert_eq!(&decompress_frame(&frame, plain.len()).unwrap(), plain);
+                let mut damaged = frame.to_vec();
+                *damaged.last_mut().unwrap() ^= 1;
+                assert!(decompress_frame(&damaged, plain.len()).is_err(), "{codec}");
+            }
+        }
+        // and the level is what it was
+        let again = FrameCompressor::new(3).compress(&text);
+        assert_eq!(compressor.compress(&text), again);
+    }
+
+    #[test]
     fn levels_out_of_range_are_brought_into_it() {
         for level in [i32::MIN, 0, 1, 19, 22, i32::MAX] {
             let frame = FrameCompressor::new(level).compress(b"text");
