@@ -88,3 +88,6 @@ pub(crate) enum Verb {
     /// Check or show the configuration
     Config(ConfigFlags),
 }
+
+#[cfg(test)]
+mod tests;

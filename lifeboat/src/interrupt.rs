@@ -54,7 +54,6 @@ impl Interrupt {
             _ = term.recv() => {}
         }
         // Whatever the state: nothing that is not committed counts.
-        #[expect(clippy::exit, reason = "the user said so twice")]
         std::process::exit(i32::from(self.exit().code()));
     }
 

@@ -114,19 +114,6 @@ impl Settings {
         })
     }
 
-    /// What a restore is to do. Which topics are *saved* says nothing of it.
-    pub(crate) fn restore(&self, flags: &RestoreFlags) -> Result<restore::Options, Failure> {
-        let defaults = restore::Options::default();
-        Ok(restore::Options {
-            topics: choose(TopicGlobs::default(), &flags.topics())?,
-            groups: !flags.no_groups,
-            compare: !flags.no_compare,
-            into_source: flags.into_source,
-            memory: flags.memory.unwrap_or(defaults.memory),
-            state_folder: flags.state.clone(),
-        })
-    }
-
     /// The protected cluster.
     pub(crate) fn source(&self, flags: &SourceFlags) -> Result<KafkaProperties, Failure> {
         let base = self.file()?.kafka.clone().unwrap_or_default();
@@ -138,6 +125,19 @@ impl Settings {
         }
         Ok(properties)
     }
+}
+
+/// What a restore is to do. Which topics are *saved* says nothing of it.
+pub(crate) fn restore_options(flags: &RestoreFlags) -> Result<restore::Options, Failure> {
+    let defaults = restore::Options::default();
+    Ok(restore::Options {
+        topics: choose(TopicGlobs::default(), &flags.topics())?,
+        groups: !flags.no_groups,
+        compare: !flags.no_compare,
+        into_source: flags.into_source,
+        memory: flags.memory.unwrap_or(defaults.memory),
+        state_folder: flags.state.clone(),
+    })
 }
 
 fn unknown_target<'n>(name: &str, known: impl Iterator<Item = &'n String>) -> Failure {

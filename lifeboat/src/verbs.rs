@@ -20,7 +20,7 @@ pub(crate) async fn run(verb: Verb, session: &Session) -> Result<Answer, Failure
         // these stop by themselves, in good order
         Verb::Backup(flags) => backup::run(&flags, session).await,
         Verb::Verify(flags) => verify::run(&flags, session).await,
-        Verb::Restore(flags) => restore::run(&flags, session).await,
+        Verb::Restore(flags) => Box::pin(restore::run(&flags, session)).await,
         Verb::Config(flags) => config::run(flags.verb, session),
     }
 }

@@ -4,7 +4,7 @@ use lifeboat_archive::words::{ByteSize, HumanCount};
 use lifeboat_restore::{
     groups::RestoredGroup,
     plan::{Plan, PlannedTopic, TopicAction},
-    report::{Report, TopicOutcome},
+    report::{Report, RestoredTopic, TopicOutcome},
     settings::{LeftOut, RetentionPutOff},
 };
 
@@ -226,11 +226,13 @@ fn report_lines(report: &Report) -> Vec<(&'static str, String)> {
     }
     let compared = match report.comparing_ms {
         Some(millis) => {
-            let partitions: usize = report
-                .topics
-                .iter()
-                .map(|topic| topic.partitions.len())
-                .sum();
+            let compared = |topic: &RestoredTopic| {
+                let partitions = topic.partitions.iter();
+                partitions
+                    .filter(|partition| partition.stopped.is_none())
+                    .count()
+            };
+            let partitions: usize = report.topics.iter().map(compared).sum();
             format!(
                 "{} read back in {}: equal",
                 plural(partitions as u64, "partition"),

@@ -89,3 +89,64 @@ fn a_wrong_properties_file_is_named_with_its_line() {
         .unwrap_err();
     assert!(failure.render(Paint::never()).contains("No such file"));
 }
+
+#[test]
+fn lists_are_split_at_commas_but_not_inside_braces() {
+    assert_eq!(
+        split_list("a, b*,,{c,d}-?,[e,f]*"),
+        ["a", "b*", "{c,d}-?", "[e,f]*"]
+    );
+    assert!(split_list("").is_empty());
+    let chosen = globs(
+        "--topics",
+        &["{orders,payments}-*".to_owned(), "x,y".to_owned()],
+    )
+    .unwrap();
+    assert_eq!(chosen.len(), 3);
+    let failure = globs("--topics", &["[".to_owned()]).unwrap_err();
+    assert!(
+        failure
+            .render(Paint::never())
+            .starts_with("error: --topics [")
+    );
+}
+
+#[test]
+fn each_list_of_topics_on_the_command_line_replaces_the_one_of_the_file() {
+    let (_folder, settings) =
+        settings("backup: { topics: { include: ['a*'], exclude: ['*.tmp'] } }");
+    let base = settings.file().unwrap().backup.topics.clone();
+    let flags = TopicFlags {
+        topics: vec!["b*".to_owned()],
+        exclude: Vec::new(),
+    };
+    let chosen = choose(base, &flags).unwrap();
+    assert!(chosen.choose("b") && !chosen.choose("a") && !chosen.choose("b.tmp"));
+}
+
+#[test]
+fn a_restore_has_no_default_target() {
+    let (_folder, settings) = settings(
+        "kafka: { bootstrap.servers: 'a:1' }\ntargets: { dr: { bootstrap.servers: 'dr:1' } }\n",
+    );
+    let flags = |target: Option<&str>, servers: Option<&str>| TargetFlags {
+        target: target.map(str::to_owned),
+        bootstrap_servers: servers.map(str::to_owned),
+        command_config: None,
+    };
+    let failure = settings.target(&flags(None, None)).unwrap_err();
+    assert!(
+        failure
+            .render(Paint::never())
+            .contains("no target cluster is named")
+    );
+    let kafka = settings.target(&flags(Some("dr"), None)).unwrap();
+    assert_eq!(kafka.bootstrap_servers(), ["dr:1"]);
+    let kafka = settings.target(&flags(None, Some("x:1"))).unwrap();
+    assert_eq!(kafka.bootstrap_servers(), ["x:1"]);
+    let failure = settings.target(&flags(Some("drr"), None)).unwrap_err();
+    insta::assert_snapshot!(failure.render(Paint::never()), @"
+    error: no target is called drr
+      hint: known are dr
+    ");
+}

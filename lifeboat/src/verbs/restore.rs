@@ -16,6 +16,7 @@ use crate::{
         restore::{render_plan, render_report},
     },
     session::Session,
+    settings::restore_options,
 };
 
 pub(crate) async fn run(flags: &RestoreFlags, session: &Session) -> Result<Answer, Failure> {
@@ -43,7 +44,7 @@ pub(crate) async fn run(flags: &RestoreFlags, session: &Session) -> Result<Answe
 }
 
 async fn prepare(flags: &RestoreFlags, session: &Session) -> Result<Restore, Failure> {
-    let options = session.settings.restore(flags)?;
+    let options = restore_options(flags)?;
     let properties = session.settings.target(&flags.target)?;
     // the snapshot first: whether it is there is known at once
     let repository = session.cluster(&flags.repository, &flags.choice).await?;

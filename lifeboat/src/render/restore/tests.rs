@@ -1,1 +1,187 @@
+use lifeboat_archive::words::Timestamp;
+use serde_json::{Value, json};
 
+use super::*;
+
+const TOPIC_ID: &str = "NrI2Kg3CT1ev0ShlpNV6ww";
+
+fn counts(records: u64, uncommitted: u64, log_append_time: u64) -> Value {
+    json!({
+        "records": records,
+        "batches_read": records / 100,
+        "bytes_read": records * 120,
+        "batches_written": records / 200,
+        "bytes_written": records * 118,
+        "uncommitted_records": uncommitted,
+        "log_append_time_records": log_append_time,
+    })
+}
+
+fn put_off() -> Value {
+    json!({
+        "settings": [{ "name": "retention.ms", "value": "604800000" }],
+        "retention": ["retention.ms 604800000"],
+        "records": 1_150_000_000u64,
+        "bytes": 203_000_000_000u64,
+    })
+}
+
+fn left_out() -> Value {
+    json!({
+        "name": "confluent.tier.enable",
+        "value": "true",
+        "reason": "unknown to the target",
+        "partial": true,
+    })
+}
+
+fn planned(topic: &str, action: &Value, partitions: usize, settings: &Value) -> Value {
+    let partition = |number: usize| {
+        json!({
+            "partition": number,
+            "start_offset": 0,
+            "records": 50_000_000,
+            "bytes": 8_800_000_000u64,
+            "largest_batch_bytes": 16_384,
+            "gap_offsets": 0,
+        })
+    };
+    json!({
+        "topic": topic,
+        "source_topic_id": TOPIC_ID,
+        "action": action,
+        "partitions": (0..partitions).map(partition).collect::<Vec<_>>(),
+        "replication_factor": 3,
+        "settings": settings,
+        "limits": { "encoded_bytes": 1_000_000 },
+        "records": 50_000_000 * partitions,
+        "bytes": 8_800_000_000u64 * partitions as u64,
+    })
+}
+
+fn plan() -> Plan {
+    let now = Timestamp::from_millis(1_795_320_000_000);
+    let plain = json!({ "wanted": {}, "while_writing": {} });
+    let busy = json!({
+        "wanted": { "retention.ms": "604800000" },
+        "while_writing": {},
+        "left_out": [left_out()],
+        "put_off": put_off(),
+    });
+    let refused =
+        json!({ "do": "refuse", "records": 4_201, "reason": "it exists and holds 4,201 records" });
+    let plan = json!({
+        "snapshot": "20261115T020000Z-77am",
+        "bounds_at": Timestamp::from_millis(now.as_millis() - 7 * 86_400_000),
+        "manifest_sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "source_cluster_id": "NrI2qCTxevO5IomtUq8w-_",
+        "target_cluster_id": "8YcX0ZpSQ3mWkq3B1VYf5g",
+        "target_brokers": 3,
+        "mode": "produce",
+        "planned_at": now,
+        "topics": [
+            planned("orders", &json!({ "do": "create" }), 24, &busy),
+            planned("orders-dlq", &json!({ "do": "use_empty", "topic_id": TOPIC_ID }), 3, &plain),
+            planned("orders-archive", &refused, 6, &plain),
+        ],
+        "groups": [
+            { "group": "shipping", "offsets": 24, "not_restored": 0 },
+            { "group": "billing", "offsets": 0, "not_restored": 0, "skipped": "it is active on the target" },
+        ],
+        "warnings": ["min.insync.replicas is larger than the target's replication factor"],
+        "compare": true,
+        "records": 1_350_000_000u64,
+        "bytes": 237_600_000_000u64,
+        "disk_bytes": 712_800_000_000u64,
+        "estimated_ms": 1_860_000,
+    });
+    serde_json::from_value(plan).unwrap()
+}
+
+#[test]
+fn a_plan_shows_what_is_done_with_every_topic_and_ends_with_what_is_refused() {
+    insta::assert_snapshot!(render_plan(&plan(), Paint::never()));
+}
+
+fn report(partial: bool) -> Report {
+    let partition = |number: u32, stopped: Option<&str>| {
+        let mut partition = json!({
+            "partition": number,
+            "start_offset": 0,
+            "end_offset": 50_000_000,
+            "counts": counts(50_000_000, 0, 0),
+            "digest": "00000000000000000000000000000000",
+        });
+        if let Some(why) = stopped {
+            partition["stopped"] = json!(why);
+        }
+        partition
+    };
+    let mut topics = vec![json!({
+        "topic": "orders",
+        "outcome": { "was": "created" },
+        "topic_id": TOPIC_ID,
+        "counts": counts(100_000_000, 2_000, 10),
+        "partitions": [partition(0, None), partition(1, None)],
+        "put_off": put_off(),
+    })];
+    if partial {
+        topics.push(json!({
+            "topic": "orders-archive",
+            "outcome": { "was": "refused", "reason": "it exists and holds 4,201 records" },
+            "counts": counts(0, 0, 0),
+        }));
+        topics.push(json!({
+            "topic": "events",
+            "outcome": { "was": "stopped" },
+            "counts": counts(7, 0, 0),
+            "partitions": [partition(0, Some("somebody else wrote to it: offset 8 where 7 was expected"))],
+            "left_out": [left_out()],
+        }));
+    }
+    let note = json!({
+        "topic": "orders",
+        "partition": 0,
+        "source_offset": 3,
+        "target_offset": 0,
+        "note": "it was behind the log start",
+    });
+    let report = json!({
+        "snapshot": "20261115T020000Z-77am",
+        "bounds_at": "2026-11-15T02:00:00.000Z",
+        "source_cluster_id": "NrI2qCTxevO5IomtUq8w-_",
+        "target_cluster_id": "8YcX0ZpSQ3mWkq3B1VYf5g",
+        "started_at": "2026-11-22T04:00:00.000Z",
+        "elapsed_ms": 190_000,
+        "writing_ms": 120_000,
+        "comparing_ms": 60_000,
+        "totals": counts(100_000_000, 2_000, 10),
+        "topics": topics,
+        "groups": [
+            { "group": "shipping", "committed": 2, "notes": [note], "not_restored": ["gone-0"] },
+            { "group": "billing", "committed": 0, "skipped": "it is active on the target", "partial": partial },
+        ],
+        "partial": partial,
+        "journal": "/root/.local/state/lifeboat/restore-x.jsonl",
+    });
+    serde_json::from_value(report).unwrap()
+}
+
+#[test]
+fn a_restore_is_summed_up_with_what_is_good_to_know() {
+    insta::assert_snapshot!(render_report(&report(false), Paint::never()));
+}
+
+#[test]
+fn a_partial_restore_ends_with_what_is_missing() {
+    insta::assert_snapshot!(render_report(&report(true), Paint::never()));
+}
+
+#[test]
+fn thousands_of_notes_do_not_push_the_summary_off_the_screen() {
+    let mut report = report(false);
+    report.warnings = (0..1_000).map(|n| format!("warning {n}")).collect();
+    let text = render_report(&report, Paint::never());
+    assert!(text.lines().count() < 40);
+    assert!(text.contains("more, all of them in --json"));
+}

@@ -73,26 +73,12 @@ fn offset(topic: &str, partition: i32, offset: i64, metadata: &str) -> Committed
     }
 }
 
-fn document() -> ShowDocument {
+fn topics() -> Vec<ManifestTopic> {
     let gap = Gap {
         range: OffsetRange::new(88_120_003, 88_241_000),
         reason: GapReason::DeletedBeforeRead,
     };
-    let snapshot: lifeboat_archive::words::SnapshotId = "20261122T020000Z-k3fa".parse().unwrap();
-    let started_at = Timestamp::from_millis(NOW.as_millis() - 7_200_000);
-    let totals = Totals {
-        topics: 3,
-        partitions: 5,
-        records: 2_120_000,
-        batches: 21_200,
-        raw_bytes: 254_400_000,
-        stored_bytes: 61_000_000,
-        archives: 2,
-        groups: 2,
-        gaps: 1,
-    };
-    let committed_at = Timestamp::from_millis(started_at.as_millis() + 114_000);
-    let topics = vec![
+    vec![
         topic(
             "audit",
             vec![
@@ -108,8 +94,11 @@ fn document() -> ShowDocument {
             ],
         ),
         topic("empty", vec![partition(0, 0, 0, Vec::new())]),
-    ];
-    let groups = vec![
+    ]
+}
+
+fn groups() -> Vec<GroupDocument> {
+    vec![
         GroupDocument {
             group: "billing".to_owned(),
             group_type: "consumer".to_owned(),
@@ -127,7 +116,24 @@ fn document() -> ShowDocument {
             state: "Empty".to_owned(),
             offsets: vec![offset("gone", 0, 5, "")],
         },
-    ];
+    ]
+}
+
+fn document() -> ShowDocument {
+    let snapshot: lifeboat_archive::words::SnapshotId = "20261122T020000Z-k3fa".parse().unwrap();
+    let started_at = Timestamp::from_millis(NOW.as_millis() - 7_200_000);
+    let totals = Totals {
+        topics: 3,
+        partitions: 5,
+        records: 2_120_000,
+        batches: 21_200,
+        raw_bytes: 254_400_000,
+        stored_bytes: 61_000_000,
+        archives: 2,
+        groups: 2,
+        gaps: 1,
+    };
+    let committed_at = Timestamp::from_millis(started_at.as_millis() + 114_000);
     ShowDocument {
         commit: Commit {
             sequence: 4,
@@ -150,7 +156,7 @@ fn document() -> ShowDocument {
             bounds_at: started_at,
             finished_at: committed_at,
             created_by: "lifeboat 0.1.0".to_owned(),
-            topics,
+            topics: topics(),
             documents: reference("NrI2/metadata/x.tar.zst"),
             totals,
             problems: vec![
@@ -185,7 +191,7 @@ fn document() -> ShowDocument {
                 topic_document("orders", &[("cleanup.policy", Some("compact"))]),
             ],
         },
-        groups: GroupsDocument { groups },
+        groups: GroupsDocument { groups: groups() },
     }
 }
 
