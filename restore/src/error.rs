@@ -17,7 +17,7 @@ pub enum RestoreError {
     Refused(Vec<(String, String)>),
     /// The repository can't be read.
     #[error(transparent)]
-    Repository(#[from] RepositoryError),
+    Repository(RepositoryError),
     /// What is stored is not what was written. Nothing of the damaged segment was restored.
     #[error("the snapshot is damaged: {0}")]
     Damaged(Box<Damage>),
@@ -79,6 +79,19 @@ fn listed(topics: &[(String, String)]) -> String {
         .map(|(topic, why)| format!("{topic} ({why})"))
         .collect();
     topics.join(", ")
+}
+
+/// Damage is damage, wherever the restore comes across it.
+impl From<RepositoryError> for RestoreError {
+    fn from(error: RepositoryError) -> Self {
+        match error {
+            RepositoryError::Damaged { ref object, .. }
+            | RepositoryError::NotFound { ref object } => {
+                Self::Damaged(Box::new(Damage::of_object(object, &error)))
+            }
+            other => Self::Repository(other),
+        }
+    }
 }
 
 impl From<tokio::task::JoinError> for RestoreError {

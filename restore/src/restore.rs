@@ -29,7 +29,6 @@ use crate::{
     rewrite::{Producer, RewriteCounts},
     settings::SegmentAge,
     target, topics,
-    verify::Damage,
 };
 pub use crate::{error::RestoreError, plan::Plan, report::Report};
 
@@ -169,20 +168,15 @@ impl Restore {
 
     async fn documents(&self) -> Result<Documents, RestoreError> {
         let reference = &self.manifest.documents;
-        let bytes = self
-            .repository
-            .repository()
-            .read(reference)
-            .await
-            .map_err(sorted)?;
+        let bytes = self.repository.repository().read(reference).await?;
         let damaged = |what: String| RepositoryError::Damaged {
             object: reference.object.clone(),
             problem: what,
         };
-        let members = read_documents(&bytes).map_err(|error| sorted(damaged(error.to_string())))?;
+        let members = read_documents(&bytes).map_err(|error| damaged(error.to_string()))?;
         Ok(Documents {
-            topics: document(&members, "topics.json").map_err(|what| sorted(damaged(what)))?,
-            groups: document(&members, "groups.json").map_err(|what| sorted(damaged(what)))?,
+            topics: document(&members, "topics.json").map_err(damaged)?,
+            groups: document(&members, "groups.json").map_err(damaged)?,
         })
     }
 
@@ -190,7 +184,7 @@ impl Restore {
     async fn ages(&self) -> Result<BTreeMap<String, Vec<SegmentAge>>, RestoreError> {
         let mut ages = BTreeMap::new();
         for topic in self.chosen() {
-            let list = self.repository.list(topic).await.map_err(sorted)?;
+            let list = self.repository.list(topic).await?;
             let segments = list
                 .partitions
                 .iter()
@@ -420,16 +414,6 @@ fn document<T: Document>(members: &BTreeMap<String, Vec<u8>>, name: &str) -> Res
 
 fn millis(began: Instant) -> u64 {
     u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Damage is damage, wherever the restore comes across it.
-fn sorted(error: RepositoryError) -> RestoreError {
-    match error {
-        RepositoryError::Damaged { .. } | RepositoryError::NotFound { .. } => {
-            RestoreError::Damaged(Box::new(Damage::of_object("", &error)))
-        }
-        other => other.into(),
-    }
 }
 
 fn refuse_if_nothing_is_left(plan: &Plan) -> Result<(), RestoreError> {

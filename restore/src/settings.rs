@@ -185,14 +185,13 @@ impl TopicSettings {
         for (name, value) in WHILE_WRITING {
             settings.insert((*name).to_owned(), (*value).to_owned());
         }
-        let largest_write = largest_batch_bytes.max(self.max_message_bytes());
-        settings.insert("max.message.bytes".to_owned(), largest_write.to_string());
+        // a large record that has to be compressed anew may come out larger than it was
+        let largest_write = largest_batch_bytes + largest_batch_bytes / 8;
+        let most = largest_write.max(self.max_message_bytes());
+        settings.insert("max.message.bytes".to_owned(), most.to_string());
         // the broker refuses a batch that is larger than a segment
-        if self
-            .segment_bytes()
-            .is_some_and(|own| own < largest_batch_bytes)
-        {
-            settings.insert("segment.bytes".to_owned(), largest_batch_bytes.to_string());
+        if self.segment_bytes().is_some_and(|own| own < largest_write) {
+            settings.insert("segment.bytes".to_owned(), largest_write.to_string());
         }
         settings
     }

@@ -63,7 +63,7 @@ fn r22_settings_while_writing_are_explicit_whatever_the_topic_says() {
     for (name, value) in WHILE_WRITING {
         assert_eq!(writing[*name], *value, "{name}");
     }
-    assert_eq!(writing["max.message.bytes"], "2000000");
+    assert_eq!(writing["max.message.bytes"], "2250000");
     assert_eq!(writing["flush.messages"], "7");
     assert_eq!(settings.wanted["cleanup.policy"], "compact");
 }
@@ -81,13 +81,13 @@ fn r22_max_message_bytes_is_never_below_the_topics_own_or_kafkas() {
 #[test]
 fn r22_a_segment_is_never_smaller_than_the_largest_batch() {
     let settings = derive(&[("segment.bytes", "16384")], &[], 20_000);
-    assert_eq!(settings.while_writing["segment.bytes"], "20000");
+    assert_eq!(settings.while_writing["segment.bytes"], "22500");
     assert!(
         settings
             .final_changes()
             .contains(&change("segment.bytes", Some("16384")))
     );
-    let enough = derive(&[("segment.bytes", "16384")], &[], 16_384);
+    let enough = derive(&[("segment.bytes", "16384")], &[], 14_000);
     assert_eq!(enough.while_writing["segment.bytes"], "16384");
 }
 
