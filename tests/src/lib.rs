@@ -9,6 +9,7 @@ mod home;
 mod java;
 mod oracle;
 mod program;
+mod rounds;
 mod scratch;
 mod segments;
 mod workload;
@@ -22,6 +23,7 @@ pub use oracle::{
     TopicDescription, compare,
 };
 pub use program::{Program, Run, Running, Signal, Terminal};
+pub use rounds::rounds;
 pub use scratch::Scratch;
 pub use segments::{DumpedFile, DumpedSegments, dump_segments, segment_files};
 pub use workload::{Bulk, BulkReport, Fidelity, FidelityReport, Message, Workload};
