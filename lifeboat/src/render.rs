@@ -10,7 +10,7 @@ pub(crate) mod snapshots;
 mod table;
 pub(crate) mod verify;
 
-pub(crate) use numbers::{age, grouped, plural};
+pub(crate) use numbers::{age, ago, grouped, plural};
 pub(crate) use paint::Paint;
 pub(crate) use safe::safe;
 pub(crate) use table::Table;

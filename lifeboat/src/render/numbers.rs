@@ -27,6 +27,14 @@ pub(crate) fn age(millis: i64) -> String {
     }
 }
 
+/// How long ago something was: `2 h ago`, `just now`.
+pub(crate) fn ago(millis: i64) -> String {
+    match age(millis).as_str() {
+        "now" => "just now".to_owned(),
+        age => format!("{age} ago"),
+    }
+}
+
 /// `1 topic`, `2 topics`.
 pub(crate) fn plural(count: u64, word: &str) -> String {
     let number = grouped(i64::try_from(count).unwrap_or(i64::MAX));
@@ -55,6 +63,8 @@ mod tests {
     #[test]
     fn an_age_has_one_unit() {
         assert_eq!(age(-5), "now");
+        assert_eq!(ago(-5), "just now");
+        assert_eq!(ago(40_000), "40 s ago");
         assert_eq!(age(40_000), "40 s");
         assert_eq!(age(7_260_000), "2 h");
         assert_eq!(age(14 * 86_400_000), "14 d");

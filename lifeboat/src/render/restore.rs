@@ -8,16 +8,16 @@ use lifeboat_restore::{
     settings::{LeftOut, RetentionPutOff},
 };
 
-use super::{Paint, Table, age, backup::duration, grouped, plural, safe};
+use super::{Paint, Table, ago, backup::duration, grouped, plural, safe};
 
 /// More of one kind than this are counted and left to `--json`.
 const MOST_LINES: usize = 20;
 
 /// The plan, for people.
 pub(crate) fn render_plan(plan: &Plan, paint: Paint) -> String {
-    let old = age(plan.planned_at.millis_since(plan.bounds_at));
+    let taken = ago(plan.planned_at.millis_since(plan.bounds_at));
     let mut text = format!(
-        "from      {} ({old} old), cluster {}\ninto      {}, {}, {} mode\n\n",
+        "from      {} ({taken}), cluster {}\ninto      {}, {}, {} mode\n\n",
         plan.snapshot,
         plan.source_cluster_id,
         plan.target_cluster_id,

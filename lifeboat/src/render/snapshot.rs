@@ -10,7 +10,7 @@ use lifeboat_archive::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Paint, Table, age, grouped, plural, safe};
+use super::{Paint, Table, ago, grouped, plural, safe};
 use crate::flags::ShowParts;
 
 /// What `lifeboat show` prints.
@@ -84,9 +84,9 @@ impl ShowDocument {
             (
                 "bounds",
                 format!(
-                    "{} ({} ago)",
+                    "{} ({})",
                     commit.bounds_at.readable(),
-                    age(now.millis_since(commit.bounds_at))
+                    ago(now.millis_since(commit.bounds_at))
                 ),
             ),
             ("took", format!("{took}, by {}", manifest.created_by)),

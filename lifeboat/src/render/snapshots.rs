@@ -8,7 +8,7 @@ use lifeboat_archive::{
 use lifeboat_repository::{Catalog, CatalogEntry};
 use serde::{Deserialize, Serialize};
 
-use super::{Paint, Table, age, plural};
+use super::{Paint, Table, age, ago, plural};
 use crate::exit::Exit;
 
 /// What `lifeboat snapshots` prints.
@@ -107,8 +107,8 @@ impl SnapshotsDocument {
             text.push_str(&format!(" of cluster {cluster}"));
         }
         if let Some(newest) = self.snapshots.first() {
-            let ago = age(now.millis_since(newest.committed_at));
-            text.push_str(&format!(" · the newest {ago} old"));
+            let when = ago(now.millis_since(newest.committed_at));
+            text.push_str(&format!(" · the newest {when}"));
         }
         text.push('\n');
         self.render_trouble(&mut text, count, paint);
