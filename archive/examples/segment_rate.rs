@@ -1,12 +1,13 @@
 //! How fast batches become segments, in MB per second of one processor (Linux): `cargo run --release -p lifeboat-archive --example segment_rate`.
 #![expect(clippy::print_stdout, reason = "its purpose")]
 
-use std::fs;
+use std::{fs, hint::black_box};
 
 use lifeboat_archive::{
-    batch::Codec,
+    batch::{Batch, Batches, Codec},
+    json::Sha256Hex,
     records::{BatchBuilder, Produced},
-    segment::{FrameCompressor, SegmentBuilder, SegmentReader},
+    segment::{FRAME_BYTES, FrameCompressor, SegmentBuilder, SegmentReader},
     tarball::ArchiveBuilder,
     words::{Timestamp, TopicId, TopicPartition},
 };
@@ -23,10 +24,40 @@ fn main() {
         ("random bytes", batches(Codec::None, noise)),
     ];
     for (name, input) in &inputs {
+        parts(name, input);
         for level in [1, 3] {
             rate(name, input, level);
         }
     }
+}
+
+/// What a push is made of.
+fn parts(name: &str, fetch: &[u8]) {
+    let rounds = TOTAL / fetch.len() / 2;
+    let rate = |work: &mut dyn FnMut()| {
+        let begun = processor_seconds();
+        (0..rounds).for_each(|_| work());
+        (rounds * fetch.len()) as f64 / 1e6 / (processor_seconds() - begun)
+    };
+    let checksums = rate(&mut || {
+        let good = |batch: Result<Batch<'_>, _>| batch.is_ok_and(|batch| batch.check_crc().is_ok());
+        assert!(Batches::new(fetch).all(good));
+    });
+    let hash = rate(&mut || {
+        black_box(Sha256Hex::of(fetch));
+    });
+    let frames = [1, 3].map(|level| {
+        let mut compressor = FrameCompressor::new(level);
+        rate(&mut || {
+            for block in fetch.chunks(FRAME_BYTES) {
+                black_box(compressor.compress(block));
+            }
+        })
+    });
+    println!(
+        "{name:22} walk and CRC {checksums:.0} MB/s, SHA-256 {hash:.0} MB/s, zstd 1 {:.0} MB/s, zstd 3 {:.0} MB/s",
+        frames[0], frames[1]
+    );
 }
 
 fn rate(name: &str, fetch: &[u8], level: i32) {
