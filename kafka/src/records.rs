@@ -107,12 +107,14 @@ pub fn read_records(
     Ok(reading.records)
 }
 
-/// Bounded: some 16 MiB queued, 4 MiB on the way, and what they decompress to.
-const LIMITS: [(&str, &str); 6] = [
+/// Bounded: some 16 MiB queued, and one small answer on the way, because well compressed records take forty times its size.
+const LIMITS: [(&str, &str); 7] = [
     ("queued.max.messages.kbytes", "16384"),
     ("queued.min.messages", "20000"),
-    ("fetch.message.max.bytes", "1048576"),
-    ("fetch.max.bytes", "4194304"),
+    ("fetch.message.max.bytes", "262144"),
+    ("fetch.max.bytes", "262144"),
+    // librdkafka raises the limit above to this one
+    ("message.max.bytes", "262144"),
     // a full queue is looked at again soon: it empties within milliseconds
     ("fetch.queue.backoff.ms", "5"),
     ("fetch.wait.max.ms", "50"),
@@ -169,11 +171,15 @@ impl<F: FnMut(&TopicPartition, RecordParts<'_>)> Reading<F> {
             if self.options.stop.is_cancelled() {
                 return Err(KafkaError::Interrupted);
             }
+            // librdkafka repeats its errors many times a second: only records and ends count
+            let quiet = last_event.elapsed();
+            if quiet > self.options.stall_limit {
+                return Err(self.stalled());
+            }
+            if quiet > QUIET && self.progress.is_ambiguous() {
+                break;
+            }
             let finished = match self.consumer.poll(POLL) {
-                None if last_event.elapsed() > QUIET && self.progress.is_ambiguous() => break,
-                None if last_event.elapsed() > self.options.stall_limit => {
-                    return Err(self.stalled());
-                }
                 None => continue,
                 Some(Ok(message)) => {
                     let seen =
@@ -265,11 +271,23 @@ impl<F: FnMut(&TopicPartition, RecordParts<'_>)> Reading<F> {
             _ => true,
         };
         if fatal {
-            return Err(client_error(error));
+            return Err(self.named(client_error(error)));
         }
         tracing::debug!(%error, "consumer error");
         self.last_error = Some(error.to_string());
         Ok(())
+    }
+
+    /// The binding does not tell whose error it is; of one partition that is clear.
+    fn named(&self, mut error: KafkaError) -> KafkaError {
+        if let KafkaError::Broker { subject, .. } = &mut error {
+            let (partition, position) = self.progress.first_open();
+            *subject = match self.progress.open_in_wave() {
+                0 | 1 => format!("{partition} at offset {position}"),
+                open => format!("one of {open} partitions, {partition} and others"),
+            };
+        }
+        error
     }
 
     fn stalled(&self) -> KafkaError {
@@ -341,3 +359,42 @@ impl ClientContext for Quiet {
 }
 
 impl ConsumerContext for Quiet {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(options: ReadOptions) -> Result<u64, KafkaError> {
+        let nowhere = KafkaProperties::from_bootstrap_servers("127.0.0.1:1").unwrap();
+        let range = (TopicPartition::new("orders", 0), OffsetRange::new(7, 9));
+        read_records(&nowhere, &[range], options, |_, _| {})
+    }
+
+    #[test]
+    fn a_cluster_that_is_gone_is_an_error_although_its_errors_keep_coming() {
+        let begin = Instant::now();
+        let mut options = ReadOptions::from(Isolation::ReadUncommitted);
+        options.stall_limit = Duration::from_secs(1);
+        let error = read(options).unwrap_err().to_string();
+        assert!(
+            error.contains("nothing came for 1s at orders-0 offset 7"),
+            "{error}"
+        );
+        assert!(begin.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_reading_ends_when_it_is_told_to() {
+        let options = ReadOptions::from(Isolation::ReadCommitted);
+        options.stop.cancel();
+        assert!(matches!(read(options), Err(KafkaError::Interrupted)));
+    }
+
+    #[test]
+    fn nothing_to_read_needs_no_cluster() {
+        let nowhere = KafkaProperties::default();
+        let empty = (TopicPartition::new("orders", 0), OffsetRange::new(9, 9));
+        let read = read_records(&nowhere, &[empty], Isolation::ReadCommitted, |_, _| {});
+        assert_eq!(read.unwrap(), 0);
+    }
+}

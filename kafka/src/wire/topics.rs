@@ -185,3 +185,6 @@ fn missing(operation: &'static str, name: &str) -> KafkaError {
         detail: format!("{name} is missing in the answer"),
     }
 }
+
+#[cfg(test)]
+mod tests;

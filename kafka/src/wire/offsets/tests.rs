@@ -144,3 +144,20 @@ fn the_last_stable_offset_is_asked_for_in_read_committed() {
     assert_eq!(asked(OffsetSpec::HighWatermark), (0, -1));
     assert_eq!(asked(OffsetSpec::LastStable), (1, -1));
 }
+
+#[tokio::test]
+async fn a_connection_that_breaks_is_made_anew_and_the_question_asked_again() {
+    let tries = AtomicUsize::new(0);
+    let broker = FakeBroker::start(&APIS, move |asked| {
+        if is_metadata(asked) {
+            return Reply::Body(metadata(&[(1, asked.port)], &[ORDERS]));
+        }
+        match tries.fetch_add(1, Ordering::Relaxed) {
+            0 => Reply::Last(Vec::new()),
+            1 => Reply::Nothing,
+            _ => Reply::Body(listed(0, 17)),
+        }
+    })
+    .await;
+    assert_eq!(high_watermark(&broker).await.unwrap().offset, 17);
+}
