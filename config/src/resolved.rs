@@ -41,7 +41,7 @@ impl BackupSettings {
             (
                 "memory",
                 self.memory,
-                ByteSize::mib(32),
+                ByteSize::mib(16),
                 ByteSize::mib(1 << 20),
             ),
             // R10: a segment stays below 1 GiB

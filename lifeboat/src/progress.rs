@@ -97,7 +97,7 @@ struct Meter {
 struct Reading {
     view: ProgressView,
     elapsed: Duration,
-    bytes_per_second: f64,
+    bytes_per_second: Option<f64>,
     left: Option<Duration>,
     /// The phase that was over since the last reading.
     ended: Option<Ended>,
@@ -125,7 +125,8 @@ impl Meter {
             });
             self.phase = view.phase_number;
             self.begun = Some(now).filter(|_| view.phase_number > 0);
-            self.last = None;
+            // the phase began after the last look: what it has done since is a first rate
+            self.last = self.last.map(|(before, ..)| (before, 0, 0));
             self.rates = None;
         }
         if let Some((before, bytes, done)) = self.last {
@@ -145,10 +146,10 @@ impl Meter {
         }
         self.last = Some((now, view.bytes, view.done));
         self.view = view.clone();
-        let (bytes_per_second, units_per_second) = self.rates.unwrap_or_default();
+        let (bytes_per_second, units_per_second) = self.rates.unzip();
         let elapsed = self.begun.map_or(Duration::ZERO, |begun| now - begun);
         Reading {
-            left: left(&view, units_per_second, elapsed),
+            left: left(&view, units_per_second.unwrap_or(0.0), elapsed),
             view,
             elapsed,
             bytes_per_second,
@@ -183,7 +184,7 @@ impl Reading {
         let mut parts = Vec::new();
         if self.view.bytes > 0 {
             parts.push(ByteSize(self.view.bytes).to_string());
-            parts.push(rate(self.bytes_per_second));
+            parts.extend(self.bytes_per_second.map(rate));
         }
         if let Some(left) = self.left {
             parts.push(format!("{} left", whole_seconds(left)));

@@ -9,7 +9,9 @@ use std::{
 
 use lifeboat_agent::backup;
 use lifeboat_archive::words::{TopicGlob, TopicGlobs};
-use lifeboat_config::{KafkaProperties, RepositoryUrl, ResolvedConfig, Surroundings};
+use lifeboat_config::{
+    BackupSettings, KafkaProperties, RepositoryUrl, ResolvedConfig, Surroundings,
+};
 use lifeboat_restore::restore;
 
 use crate::{
@@ -100,9 +102,7 @@ impl Settings {
         settings.segment_size = segment_size.unwrap_or(settings.segment_size);
         settings.archive_size = archive_size.unwrap_or(settings.archive_size);
         settings.compression_level = compression_level.unwrap_or(settings.compression_level);
-        if let Some((key, problem)) = settings.problems().into_iter().next() {
-            return Err(Failure::usage(format!("--{key}: {problem}")));
-        }
+        check(&settings)?;
         Ok(backup::Options {
             topics: choose(settings.topics, &flags.topics)?,
             memory: settings.memory,
@@ -130,14 +130,27 @@ impl Settings {
 /// What a restore is to do. Which topics are *saved* says nothing of it.
 pub(crate) fn restore_options(flags: &RestoreFlags) -> Result<restore::Options, Failure> {
     let defaults = restore::Options::default();
+    let memory = flags.memory.unwrap_or(defaults.memory);
+    let settings = BackupSettings {
+        memory,
+        ..BackupSettings::default()
+    };
+    check(&settings)?;
     Ok(restore::Options {
         topics: choose(TopicGlobs::default(), &flags.topics())?,
         groups: !flags.no_groups,
         compare: !flags.no_compare,
         into_source: flags.into_source,
-        memory: flags.memory.unwrap_or(defaults.memory),
+        memory,
         state_folder: flags.state.clone(),
     })
+}
+
+fn check(settings: &BackupSettings) -> Result<(), Failure> {
+    match settings.problems().into_iter().next() {
+        None => Ok(()),
+        Some((key, problem)) => Err(Failure::usage(format!("--{key}: {problem}"))),
+    }
 }
 
 fn unknown_target<'n>(name: &str, known: impl Iterator<Item = &'n String>) -> Failure {

@@ -49,6 +49,7 @@ Reading without Lifeboat
 An unpacked archive holds <topic>-<partition>/<first offset>.log, with the record batches exactly as Kafka stored them.
 The segments of a partition, from all the archives that its list names, are what Kafka's log directory held.
 
-The hash in a commit, in lifeboat.json and in every other file that ends in \"sha256\" covers all bytes before the comma
-in front of that field. The hash of any other file is in the file that names it.
+The sha256 in a commit, in lifeboat.json and in every other file that ends in it covers all bytes before the comma in
+front of that field. Manifests, lists and settings have their sha256 in the file that names them, archives their
+xxh3_128 (xxhsum -H2) in the lists, and each segment its sha256 in the archive.
 ";

@@ -27,7 +27,8 @@ pub(crate) async fn run(flags: &RestoreFlags, session: &Session) -> Result<Answe
     if flags.dry_run {
         return Ok(dry_run(&plan, session));
     }
-    if !flags.yes {
+    // where everything is refused there is nothing to ask: applying the plan tells why
+    if !flags.yes && plan.written().next().is_some() {
         session.progress.finish().await;
         ask(&plan, session).await?;
         session.progress.watch(&restore.progress);
