@@ -107,6 +107,14 @@ impl Program {
         self.spawn(arguments)?.wait()
     }
 
+    /// Runs it to its end on this process's own screen; its exit code.
+    pub fn perform<S: AsRef<str>>(&self, arguments: &[S]) -> Result<Option<i32>> {
+        let mut command = Command::new(&self.path);
+        self.set_up(&mut command, arguments);
+        let status = command.stdin(Stdio::null()).status();
+        Ok(status.with_context(|| self.path.display().to_string())?.code())
+    }
+
     /// Starts it.
     pub fn spawn<S: AsRef<str>>(&self, arguments: &[S]) -> Result<Running> {
         let mut command = Command::new(&self.path);
