@@ -1,6 +1,9 @@
 //! End to end, against real Kafka: one module for each promise.
 
+#![expect(clippy::unwrap_used, reason = "tests: what fails here should panic")]
+
 mod lifeboat;
 mod program;
+mod readable;
 mod roundtrip;
 mod testkit;

@@ -33,8 +33,14 @@ pub struct DumpedFile {
     pub first_offset: Option<i64>,
     /// The last batch's last offset.
     pub last_offset: Option<i64>,
+    /// Of the records, those in control batches.
+    pub markers: u64,
+    /// Base and last offset of each batch.
+    pub extents: Vec<(i64, i64)>,
     /// Where a record's offset is not the one behind its predecessor's, as compaction leaves them.
     pub jumps: Vec<(i64, i64)>,
+    /// The same before the first record, which is said to follow −1: where a file does not begin at 0.
+    pub begins: Option<i64>,
 }
 
 /// All segment files (`<20 digits>.log`) under a directory, those of internal topics left out.
@@ -89,6 +95,7 @@ fn parse(text: &str) -> DumpedSegments {
     };
     let mut file = PathBuf::new();
     let mut file_of_jumps = String::new();
+    let mut in_control_batch = false;
     for line in text.lines() {
         if let Some(path) = line.strip_prefix("Dumping ") {
             file = PathBuf::from(path);
@@ -98,22 +105,28 @@ fn parse(text: &str) -> DumpedSegments {
             facts.batches += 1;
             facts.first_offset = facts.first_offset.or_else(|| number(line, "baseOffset:"));
             facts.last_offset = number(line, "lastOffset:");
+            facts
+                .extents
+                .extend(number(line, "baseOffset:").zip(facts.last_offset));
+            in_control_batch = word(line, "isControl:") == Some("true");
             if word(line, "isvalid:") != Some("true") {
                 dumped.complaints.push(line.to_owned());
             }
         } else if line.starts_with("| ") {
-            dumped.files.entry(file.clone()).or_default().records += 1;
+            let facts = dumped.files.entry(file.clone()).or_default();
+            facts.records += 1;
+            facts.markers += u64::from(in_control_batch);
         } else if let Some(path) = line.strip_prefix("Non-consecutive offsets in ") {
             path.clone_into(&mut file_of_jumps);
         } else if let Some((from, to)) = jump(line) {
-            // every file that does not begin at 0 is said to follow -1
+            let facts = dumped
+                .files
+                .entry(PathBuf::from(&file_of_jumps))
+                .or_default();
             if from >= 0 {
-                dumped
-                    .files
-                    .entry(PathBuf::from(&file_of_jumps))
-                    .or_default()
-                    .jumps
-                    .push((from, to));
+                facts.jumps.push((from, to));
+            } else if facts.begins.replace(to).is_some() {
+                dumped.complaints.push(line.to_owned());
             }
         } else if !line.is_empty() && !line.starts_with("Log starting offset: ") {
             dumped.complaints.push(line.to_owned());
