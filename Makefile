@@ -42,6 +42,8 @@ demo: packages kafka ## back up a lifelike cluster, destroy it, restore it into 
 
 .PHONY: bench
 bench: packages kafka ## raw fetch, counting consumer, backup, restore and verify on the same topic
+	cargo build --quiet --release --locked --package lifeboat
+	cargo build --quiet --release --locked --package lifeboat-kafka --examples
 	cargo run --quiet --release --locked --package lifeboat-tests --example bench
 
 .PHONY: fmt

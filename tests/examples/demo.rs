@@ -3,17 +3,15 @@
 #![expect(clippy::print_stdout, reason = "it is there to be watched")]
 
 use std::{
-    fs,
     io::{self, IsTerminal, Write},
-    path::Path,
     process::ExitCode,
     time::Instant,
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use lifeboat_tests::{
     Bulk, CommittedOffset, Contents, Fidelity, KafkaCluster, Oracle, Program, ReadOptions, Scratch,
-    TopicDescription, Workload,
+    TopicDescription, Workload, folder_size,
 };
 
 /// What is read of a cluster by Kafka's own clients.
@@ -82,7 +80,7 @@ fn run() -> Result<Vec<String>> {
     perform(&program, &["verify", "latest", "--repository", &repository])?;
     say(&format!(
         "what is stored: {} in plain archives; tar --zstd -xf reads them",
-        megabytes(size_of(&scratch.join("repository"))?)
+        megabytes(folder_size(&scratch.join("repository"))?)
     ));
 
     heading("3  disaster: cluster A is gone");
@@ -280,18 +278,4 @@ fn say(text: &str) {
 
 fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
-}
-
-fn size_of(folder: &Path) -> Result<u64> {
-    let mut bytes = 0;
-    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
-        let entry = entry?;
-        let kind = entry.metadata()?;
-        bytes += if kind.is_dir() {
-            size_of(&entry.path())?
-        } else {
-            kind.len()
-        };
-    }
-    Ok(bytes)
 }

@@ -24,6 +24,6 @@ pub use oracle::{
 };
 pub use program::{Program, Run, Running, Signal, Terminal};
 pub use rounds::rounds;
-pub use scratch::Scratch;
+pub use scratch::{Scratch, folder_size};
 pub use segments::{DumpedFile, DumpedSegments, dump_segments, segment_files};
 pub use workload::{Bulk, BulkReport, Fidelity, FidelityReport, Message, Workload};

@@ -83,11 +83,16 @@ impl Program {
             })
             .clone()
             .map_err(|error| anyhow!(error))?;
-        Ok(Self {
+        Ok(Self::at(path))
+    }
+
+    /// Another program.
+    pub fn at(path: PathBuf) -> Self {
+        Self {
             path,
             environment: Vec::new(),
             directory: None,
-        })
+        }
     }
 
     /// With one more environment variable.

@@ -1,0 +1,166 @@
+//! `make bench`: how fast, with how much memory; raw fetch and a plain consumer beside it, on the same topic.
+//!
+//! `LIFEBOAT_BENCH=quick` leaves out the large data sets.
+
+#![expect(clippy::print_stdout, reason = "the figures are the result")]
+
+use std::{env, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use lifeboat_tests::{Bulk, BulkReport, KafkaCluster, Program, Run, Scratch, folder_size};
+
+fn main() -> Result<()> {
+    let quick = env::var("LIFEBOAT_BENCH").is_ok_and(|mode| mode == "quick");
+    let sized = |topic: &str, stored_bytes: u64| Bulk {
+        stored_bytes,
+        ..Bulk::orders(topic)
+    };
+    let mut loads = vec![sized("orders-1.5GB", 1_500_000_000)];
+    if !quick {
+        loads.push(Bulk {
+            codec: "none".to_owned(),
+            ..sized("plain-1.5GB", 1_500_000_000)
+        });
+        loads.push(sized("orders-0.5GB", 500_000_000));
+        loads.push(sized("orders-2GB", 2_000_000_000));
+        loads.push(sized("orders-8GB", 8_000_000_000));
+        loads.push(Bulk {
+            partitions: 1_000,
+            ..sized("orders-1000-partitions", 1_000_000_000)
+        });
+        loads.push(Bulk {
+            one_record_per_batch: true,
+            ..sized("one-record-per-batch", 100_000_000)
+        });
+    }
+    for load in loads {
+        measure(&load)?;
+    }
+    Ok(())
+}
+
+/// One data set on a cluster of its own, restored into another one.
+fn measure(load: &Bulk) -> Result<()> {
+    let scratch = Scratch::new("bench")?;
+    let repository = format!("file://{}", scratch.join("repository").display());
+    let state = scratch.join("state").display().to_string();
+    let program = Program::built()?;
+    let a = KafkaCluster::builder().start()?;
+    let filled = a.workload().bulk(load)?;
+    heading(load, &filled);
+
+    let from = a.bootstrap();
+    let fetch = beside("raw_fetch")?
+        .run(&[&from, &load.topic])?
+        .expect_code(0)?;
+    let (seconds, raw_bytes) = figures(&fetch)?;
+    row("raw fetch to nowhere", raw_bytes, seconds, &fetch, "");
+    let count = beside("count_records")?
+        .run(&[&from, &load.topic])?
+        .expect_code(0)?;
+    let (counting, _) = figures(&count)?;
+    row("rdkafka, only counting", raw_bytes, counting, &count, "");
+
+    program
+        .run(&["init", "--repository", &repository])?
+        .expect_code(0)?;
+    let source = [
+        "--repository",
+        &repository,
+        "--bootstrap-servers",
+        &from,
+        "--topics",
+        &load.topic,
+    ];
+    let backup = program
+        .run(&[&["backup"], &source[..]].concat())?
+        .expect_code(0)?;
+    let stored = folder_size(&scratch.join("repository"))?;
+    let archive = format!("{:.0} MB stored", stored as f64 / 1e6);
+    let seconds = wall(&backup);
+    row("lifeboat backup", raw_bytes, seconds, &backup, &archive);
+    println!(
+        "  {:<24} {:>8.2} ×",
+        "  against counting",
+        counting / seconds
+    );
+    let verify = program
+        .run(&["verify", "latest", "--repository", &repository])?
+        .expect_code(0)?;
+    row("lifeboat verify", raw_bytes, wall(&verify), &verify, "");
+    // one broker at a time: the machine is as large for the restore as for the backup
+    drop(a);
+
+    let b = KafkaCluster::builder().start()?;
+    let into = b.bootstrap();
+    let restore = program
+        .run(&[
+            "restore",
+            "latest",
+            "--repository",
+            &repository,
+            "--bootstrap-servers",
+            &into,
+            "--state",
+            &state,
+            "--yes",
+            "--json",
+        ])?
+        .expect_code(0)?;
+    let report = restore.json()?;
+    let phase = |name: &str| report[name].as_u64().unwrap_or(0) as f64 / 1e3;
+    let phases = format!(
+        "{:.1} s writing, {:.1} s comparing",
+        phase("writing_ms"),
+        phase("comparing_ms")
+    );
+    row(
+        "lifeboat restore",
+        raw_bytes,
+        wall(&restore),
+        &restore,
+        &phases,
+    );
+    Ok(())
+}
+
+/// A program that was built with this one.
+fn beside(name: &str) -> Result<Program> {
+    let path = env::current_exe()?.with_file_name(name);
+    ensure!(
+        path.try_exists()?,
+        "{} is not built: run `make bench`",
+        path.display()
+    );
+    Ok(Program::at(path))
+}
+
+/// `SECONDS NUMBER …`, as the small programs print them.
+fn figures(run: &Run) -> Result<(f64, u64)> {
+    let mut words = run.stdout.split_whitespace();
+    let seconds = words.next().context("no seconds")?.parse()?;
+    Ok((seconds, words.next().context("no number")?.parse()?))
+}
+
+fn wall(run: &Run) -> f64 {
+    run.elapsed.max(Duration::from_millis(1)).as_secs_f64()
+}
+
+fn heading(load: &Bulk, filled: &BulkReport) {
+    println!(
+        "\n{}: {} records in {} partitions, {}",
+        load.topic, filled.records, load.partitions, load.codec
+    );
+    println!(
+        "  {:<24} {:>8} {:>9} {:>12}",
+        "", "MB/s", "seconds", "peak memory"
+    );
+}
+
+fn row(what: &str, raw_bytes: u64, seconds: f64, run: &Run, more: &str) {
+    println!(
+        "  {what:<24} {:>8.0} {seconds:>9.2} {:>9.1} MB  {more}",
+        raw_bytes as f64 / 1e6 / seconds,
+        run.peak_memory as f64 / 1e6
+    );
+}
