@@ -9,6 +9,7 @@ mod home;
 mod java;
 mod oracle;
 mod program;
+mod random;
 mod rounds;
 mod scratch;
 mod segments;
@@ -23,6 +24,7 @@ pub use oracle::{
     TopicDescription, compare,
 };
 pub use program::{Program, Run, Running, Signal, Terminal};
+pub use random::Random;
 pub use rounds::rounds;
 pub use scratch::{Scratch, folder_size};
 pub use segments::{DumpedFile, DumpedSegments, dump_segments, segment_files};
