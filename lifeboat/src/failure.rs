@@ -149,7 +149,7 @@ impl From<PropertyError> for Failure {
 impl From<UrlError> for Failure {
     fn from(error: UrlError) -> Self {
         Self::new(Exit::Usage, error.to_string())
-            .hint("write file:///absolute/path, or just the path")
+            .hint("write file:///absolute/path, or just the absolute path")
     }
 }
 

@@ -8,4 +8,5 @@ mod lifeboat;
 mod program;
 mod readable;
 mod roundtrip;
+mod screens;
 mod testkit;

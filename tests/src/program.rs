@@ -117,7 +117,9 @@ impl Program {
         let mut command = Command::new(&self.path);
         self.set_up(&mut command, arguments);
         let status = command.stdin(Stdio::null()).status();
-        Ok(status.with_context(|| self.path.display().to_string())?.code())
+        Ok(status
+            .with_context(|| self.path.display().to_string())?
+            .code())
     }
 
     /// Starts it.

@@ -14,6 +14,7 @@ use lifeboat_archive::{
 };
 use lifeboat_repository::{ArchiveUpload, ClusterRepository};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::{BackupError, Options};
 
@@ -42,38 +43,61 @@ pub(super) struct WrittenSegment {
     pub(super) entry: SegmentEntry,
 }
 
-/// Writes what comes in until the queue is closed.
-pub(super) async fn write(
-    store: ClusterRepository,
-    mut queue: mpsc::Receiver<QueuedSegment>,
-    waiting: Arc<AtomicU64>,
-    options: Options,
-    clock: Clock,
-) -> Result<WrittenArchives, BackupError> {
-    let mut written = WrittenArchives::default();
-    let mut open: Option<OpenArchive> = None;
-    while let Some(QueuedSegment { partition, segment }) = queue.recv().await {
-        let mut archive = match open.take() {
-            Some(archive) => archive,
-            None => OpenArchive::begin(&store, &clock).await?,
-        };
-        let bytes = segment.entry.length;
-        archive.append(partition, segment).await?;
-        waiting.fetch_sub(bytes, Ordering::Relaxed);
-        if archive.builder.size() >= options.archive_size.0 {
-            archive
-                .finish(&mut written, options.compression_level)
-                .await?;
-        } else {
-            open = Some(archive);
+/// Packs what comes in until the queue is closed.
+#[derive(Debug)]
+pub(super) struct ArchiveWriter {
+    pub(super) store: ClusterRepository,
+    pub(super) options: Options,
+    pub(super) clock: Clock,
+    /// Counts down the bytes that are written.
+    pub(super) waiting: Arc<AtomicU64>,
+    /// Nothing will be committed: the open archive is removed and not finished.
+    pub(super) give_up: CancellationToken,
+}
+
+impl ArchiveWriter {
+    pub(super) async fn run(
+        self,
+        mut queue: mpsc::Receiver<QueuedSegment>,
+    ) -> Result<WrittenArchives, BackupError> {
+        let mut written = WrittenArchives::default();
+        let mut open: Option<OpenArchive> = None;
+        while let Some(QueuedSegment { partition, segment }) = queue.recv().await {
+            if self.give_up.is_cancelled() {
+                break;
+            }
+            let mut archive = match open.take() {
+                Some(archive) => archive,
+                None => OpenArchive::begin(&self.store, &self.clock).await?,
+            };
+            let bytes = segment.entry.length;
+            archive.append(partition, segment).await?;
+            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+            if archive.builder.size() >= self.options.archive_size.0 {
+                self.finish(archive, &mut written).await?;
+            } else {
+                open = Some(archive);
+            }
         }
+        if let Some(archive) = open {
+            if self.give_up.is_cancelled() {
+                archive.upload.abort().await?;
+            } else {
+                self.finish(archive, &mut written).await?;
+            }
+        }
+        Ok(written)
     }
-    if let Some(archive) = open {
+
+    async fn finish(
+        &self,
+        archive: OpenArchive,
+        written: &mut WrittenArchives,
+    ) -> Result<(), BackupError> {
         archive
-            .finish(&mut written, options.compression_level)
-            .await?;
+            .finish(written, self.options.compression_level)
+            .await
     }
-    Ok(written)
 }
 
 /// An archive that is being uploaded. Dropped before its end it leaves nothing that can be seen.

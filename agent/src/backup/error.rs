@@ -23,7 +23,7 @@ pub enum BackupError {
         known: Vec<String>,
     },
     /// No topic is chosen.
-    #[error("no topic matches: the cluster has {available} topics that are not internal")]
+    #[error("no topic matches; topics of the cluster that are not internal: {available}")]
     NothingChosen {
         /// How many there are to choose from.
         available: usize,

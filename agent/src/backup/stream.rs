@@ -27,10 +27,11 @@ use lifeboat_archive::{
 use lifeboat_kafka::reader::{MemoryBudget, ReadEvent, ReadRange, ReaderOptions, read_ranges};
 use lifeboat_repository::ClusterRepository;
 use tokio::{sync::mpsc, task::JoinSet};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Backup, BackupError,
-    archives::{self, QueuedSegment, WrittenArchives},
+    archives::{ArchiveWriter, QueuedSegment, WrittenArchives},
     bounds::{Bounds, PartitionBounds},
     options::Shares,
     partition::{PartitionWork, Step},
@@ -84,16 +85,22 @@ pub(super) async fn stream(
     );
     let (queue, inbox) = mpsc::channel(64);
     let waiting = Arc::new(AtomicU64::new(0));
-    let writer = tokio::spawn(archives::write(
-        store.clone(),
-        inbox,
-        Arc::clone(&waiting),
-        backup.options.clone(),
-        backup.clock.clone(),
-    ));
-    let streaming = Streaming::new(backup, &bounds.partitions, shares, queue, waiting);
+    let give_up = CancellationToken::new();
+    let writer = ArchiveWriter {
+        store: store.clone(),
+        options: backup.options.clone(),
+        clock: backup.clock.clone(),
+        waiting: Arc::clone(&waiting),
+        give_up: give_up.clone(),
+    };
+    let writer = tokio::spawn(writer.run(inbox));
+    let mut streaming = Streaming::new(backup, &bounds.partitions, shares, queue, waiting);
     let streamed = streaming.run(events, backup).await;
-    // the queue is closed now: the writer ends by itself, also after a failure
+    if streamed.is_err() {
+        // before the queue is closed: what can't be committed any more is not finished either
+        give_up.cancel();
+    }
+    drop(streaming);
     let archives = writer
         .await
         .map_err(|_| BackupError::Broken("the archive writer failed"))?;
@@ -209,7 +216,7 @@ impl<'b> Streaming<'b> {
     }
 
     async fn run(
-        mut self,
+        &mut self,
         mut events: mpsc::Receiver<ReadEvent>,
         backup: &Backup,
     ) -> Result<Vec<StreamedPartition>, BackupError> {
@@ -227,7 +234,8 @@ impl<'b> Streaming<'b> {
             }
             self.start_tasks();
         }
-        Ok(self.slots.into_iter().map(|slot| slot.result).collect())
+        let slots = std::mem::take(&mut self.slots);
+        Ok(slots.into_iter().map(|slot| slot.result).collect())
     }
 
     /// Whether more batches may come in.
