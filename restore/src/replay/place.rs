@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use lifeboat_archive::words::{TopicId, TopicPartition};
 use lifeboat_kafka::{
-    KafkaError,
-    wire::{Cluster, OffsetSpec, TopicScope},
+    ErrorCode, KafkaError,
+    wire::{Cluster, FetchLimits, FetchPosition, Leadership, OffsetSpec, TopicScope, fetch},
 };
 use tokio::time::{Instant, sleep};
 
@@ -14,6 +14,7 @@ use crate::rewrite::{Producer, base_sequence};
 
 /// Between two looks at the end: followers that lag fetch at least twice in this time.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+const ADMIN_LANE: usize = 0;
 /// So long the end may keep moving, or can't be asked for.
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -69,8 +70,53 @@ impl Search {
             }));
         }
         let end = self.listed(OffsetSpec::HighWatermark).await?;
-        let settled = self.agrees_with_sequences(end).await;
+        let settled = self.agrees_with_sequences(end).await && self.leader_ends_at(end).await?;
         Ok(Some(end).filter(|_| settled))
+    }
+
+    /// Whether the leader's log ends at `end`, the high watermark.
+    ///
+    /// While a replica is down and not yet given up, the high watermark stands still below what the leader has
+    /// appended. ListOffsets does not tell that, but Fetch does: behind the end of the log nothing may be asked for, and
+    /// between the high watermark and the end of the log there is only nothing to be had yet.
+    async fn leader_ends_at(&self, end: i64) -> Result<bool, Look> {
+        let Some(Leadership {
+            leader: Some(leader),
+            epoch,
+            ..
+        }) = self.cluster.leadership(&self.topic_partition)
+        else {
+            return Ok(false);
+        };
+        let connection = self.cluster.broker(leader, ADMIN_LANE).await?;
+        let behind = FetchPosition {
+            topic_partition: self.topic_partition.clone(),
+            topic_id: self.topic_id,
+            offset: end.saturating_add(1),
+            leader_epoch: epoch,
+            last_fetched_epoch: -1,
+            max_bytes: 1,
+        };
+        let limits = FetchLimits {
+            max_bytes: 1,
+            min_bytes: 0,
+            max_wait: Duration::ZERO,
+        };
+        let answer = fetch(&connection, &[behind], limits).await?;
+        match answer
+            .partitions
+            .first()
+            .and_then(|partition| partition.error)
+        {
+            Some(ErrorCode::OFFSET_OUT_OF_RANGE) => Ok(true),
+            None => Ok(false),
+            Some(code) => Err(Look::from(KafkaError::Broker {
+                operation: "Fetch",
+                subject: self.topic_partition.to_string(),
+                code,
+                message: None,
+            })),
+        }
     }
 
     async fn check_topic(&self) -> Result<(), Look> {
@@ -112,7 +158,6 @@ impl Search {
         let Some(ours) = ours.filter(|producer| producer.last_sequence >= 0) else {
             return true;
         };
-        // a broker that forgot everything but the last batches has no older truth to offer
         u64::try_from(end - self.start_offset)
             .ok()
             .and_then(|records| records.checked_sub(1))
