@@ -175,7 +175,7 @@ pub enum JournalError {
     },
 }
 
-/// The journal of one restore. Every line is on the disk when [`Journal::append`] returns.
+/// The journal of one restore.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
@@ -221,13 +221,26 @@ impl Journal {
 
     /// Adds a line; it is on the disk when this returns.
     pub fn append(&self, entry: &Entry) -> Result<(), JournalError> {
+        self.write(entry, File::sync_data)
+    }
+
+    /// Adds a line that is only a hint: it reaches the disk with the next one that has to, or when there is time.
+    pub fn note(&self, entry: &Entry) -> Result<(), JournalError> {
+        self.write(entry, |_| Ok(()))
+    }
+
+    fn write(
+        &self,
+        entry: &Entry,
+        sync: impl FnOnce(&File) -> io::Result<()>,
+    ) -> Result<(), JournalError> {
         let mut line = json::to_vec(entry);
         line.push(b'\n');
         let mut file = self
             .file
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let written = file.write_all(&line).and_then(|()| file.sync_data());
+        let written = file.write_all(&line).and_then(|()| sync(&file));
         written.map_err(|source| JournalError::File {
             operation: "write",
             path: self.path.clone(),

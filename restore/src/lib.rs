@@ -13,5 +13,7 @@ pub mod restore;
 pub mod rewrite;
 pub mod settings;
 mod target;
+#[cfg(test)]
+mod testing;
 mod topics;
 pub mod verify;

@@ -162,7 +162,7 @@ impl Replay<'_> {
     ) -> Result<WrittenPartition, RestoreError> {
         let written = ended??;
         if let Ok(rewritten) = &written.outcome {
-            self.journal.append(&Entry::Written {
+            self.journal.note(&Entry::Written {
                 topic: written.topic_partition.topic.to_string(),
                 partition: written.topic_partition.partition,
                 records: rewritten.counts.records,

@@ -264,3 +264,6 @@ pub(super) struct Memory {
     pub(super) total: u64,
     pub(super) room: u64,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,209 @@
+//! A small repository for tests.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use lifeboat_archive::{
+    batch::Codec,
+    documents::{Broker, ClusterDocument, GroupsDocument, TopicDocument, TopicsDocument},
+    index::SegmentEntry,
+    json,
+    lists::{ArchiveReference, ListedSegment, PartitionList, TopicList, TransactionTable},
+    manifest::{
+        Commit, Manifest, ManifestPartition, ManifestTopic, SnapshotKind, SnapshotState, Totals,
+    },
+    records::{BatchBuilder, Produced},
+    segment::{FrameCompressor, SegmentBuilder},
+    tarball::{ArchiveBuilder, documents_archive},
+    words::{Clock, SnapshotId, Timestamp, TopicId, TopicPartition},
+};
+use lifeboat_config::RepositoryUrl;
+use lifeboat_repository::{ClusterRepository, Repository};
+
+const TOPIC_ID: TopicId = TopicId([1; 16]);
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_787_450_400_000);
+
+fn batch(base_offset: i64, count: i64, codec: Codec) -> Bytes {
+    let mut builder = BatchBuilder::new(codec);
+    for offset in base_offset..base_offset + count {
+        let value = offset.to_be_bytes();
+        let tail = [&[2, b'k', 16][..], &value, &[0]].concat();
+        builder.push(1_000 + offset, &tail);
+    }
+    let produced = Produced {
+        base_offset,
+        ..Produced::ANONYMOUS
+    };
+    builder.finish(produced).unwrap()
+}
+
+pub(crate) fn url(folder: &Path) -> RepositoryUrl {
+    folder.to_str().unwrap().parse().unwrap()
+}
+
+/// One archive with two partitions of two segments each.
+async fn stored_archive(cluster: &ClusterRepository) -> (ArchiveReference, Vec<SegmentEntry>) {
+    let mut upload = cluster.begin_archive(NOW).await.unwrap();
+    let mut archive = ArchiveBuilder::new(upload.name(), NOW);
+    let mut compressor = FrameCompressor::new(3);
+    for (partition, base) in [(0, 0), (0, 20), (1, 0), (1, 20)] {
+        let name = TopicPartition::new("orders", partition);
+        let mut segment = SegmentBuilder::new(name, TOPIC_ID, base);
+        segment
+            .push(&batch(base, 10, Codec::None), &mut compressor)
+            .unwrap();
+        segment
+            .push(&batch(base + 10, 10, Codec::Lz4), &mut compressor)
+            .unwrap();
+        for frame in archive.append(segment.finish(&mut compressor)) {
+            upload.write(frame).await.unwrap();
+        }
+    }
+    let finished = archive.finish(&mut compressor);
+    for frame in finished.tail {
+        upload.write(frame).await.unwrap();
+    }
+    let reference = upload
+        .finish(finished.size, finished.xxh3_128)
+        .await
+        .unwrap();
+    (reference, finished.index.segments)
+}
+
+fn partition_list(partition: i32, entries: &[SegmentEntry]) -> PartitionList {
+    let segments = entries.iter().filter(|entry| entry.partition == partition);
+    PartitionList {
+        partition,
+        segments: segments
+            .map(|entry| ListedSegment {
+                archive: 0,
+                entry: entry.clone(),
+            })
+            .collect(),
+        holes: Vec::new(),
+        transactions: TransactionTable::default(),
+    }
+}
+
+fn manifest_partition(list: &PartitionList) -> ManifestPartition {
+    ManifestPartition {
+        partition: list.partition,
+        log_start_offset: 0,
+        high_watermark: 40,
+        last_stable_offset: 40,
+        leader_epoch: 0,
+        record_count: Some(40),
+        batch_count: 4,
+        raw_bytes: list
+            .segments
+            .iter()
+            .map(|segment| segment.entry.raw_bytes)
+            .sum(),
+        largest_batch_bytes: 1_000,
+        max_timestamp_ms: Some(1_039),
+        gaps: Vec::new(),
+    }
+}
+
+/// A snapshot of one topic in one archive.
+async fn snapshot_in(repository: &Repository) -> Commit {
+    let cluster = repository.cluster("source").unwrap();
+    let id = SnapshotId::generate(NOW);
+    let (archive, entries) = stored_archive(&cluster).await;
+    let list = TopicList {
+        topic: "orders".to_owned(),
+        topic_id: TOPIC_ID,
+        archives: vec![archive],
+        partitions: vec![partition_list(0, &entries), partition_list(1, &entries)],
+    };
+    let mut lists = cluster.lists(&id);
+    let topic = ManifestTopic {
+        topic: list.topic.clone(),
+        topic_id: TOPIC_ID,
+        list: lists.append(&list).await.unwrap(),
+        partitions: list.partitions.iter().map(manifest_partition).collect(),
+    };
+    lists.finish().await.unwrap();
+    let manifest = Manifest {
+        snapshot: id.clone(),
+        cluster_id: "source".to_owned(),
+        kind: SnapshotKind::Full,
+        state: SnapshotState::Complete,
+        started_at: NOW,
+        bounds_at: NOW,
+        finished_at: NOW,
+        created_by: "test".to_owned(),
+        topics: vec![topic],
+        documents: cluster.put_documents(&id, documents()).await.unwrap(),
+        totals: Totals::default(),
+        problems: Vec::new(),
+    };
+    let commit = Commit {
+        sequence: 0,
+        snapshot: id,
+        cluster_id: "source".to_owned(),
+        kind: SnapshotKind::Full,
+        state: SnapshotState::Complete,
+        started_at: NOW,
+        bounds_at: NOW,
+        committed_at: NOW,
+        manifest: cluster.put_manifest(&manifest).await.unwrap(),
+        totals: Totals::default(),
+    };
+    cluster.commit(commit).await.unwrap()
+}
+
+fn documents() -> Vec<u8> {
+    let cluster = ClusterDocument {
+        cluster_id: "source".to_owned(),
+        captured_at: NOW,
+        brokers: vec![Broker {
+            id: 1,
+            host: "localhost".to_owned(),
+            port: 9092,
+            rack: None,
+        }],
+    };
+    let topics = TopicsDocument {
+        topics: vec![TopicDocument {
+            topic: "orders".to_owned(),
+            topic_id: TOPIC_ID,
+            partition_count: 2,
+            replication_factor: 1,
+            assignment: Vec::new(),
+            configs: BTreeMap::new(),
+        }],
+    };
+    let groups = GroupsDocument { groups: Vec::new() };
+    documents_archive(&[
+        ("cluster.json", json::to_vec_pretty(&cluster)),
+        ("topics.json", json::to_vec_pretty(&topics)),
+        ("groups.json", json::to_vec_pretty(&groups)),
+    ])
+}
+
+/// All files below `folder`.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// A new repository with one snapshot of one topic.
+pub(crate) async fn new_snapshot(folder: &Path) -> Commit {
+    let clock = Clock::fixed(NOW);
+    let repository = Repository::init(&url(folder), &clock).await.unwrap();
+    snapshot_in(&repository).await
+}
