@@ -4,6 +4,7 @@
 
 mod crash;
 mod damage;
+mod docs;
 mod lifeboat;
 mod program;
 mod readable;

@@ -1,0 +1,74 @@
+//! What the README tells a newcomer to type works.
+
+use std::{env, fs, path::Path, process::Command};
+
+use lifeboat_tests::{Bulk, ReadOptions, TestContext, compare};
+
+fn readme() -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    fs::read_to_string(root.join("README.md")).unwrap()
+}
+
+/// The lines of the indented blocks between fences.
+fn commands(text: &str) -> Vec<&str> {
+    let mut inside = false;
+    let mut found = Vec::new();
+    for line in text.lines() {
+        if line.starts_with("```") {
+            inside = !inside;
+        } else if inside && !line.trim().is_empty() {
+            found.push(line.trim());
+        }
+    }
+    found
+}
+
+#[test]
+fn every_command_of_the_readme_works() {
+    let text = readme();
+    let mut context = TestContext::new().unwrap();
+    let program = context.program().unwrap();
+    let program = program.env("LIFEBOAT_STATE", context.scratch().join("state"));
+    let repository = context.repository().display().to_string();
+    let (a, b) = context.both().unwrap();
+    let load = Bulk {
+        records: 20_000,
+        ..Bulk::orders("orders")
+    };
+    a.workload().bulk(&load).unwrap();
+    let mut run = 0;
+    for command in commands(&text) {
+        let words: Vec<String> = command
+            .split_whitespace()
+            .map(|word| {
+                word.replace("/backup/kafka", &repository)
+                    .replace("new-kafka:9092", &b.bootstrap())
+                    .replace("kafka:9092", &a.bootstrap())
+            })
+            .collect();
+        match words[0].as_str() {
+            "lifeboat" => {
+                program.run(&words[1..]).unwrap().expect_code(0).unwrap();
+                run += 1;
+            }
+            // it is what runs this, what the next test runs, or what built the program
+            "make" | "cargo" => {}
+            other => panic!("nobody runs {other:?} of the README"),
+        }
+    }
+    assert!(run >= 7, "{run}");
+    let found = compare(&a.oracle(), &b.oracle(), &ReadOptions::default()).unwrap();
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn the_demo_ends_with_equal_clusters() {
+    // two clusters at a time are enough
+    let _turn = TestContext::new().unwrap();
+    let beside = env::current_exe().unwrap();
+    let demo = beside.ancestors().nth(2).unwrap().join("examples/demo");
+    let shown = Command::new(&demo).output().unwrap();
+    let screen = String::from_utf8_lossy(&shown.stdout);
+    assert!(shown.status.success(), "{screen}");
+    assert!(screen.contains("the same: "), "{screen}");
+}
