@@ -4,9 +4,38 @@ use std::{env, fs, path::Path, process::Command};
 
 use lifeboat_tests::{Bulk, ReadOptions, TestContext, compare};
 
-fn readme() -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    fs::read_to_string(root.join("README.md")).unwrap()
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// All Rust sources below `folder`, one behind the other.
+fn sources(folder: &Path, text: &mut String) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
+            sources(&path, text);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            text.push_str(&fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_test_that_the_architecture_names_is_there() {
+    let page = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let (_, invariants) = page.split_once("| invariant |").unwrap();
+    let mut code = String::new();
+    sources(root(), &mut code);
+    let named: Vec<&str> = invariants
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|name| name.contains('_'))
+        .collect();
+    assert!(named.len() >= 14, "{named:?}");
+    for name in named {
+        assert!(code.contains(&format!("fn {name}(")), "no test {name}");
+    }
 }
 
 /// The lines of the indented blocks between fences.
@@ -25,7 +54,7 @@ fn commands(text: &str) -> Vec<&str> {
 
 #[test]
 fn every_command_of_the_readme_works() {
-    let text = readme();
+    let text = fs::read_to_string(root().join("README.md")).unwrap();
     let mut context = TestContext::new().unwrap();
     let program = context.program().unwrap();
     let program = program.env("LIFEBOAT_STATE", context.scratch().join("state"));
