@@ -54,7 +54,8 @@ impl Options {
     pub(super) fn shares(&self, lanes: u64) -> Shares {
         let memory = self.memory.0.max(16 << 20);
         let fetched = memory / 4;
-        let request = (fetched / (lanes + 1)).clamp(1 << 20, 8 << 20);
+        // a connection keeps the memory of one answer for the next, beside the budget
+        let request = (fetched / (2 * lanes + 2)).clamp(1 << 20, 8 << 20);
         Shares {
             fetched,
             segments: memory / 2,
