@@ -53,13 +53,14 @@ pub(super) struct Shares {
 impl Options {
     pub(super) fn shares(&self, lanes: u64) -> Shares {
         let memory = self.memory.0.max(16 << 20);
-        let fetched = memory / 4;
+        // two fifths stay for the parts of uploads and for what compressors and connections keep
+        let fetched = memory / 5;
         // a connection keeps the memory of one answer for the next, beside the budget
         let request = (fetched / (2 * lanes + 2)).clamp(1 << 20, 8 << 20);
         Shares {
             fetched,
-            segments: memory / 2,
-            open: memory / 4,
+            segments: memory * 2 / 5,
+            open: memory / 5,
             request: u32::try_from(request).unwrap_or(8 << 20),
         }
     }
