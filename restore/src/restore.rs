@@ -12,7 +12,7 @@ use lifeboat_archive::{
     json::{self, Document},
     manifest::{Commit, Manifest},
     tarball::read_documents,
-    words::{ByteSize, Clock, Progress, Timestamp, TopicGlobs, TopicPartition},
+    words::{ByteSize, Clock, Progress, TopicGlobs, TopicPartition},
 };
 use lifeboat_config::KafkaProperties;
 use lifeboat_kafka::wire::Cluster;
@@ -23,14 +23,16 @@ use crate::{
     compare::{Expected, compare},
     groups::{self, PartitionOffsets, RestoredGroup},
     journal::{self, Entry, Journal, Planned, Prepared, PreparedTopic},
-    plan::{self, Choice, PlannedTopic, Source, TopicAction},
-    replay::{ReadyTopic, Replay, WrittenPartition},
-    report::{RestoredPartition, RestoredTopic, TopicOutcome},
-    rewrite::{Producer, RewriteCounts},
+    plan::{self, Choice, Source, TopicAction},
+    replay::{ReadyTopic, Replay},
+    rewrite::Producer,
     settings::SegmentAge,
     target, topics,
 };
+mod written;
+
 pub use crate::{error::RestoreError, plan::Plan, report::Report};
+use written::{Times, Written, report};
 
 /// What a restore is to do.
 #[derive(Clone, Debug)]
@@ -83,13 +85,6 @@ pub struct Restore {
     pub progress: Progress,
     /// Ends it early.
     pub cancel: CancellationToken,
-}
-
-/// What is known when everything is written.
-struct Written {
-    topics: Vec<ReadyTopic>,
-    partitions: Vec<WrittenPartition>,
-    writing_ms: u64,
 }
 
 impl Restore {
@@ -356,50 +351,6 @@ impl Restore {
     }
 }
 
-fn report(
-    plan: Plan,
-    written: &Written,
-    groups: Vec<RestoredGroup>,
-    journal: &Journal,
-    times: Times,
-) -> Report {
-    let topics: Vec<RestoredTopic> = plan
-        .topics
-        .into_iter()
-        .map(|topic| written.report(topic))
-        .collect();
-    let mut totals = RewriteCounts::default();
-    for topic in &topics {
-        totals += topic.counts;
-    }
-    let partial =
-        groups.iter().any(|group| group.partial) || topics.iter().any(RestoredTopic::is_partial);
-    Report {
-        snapshot: plan.snapshot,
-        bounds_at: plan.bounds_at,
-        source_cluster_id: plan.source_cluster_id,
-        target_cluster_id: plan.target_cluster_id,
-        started_at: times.started_at,
-        elapsed_ms: millis(times.began),
-        writing_ms: written.writing_ms,
-        comparing_ms: times.comparing_ms,
-        totals,
-        topics,
-        groups,
-        warnings: plan.warnings,
-        partial,
-        journal: journal.path().to_owned(),
-    }
-}
-
-/// When what happened.
-#[derive(Clone, Copy)]
-struct Times {
-    started_at: Timestamp,
-    began: Instant,
-    comparing_ms: Option<u64>,
-}
-
 struct Documents {
     topics: TopicsDocument,
     groups: GroupsDocument,
@@ -432,64 +383,6 @@ fn prepared(topic: &ReadyTopic) -> PreparedTopic {
         topic: topic.topic.to_string(),
         topic_id: topic.topic_id,
         start_offsets: topic.start_offsets.clone(),
-    }
-}
-
-impl Written {
-    fn of<'w>(&'w self, topic: &'w str) -> impl Iterator<Item = &'w WrittenPartition> {
-        let partitions = self.partitions.iter();
-        partitions.filter(move |partition| *partition.topic_partition.topic == *topic)
-    }
-
-    fn stopped(&self, topic: &str) -> bool {
-        self.of(topic).any(|partition| partition.outcome.is_err())
-    }
-
-    fn report(&self, topic: PlannedTopic) -> RestoredTopic {
-        let partitions: Vec<RestoredPartition> = self.of(&topic.topic).map(reported).collect();
-        let mut counts = RewriteCounts::default();
-        for partition in &partitions {
-            counts += partition.counts;
-        }
-        let outcome = match topic.action {
-            TopicAction::Refuse { reason, .. } => TopicOutcome::Refused { reason },
-            _ if self.stopped(&topic.topic) => TopicOutcome::Stopped,
-            TopicAction::Create => TopicOutcome::Created,
-            TopicAction::UseEmpty { .. } => TopicOutcome::Used,
-        };
-        let ready = self
-            .topics
-            .iter()
-            .find(|ready| *ready.topic == *topic.topic);
-        RestoredTopic {
-            outcome,
-            topic_id: ready.map(|ready| ready.topic_id),
-            counts,
-            partitions,
-            left_out: topic.settings.left_out,
-            put_off: topic.settings.put_off.filter(|_| ready.is_some()),
-            warnings: topic.warnings,
-            topic: topic.topic,
-        }
-    }
-}
-
-fn reported(written: &WrittenPartition) -> RestoredPartition {
-    let (counts, digest, stopped) = match &written.outcome {
-        Ok(rewritten) => (rewritten.counts, rewritten.digest.hex(), None),
-        Err(error) => (
-            RewriteCounts::default(),
-            String::new(),
-            Some(error.to_string()),
-        ),
-    };
-    RestoredPartition {
-        partition: written.topic_partition.partition,
-        start_offset: written.start_offset,
-        end_offset: written.start_offset.saturating_add_unsigned(counts.records),
-        counts,
-        digest,
-        stopped,
     }
 }
 

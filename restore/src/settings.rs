@@ -222,6 +222,14 @@ impl TopicSettings {
         });
     }
 
+    /// The settings of the time of writing that some targets do not have.
+    pub(crate) fn not_everywhere(&self) -> BTreeMap<String, String> {
+        let ours = self.while_writing.iter();
+        ours.filter(|(name, _)| NOT_EVERYWHERE.contains(&name.as_str()))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+
     /// Takes out a setting of the time of writing that this target does not have; `false` where it can't be done without.
     pub fn write_without(&mut self, name: &str) -> bool {
         NOT_EVERYWHERE.contains(&name) && self.while_writing.remove(name).is_some()

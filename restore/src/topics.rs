@@ -30,7 +30,15 @@ pub(crate) async fn preflight(cluster: &Cluster, plan: &mut Plan) -> Result<(), 
     let names: Vec<usize> = (0..plan.topics.len())
         .filter(|&at| plan.topics[at].is_written())
         .collect();
-    // nearly always everything is taken, and one request for many topics says so
+    if let Some(&first) = names.first() {
+        let lacking = lacking(cluster, &plan.topics[first]).await?;
+        for topic in &mut plan.topics {
+            for name in &lacking {
+                topic.settings.write_without(name);
+            }
+        }
+    }
+    // now nearly always everything is taken, and one request for many topics says so
     let mut doubtful = Vec::new();
     for chunk in names.chunks(AT_ONCE) {
         doubtful.extend(doubtful_of(cluster, plan, chunk).await?);
@@ -49,6 +57,17 @@ pub(crate) async fn preflight(cluster: &Cluster, plan: &mut Plan) -> Result<(), 
     }
     plan.recount();
     Ok(())
+}
+
+/// The settings of ours that the target does not have at all, asked for once with the help of one topic.
+async fn lacking(cluster: &Cluster, topic: &PlannedTopic) -> Result<Vec<String>, KafkaError> {
+    let asked = topic.settings.not_everywhere();
+    match acceptable(asked, Asking { cluster, topic }).await {
+        Ok(found) => Ok(found.refused.into_iter().map(|(name, _)| name).collect()),
+        // something else about this topic, which shows again when it has its turn
+        Err(error) if error.code().is_some() => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Which of these topics have to be looked at one by one.

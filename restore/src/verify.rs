@@ -14,13 +14,11 @@ use std::{
 use futures::{StreamExt, stream};
 use lifeboat_archive::{
     documents::{ClusterDocument, GroupsDocument, TopicsDocument},
-    index::SegmentEntry,
     json::{self, Document},
     lists::TopicList,
     manifest::{Commit, Manifest, ManifestTopic},
-    segment::SegmentProblem,
-    tarball::{ArchiveError, read_documents},
-    words::{Clock, OffsetRange, Progress, SnapshotId, Timestamp, TopicPartition},
+    tarball::read_documents,
+    words::{Clock, Progress},
 };
 use lifeboat_repository::{Catalog, CatalogEntry, ClusterRepository, RepositoryError};
 use serde::{Deserialize, Serialize};
@@ -29,8 +27,13 @@ use tokio_util::sync::CancellationToken;
 
 mod archive;
 mod partition;
+mod report;
+
+pub(crate) use report::Place;
+pub use report::{Damage, Report, Unread};
 
 use archive::{Archive, Check};
+use report::unread;
 
 /// Archives that are read at the same time, at most: two buffers and a frame each.
 const MOST_ARCHIVES_AT_ONCE: usize = 8;
@@ -73,180 +76,6 @@ pub struct Options {
     pub level: Level,
     /// Archives that are read at the same time; 0 = as many as there are processors.
     pub parallel: usize,
-}
-
-/// What verification found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Report {
-    /// The snapshot.
-    pub snapshot: SnapshotId,
-    /// The cluster that it was taken of.
-    pub cluster_id: String,
-    /// How deep was looked.
-    pub level: Level,
-    /// When it began.
-    pub started_at: Timestamp,
-    /// How long it took.
-    pub elapsed_ms: u64,
-    /// Archives that the snapshot needs.
-    pub archives: u64,
-    /// Segments that were read.
-    pub segments: u64,
-    /// Batches that were checked.
-    pub batches: u64,
-    /// Bytes that were read.
-    pub bytes: u64,
-    /// Everything that is damaged.
-    pub damage: Vec<Damage>,
-    /// Everything that could not be read, so that nothing is known of it.
-    pub unread: Vec<Unread>,
-}
-
-impl Document for Report {
-    const FORMAT: &'static str = "lifeboat.verify-report";
-}
-
-impl Report {
-    /// Whether all of the snapshot was read and all of it is right.
-    pub fn is_sound(&self) -> bool {
-        self.damage.is_empty() && self.unread.is_empty()
-    }
-}
-
-/// Something that is not as it was stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Damage {
-    /// The object, by its path below the repository's URL.
-    pub object: String,
-    /// The member of the archive.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub member: Option<String>,
-    /// The topic whose data it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub topic: Option<String>,
-    /// The partition whose data it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub partition: Option<i32>,
-    /// The offsets that can't be had.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub offsets: Option<OffsetRange>,
-    /// What is wrong.
-    pub what: String,
-    /// Other snapshots that need the same object.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub also_used_by: Vec<SnapshotId>,
-}
-
-/// Where something is.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Place {
-    object: String,
-    member: Option<String>,
-    topic_partition: Option<(String, i32)>,
-    offsets: Option<OffsetRange>,
-}
-
-impl Place {
-    pub(crate) fn object(object: &str) -> Self {
-        Self {
-            object: object.to_owned(),
-            ..Self::default()
-        }
-    }
-
-    pub(crate) fn segment(object: &str, entry: &SegmentEntry, offsets: OffsetRange) -> Self {
-        Self {
-            object: object.to_owned(),
-            member: Some(entry.member.clone()),
-            topic_partition: Some((entry.topic.clone(), entry.partition)),
-            offsets: Some(offsets),
-        }
-    }
-}
-
-impl Damage {
-    pub(crate) fn new(place: Place, what: impl Into<String>) -> Self {
-        let (topic, partition) = place.topic_partition.unzip();
-        Self {
-            object: place.object,
-            member: place.member,
-            topic,
-            partition,
-            offsets: place.offsets,
-            what: what.into(),
-            also_used_by: Vec::new(),
-        }
-    }
-
-    /// A segment that can't be read: from where it was still good to its end.
-    pub(crate) fn of_segment(object: &str, entry: &SegmentEntry, error: &ArchiveError) -> Self {
-        let ArchiveError::Segment {
-            offset, problem, ..
-        } = error
-        else {
-            return Self::new(
-                Place::segment(object, entry, entry.range()),
-                error.to_string(),
-            );
-        };
-        let good_to = match problem {
-            SegmentProblem::Batch(batch) => {
-                batch.base_offset.map_or(*offset, |base| base.max(*offset))
-            }
-            _ => *offset,
-        };
-        // what only shows at the end concerns all of it
-        let from = if good_to < entry.next_offset {
-            good_to
-        } else {
-            entry.first_offset
-        };
-        let offsets = OffsetRange::new(from, entry.next_offset);
-        Self::new(Place::segment(object, entry, offsets), problem.to_string())
-    }
-
-    pub(crate) fn of_object(object: &str, error: &RepositoryError) -> Self {
-        match error {
-            RepositoryError::Damaged { object, problem } => {
-                Self::new(Place::object(object), problem.clone())
-            }
-            RepositoryError::NotFound { object } => {
-                Self::new(Place::object(object), "it is missing")
-            }
-            other => Self::new(Place::object(object), other.to_string()),
-        }
-    }
-
-    /// The partition whose data it is.
-    pub fn topic_partition(&self) -> Option<TopicPartition> {
-        Some(TopicPartition::new(self.topic.as_deref()?, self.partition?))
-    }
-}
-
-/// `object, segment member, orders-3 offsets 5..9: what`
-impl fmt::Display for Damage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.object)?;
-        if let Some(member) = &self.member {
-            write!(f, ", segment {member}")?;
-        }
-        if let Some(topic_partition) = self.topic_partition() {
-            write!(f, ", {topic_partition}")?;
-        }
-        if let Some(offsets) = self.offsets {
-            write!(f, " offsets {offsets}")?;
-        }
-        write!(f, ": {}", self.what)
-    }
-}
-
-/// Something that could not be read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unread {
-    /// The object.
-    pub object: String,
-    /// Why.
-    pub problem: String,
 }
 
 /// Why there is no report.
@@ -474,30 +303,6 @@ impl Verify {
             }
         }
         objects
-    }
-}
-
-impl Report {
-    /// What was read, or nothing and a note of why.
-    fn sound<T>(&mut self, object: &str, read: Result<T, RepositoryError>) -> Option<T> {
-        match read {
-            Ok(read) => return Some(read),
-            Err(
-                error @ (RepositoryError::Damaged { .. }
-                | RepositoryError::NotFound { .. }
-                | RepositoryError::TooNew { .. }),
-            ) => self.damage.push(Damage::of_object(object, &error)),
-            Err(error) => self.unread.push(unread(object, &error)),
-        }
-        None
-    }
-}
-
-fn unread(object: &str, error: &RepositoryError) -> Unread {
-    let source = std::error::Error::source(error).map(|source| format!(": {source}"));
-    Unread {
-        object: object.to_owned(),
-        problem: format!("{error}{}", source.unwrap_or_default()),
     }
 }
 

@@ -1,7 +1,9 @@
 use lifeboat_archive::{
-    documents::CommittedOffset,
+    documents::{CommittedOffset, GroupDocument, TopicDocument},
     lists::ObjectReference,
-    manifest::{Gap, GapReason, ListReference, SnapshotKind, Totals},
+    manifest::{
+        Gap, GapReason, ListReference, ManifestPartition, SnapshotKind, SnapshotState, Totals,
+    },
 };
 
 use super::*;

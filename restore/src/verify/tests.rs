@@ -1,5 +1,6 @@
 use std::{fs, path::Path};
 
+use lifeboat_archive::words::{OffsetRange, SnapshotId, Timestamp};
 use lifeboat_repository::Repository;
 
 use super::*;
