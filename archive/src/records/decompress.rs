@@ -16,11 +16,15 @@ pub(crate) const XERIAL_MAGIC: &[u8] = b"\x82SNAPPY\0";
 pub(crate) const XERIAL_HEADER: usize = 16;
 /// More than snappy can gain: three bytes stand for at most 64.
 const SNAPPY_BEST: usize = 32;
+const SMALLEST_BUFFER: usize = 64 << 10;
 
 /// Decompresses batches, one after another, into one buffer.
 pub struct Decompressor {
     limit: usize,
-    plain: Vec<u8>,
+    /// Stays as long as it ever was: to fill it with zeros for each batch takes as long as to decompress.
+    buffer: Vec<u8>,
+    /// How much of the buffer holds records.
+    filled: usize,
     zstd: DCtx<'static>,
 }
 
@@ -28,7 +32,7 @@ impl fmt::Debug for Decompressor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Decompressor")
             .field("limit", &self.limit)
-            .field("buffer", &self.plain.capacity())
+            .field("buffer", &self.buffer.capacity())
             .finish_non_exhaustive()
     }
 }
@@ -38,7 +42,8 @@ impl Decompressor {
     pub fn new(limit: usize) -> Self {
         Self {
             limit,
-            plain: Vec::new(),
+            buffer: Vec::new(),
+            filled: 0,
             zstd: DCtx::create(),
         }
     }
@@ -57,7 +62,7 @@ impl Decompressor {
         if codec == Codec::None {
             return Ok(stored);
         }
-        self.plain.clear();
+        self.filled = 0;
         let result = match codec {
             Codec::None => Ok(()),
             Codec::Gzip => self.read(flate2::bufread::MultiGzDecoder::new(stored)),
@@ -66,7 +71,7 @@ impl Decompressor {
             Codec::Snappy => self.read_snappy(stored),
         };
         match result {
-            Ok(()) if self.plain.len() <= self.limit => Ok(&self.plain),
+            Ok(()) if self.filled <= self.limit => Ok(&self.buffer[..self.filled]),
             Ok(()) => Err(RecordError::TooLarge {
                 base_offset,
                 codec,
@@ -82,16 +87,13 @@ impl Decompressor {
 
     /// One byte more than the limit is enough to see that it is too much.
     fn read(&mut self, decoder: impl Read) -> io::Result<()> {
-        let most = (self.limit as u64).saturating_add(1);
-        decoder.take(most).read_to_end(&mut self.plain)?;
+        self.filled = fill(decoder, &mut self.buffer, self.limit.saturating_add(1))?;
         Ok(())
     }
 
     fn read_zstd(&mut self, stored: &[u8]) -> io::Result<()> {
-        let most = (self.limit as u64).saturating_add(1);
-        zstd::stream::read::Decoder::with_context(stored, &mut self.zstd)
-            .take(most)
-            .read_to_end(&mut self.plain)?;
+        let decoder = zstd::stream::read::Decoder::with_context(stored, &mut self.zstd);
+        self.filled = fill(decoder, &mut self.buffer, self.limit.saturating_add(1))?;
         Ok(())
     }
 
@@ -101,7 +103,7 @@ impl Decompressor {
             return self.read_snappy_block(stored);
         }
         let mut rest = stored.get(XERIAL_HEADER..).ok_or_else(cut)?;
-        while !rest.is_empty() && self.plain.len() <= self.limit {
+        while !rest.is_empty() && self.filled <= self.limit {
             let length = rest.try_get_u32().map_err(|_| cut())?;
             let block = usize::try_from(length)
                 .ok()
@@ -119,13 +121,35 @@ impl Decompressor {
             let text = format!("{} bytes can't hold {length}", block.len());
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
-        let start = self.plain.len();
-        self.plain.resize(start + length, 0);
-        if self.plain.len() <= self.limit {
-            snap::raw::Decoder::new().decompress(block, &mut self.plain[start..])?;
+        let start = self.filled;
+        self.filled += length;
+        if self.filled <= self.limit {
+            if self.buffer.len() < self.filled {
+                self.buffer.resize(self.filled, 0);
+            }
+            snap::raw::Decoder::new().decompress(block, &mut self.buffer[start..self.filled])?;
         }
         Ok(())
     }
+}
+
+/// Reads to the end, or to `most` bytes, into a buffer that grows where it must; gives how much was read.
+fn fill(mut decoder: impl Read, buffer: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < most {
+        if filled == buffer.len() {
+            let larger = (2 * filled).max(SMALLEST_BUFFER).min(most);
+            buffer.resize(larger, 0);
+        }
+        let end = buffer.len().min(most);
+        match decoder.read(&mut buffer[filled..end]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }
 
 fn cut() -> io::Error {

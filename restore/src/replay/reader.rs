@@ -164,7 +164,7 @@ impl PartitionReader {
             Some(held) => Box::new(Cursor::new(held)),
             None => Box::new(self.frames(archive, entry)),
         };
-        let mut segment = SegmentReader::new(entry, frames);
+        let mut segment = SegmentReader::new(entry, frames).without_hash();
         loop {
             let block = match segment.next_block() {
                 Ok(Some(block)) => block,
