@@ -19,8 +19,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{ErrorCode, KafkaError};
 
+mod follow;
 mod progress;
 
+pub use follow::{Order, follow_records};
 use progress::Progress;
 
 const OPERATION: &str = "consume";
@@ -166,13 +168,12 @@ impl<F: FnMut(&TopicPartition, RecordParts<'_>)> Reading<F> {
     /// Reads these partitions until all are done, or until what is left has to be told apart in a later wave.
     fn read(&mut self, wave: &[usize]) -> Result<(), KafkaError> {
         self.assign(wave)?;
-        let mut last_event = Instant::now();
+        let mut idle = Idle::default();
         while !self.progress.wave_is_done() {
             if self.options.stop.is_cancelled() {
                 return Err(KafkaError::Interrupted);
             }
-            // librdkafka repeats its errors many times a second: only records and ends count
-            let quiet = last_event.elapsed();
+            let quiet = idle.elapsed();
             if quiet > self.options.stall_limit {
                 return Err(self.stalled());
             }
@@ -180,7 +181,10 @@ impl<F: FnMut(&TopicPartition, RecordParts<'_>)> Reading<F> {
                 break;
             }
             let finished = match self.consumer.poll(POLL) {
-                None => continue,
+                None => {
+                    idle.nothing();
+                    continue;
+                }
                 Some(Ok(message)) => {
                     let seen =
                         self.progress
@@ -194,11 +198,12 @@ impl<F: FnMut(&TopicPartition, RecordParts<'_>)> Reading<F> {
                 }
                 Some(Err(ClientError::PartitionEOF(number))) => self.progress.see_end(number),
                 Some(Err(error)) => {
+                    idle.nothing();
                     self.note(&error)?;
                     continue;
                 }
             };
-            last_event = Instant::now();
+            idle = Idle::default();
             if let Some(finished) = finished {
                 self.finish(finished)?;
             }
@@ -253,24 +258,8 @@ impl<F: FnMut(&TopicPartition, RecordParts<'_>)> Reading<F> {
         Ok(())
     }
 
-    /// librdkafka goes on by itself after most errors; those that it can't heal end the reading.
     fn note(&mut self, error: &ClientError) -> Result<(), KafkaError> {
-        let fatal = match error {
-            ClientError::MessageConsumption(code) => matches!(
-                code,
-                RDKafkaErrorCode::AutoOffsetReset
-                    | RDKafkaErrorCode::OffsetOutOfRange
-                    | RDKafkaErrorCode::UnknownTopicOrPartition
-                    | RDKafkaErrorCode::UnknownTopic
-                    | RDKafkaErrorCode::UnknownPartition
-                    | RDKafkaErrorCode::TopicAuthorizationFailed
-                    | RDKafkaErrorCode::BadMessage
-                    | RDKafkaErrorCode::InvalidMessage
-                    | RDKafkaErrorCode::BadCompression
-            ),
-            _ => true,
-        };
-        if fatal {
+        if is_fatal(error) {
             return Err(self.named(client_error(error)));
         }
         tracing::debug!(%error, "consumer error");
@@ -300,6 +289,41 @@ impl<F: FnMut(&TopicPartition, RecordParts<'_>)> Reading<F> {
                 self.options.stall_limit
             ),
         }
+    }
+}
+
+/// How long nothing came: the clock is looked at only while that is so, not for every record.
+///
+/// librdkafka repeats its errors many times a second: only records and ends count as something.
+#[derive(Default)]
+struct Idle(Option<Instant>);
+
+impl Idle {
+    fn nothing(&mut self) {
+        self.0.get_or_insert_with(Instant::now);
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+}
+
+/// librdkafka goes on by itself after most errors; those that it can't heal end the reading.
+fn is_fatal(error: &ClientError) -> bool {
+    match error {
+        ClientError::MessageConsumption(code) => matches!(
+            code,
+            RDKafkaErrorCode::AutoOffsetReset
+                | RDKafkaErrorCode::OffsetOutOfRange
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::UnknownTopic
+                | RDKafkaErrorCode::UnknownPartition
+                | RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::BadMessage
+                | RDKafkaErrorCode::InvalidMessage
+                | RDKafkaErrorCode::BadCompression
+        ),
+        _ => true,
     }
 }
 

@@ -1,23 +1,33 @@
-//! Reads back what was written, with a client that shares no code with the writer, and compares it with the snapshot.
+//! Reads back what is written, with a client that shares no code with the writer, and compares it with the snapshot.
 
-use std::collections::HashMap;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{self, Receiver, Sender},
+    },
+    time::Duration,
+};
 
 use lifeboat_archive::{
     digest::RecordDigest,
-    words::{OffsetRange, Progress, TopicPartition},
+    words::{Progress, TopicPartition},
 };
 use lifeboat_config::KafkaProperties;
 use lifeboat_kafka::{
     KafkaError,
-    records::{Isolation, ReadOptions, RecordParts, read_records},
+    records::{Isolation, Order, ReadOptions, RecordParts, follow_records},
 };
-use tokio_util::sync::CancellationToken;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::error::RestoreError;
 
 /// What a partition has to hold.
 #[derive(Debug)]
 pub(crate) struct Expected {
+    /// Which of the followed partitions.
+    pub(crate) slot: usize,
     pub(crate) topic_partition: TopicPartition,
     pub(crate) start_offset: i64,
     pub(crate) digest: RecordDigest,
@@ -26,15 +36,18 @@ pub(crate) struct Expected {
 /// What was read back of a partition.
 #[derive(Debug, Default)]
 struct Found {
+    first_offset: Option<i64>,
     next_offset: i64,
     digest: RecordDigest,
-    /// The first offset that is not where it should be.
+    /// The first offset that does not follow the one before, behind the one that would.
     jump: Option<(i64, i64)>,
 }
 
 impl Found {
     fn see(&mut self, record: &RecordParts<'_>) {
-        if record.offset != self.next_offset && self.jump.is_none() {
+        if self.first_offset.is_none() {
+            self.first_offset = Some(record.offset);
+        } else if record.offset != self.next_offset && self.jump.is_none() {
             self.jump = Some((self.next_offset, record.offset));
         }
         self.next_offset = record.offset + 1;
@@ -44,60 +57,113 @@ impl Found {
     }
 }
 
-/// Reads everything back; blocking. An error names the first partition that differs.
-pub(crate) fn compare(
-    properties: &KafkaProperties,
-    expected: &[Expected],
-    progress: &Progress,
-    cancel: &CancellationToken,
-) -> Result<(), RestoreError> {
-    let ranges: Vec<(TopicPartition, OffsetRange)> = expected
-        .iter()
-        .map(|expected| {
-            let start = expected.start_offset;
-            let end = start.saturating_add_unsigned(expected.digest.records());
-            (
-                expected.topic_partition.clone(),
-                OffsetRange::new(start, end),
-            )
-        })
-        .collect();
-    let mut found: HashMap<TopicPartition, Found> = ranges
-        .iter()
-        .map(|(topic_partition, range)| {
-            let found = Found {
-                next_offset: range.start,
-                ..Found::default()
-            };
-            (topic_partition.clone(), found)
-        })
-        .collect();
-    let mut options = ReadOptions::from(Isolation::ReadUncommitted);
-    options.stop = cancel.clone();
-    let read = read_records(properties, &ranges, options, |topic_partition, record| {
-        if let Some(found) = found.get_mut(topic_partition) {
-            found.see(&record);
+/// Reads back beside the writing: each partition is followed from its first record to the end that it is found to have.
+#[derive(Debug)]
+pub(crate) struct Comparison {
+    orders: Sender<Order>,
+    reader: JoinHandle<Result<Vec<Found>, KafkaError>>,
+    records: Arc<AtomicU64>,
+    /// Ends the reading of a restore that was given up.
+    _stop: DropGuard,
+}
+
+impl Comparison {
+    /// Begins, with nothing to read yet.
+    pub(crate) fn begin(properties: &KafkaProperties, cancel: &CancellationToken) -> Self {
+        let (orders, taken) = mpsc::channel();
+        let records = Arc::new(AtomicU64::new(0));
+        let mut options = ReadOptions::from(Isolation::ReadUncommitted);
+        options.stop = cancel.child_token();
+        let stop = options.stop.clone().drop_guard();
+        let (properties, counter) = (properties.clone(), Arc::clone(&records));
+        let reader = spawn_blocking(move || read_back(&properties, &taken, options, &counter));
+        Self {
+            orders,
+            reader,
+            records,
+            _stop: stop,
         }
-        progress.advance(1);
-        let value = record.value.map_or(0, <[u8]>::len);
-        progress.add_bytes((record.key.map_or(0, <[u8]>::len) + value) as u64);
-    });
-    match read {
-        Ok(_) => verdict(expected, &found),
-        Err(KafkaError::Interrupted) => Err(RestoreError::Cancelled),
-        Err(error) => Err(error.into()),
+    }
+
+    /// The partition is about to be written; its slot is how many were before it.
+    pub(crate) fn follow(&self, topic_partition: TopicPartition, start: i64) {
+        self.order(Order::Follow {
+            topic_partition,
+            start,
+        });
+    }
+
+    /// The partition is written.
+    pub(crate) fn end(&self, slot: usize, end: i64) {
+        self.order(Order::End { slot, end });
+    }
+
+    /// The writing of the partition was stopped.
+    pub(crate) fn leave(&self, slot: usize) {
+        self.order(Order::Leave { slot });
+    }
+
+    fn order(&self, order: Order) {
+        // a reader that has failed says why at the end
+        drop(self.orders.send(order));
+    }
+
+    /// Waits until everything is read back. An error names the first partition that differs.
+    pub(crate) async fn finish(
+        self,
+        expected: &[Expected],
+        progress: &Progress,
+    ) -> Result<(), RestoreError> {
+        drop(self.orders);
+        let mut reader = self.reader;
+        let mut shown = 0;
+        let mut ticks = tokio::time::interval(SHOW_EVERY);
+        let read = loop {
+            tokio::select! {
+                read = &mut reader => break read?,
+                _ = ticks.tick() => {
+                    let records = self.records.load(Ordering::Relaxed);
+                    progress.advance(records - shown);
+                    shown = records;
+                }
+            }
+        };
+        match read {
+            Ok(found) => verdict(expected, &found),
+            Err(KafkaError::Interrupted) => Err(RestoreError::Cancelled),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
-fn verdict(
-    expected: &[Expected],
-    found: &HashMap<TopicPartition, Found>,
-) -> Result<(), RestoreError> {
+/// How often the progress is brought up to date.
+const SHOW_EVERY: Duration = Duration::from_millis(100);
+
+/// Blocking. Gives what was found, by slot.
+fn read_back(
+    properties: &KafkaProperties,
+    orders: &Receiver<Order>,
+    options: ReadOptions,
+    records: &AtomicU64,
+) -> Result<Vec<Found>, KafkaError> {
+    let mut found: Vec<Found> = Vec::new();
+    follow_records(properties, orders, options, |slot, record| {
+        if found.len() <= slot {
+            found.resize_with(slot + 1, Found::default);
+        }
+        found[slot].see(&record);
+        records.fetch_add(1, Ordering::Relaxed);
+    })?;
+    Ok(found)
+}
+
+fn verdict(expected: &[Expected], found: &[Found]) -> Result<(), RestoreError> {
+    let nothing = Found::default();
     let differing: Vec<(&TopicPartition, String)> = expected
         .iter()
         .filter_map(|expected| {
-            let partition = &expected.topic_partition;
-            Some((partition, difference(expected, found.get(partition)?)?))
+            let found = found.get(expected.slot).unwrap_or(&nothing);
+            Some((&expected.topic_partition, difference(expected, found)?))
         })
         .collect();
     match differing.first() {
@@ -113,7 +179,11 @@ fn verdict(
 
 fn difference(expected: &Expected, found: &Found) -> Option<String> {
     let (wanted, there) = (expected.digest.records(), found.digest.records());
-    if let Some((at, jumped)) = found.jump {
+    let first = found
+        .first_offset
+        .filter(|first| *first != expected.start_offset);
+    let start = first.map(|first| (expected.start_offset, first));
+    if let Some((at, jumped)) = start.or(found.jump) {
         return Some(format!("offset {jumped} follows where {at} was expected"));
     }
     if wanted != there {
@@ -152,6 +222,7 @@ mod tests {
             digest.update_parts(5, None, Some(value), [(&b"h"[..], None)]);
         }
         Expected {
+            slot: 0,
             topic_partition: TopicPartition::new("orders", 0),
             start_offset: 10,
             digest,
@@ -159,10 +230,7 @@ mod tests {
     }
 
     fn found(records: &[RecordParts<'_>]) -> Found {
-        let mut found = Found {
-            next_offset: 10,
-            ..Found::default()
-        };
+        let mut found = Found::default();
         for record in records {
             found.see(record);
         }
@@ -182,26 +250,22 @@ mod tests {
         assert!(other.unwrap().contains("digest"));
         let fewer = difference(&expected, &found(&[record(10, b"a")]));
         assert!(fewer.unwrap().contains("1 records, 2 were restored"));
-        let jump = difference(&expected, &found(&[record(10, b"a"), record(12, b"b")]));
-        assert!(jump.unwrap().contains("offset 12 follows where 11"));
+        for offsets in [[10, 12], [11, 12]] {
+            let [first, second] = offsets;
+            let found = found(&[record(first, b"a"), record(second, b"b")]);
+            let jump = difference(&expected, &found).unwrap();
+            assert!(jump.contains("follows where 1"), "{jump}");
+        }
     }
 
     #[test]
     fn the_first_differing_partition_is_named_and_all_are_counted() {
-        let partitions = [0, 1, 2].map(|number| Expected {
-            topic_partition: TopicPartition::new("orders", number),
+        let partitions = [0u8, 1, 2].map(|number| Expected {
+            slot: usize::from(number),
+            topic_partition: TopicPartition::new("orders", i32::from(number)),
             ..expected(&[b"a"])
         });
-        let found = partitions
-            .iter()
-            .zip([b"a", b"x", b"y"])
-            .map(|(expected, value)| {
-                (
-                    expected.topic_partition.clone(),
-                    found(&[record(10, value)]),
-                )
-            })
-            .collect();
+        let found = [b"a", b"x", b"y"].map(|value| found(&[record(10, value)]));
         let Err(RestoreError::Differs {
             first,
             differing,
@@ -213,5 +277,11 @@ mod tests {
         };
         assert_eq!(first, TopicPartition::new("orders", 1));
         assert_eq!((differing, compared), (2, 3));
+    }
+
+    #[test]
+    fn a_partition_of_which_nothing_was_read_back_differs_unless_it_is_empty() {
+        assert!(verdict(&[expected(&[b"a"])], &[]).is_err());
+        verdict(&[expected(&[])], &[]).unwrap();
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use lifeboat_archive::{
     lists::{PartitionList, TopicList, TransactionTable},
-    manifest::{Manifest, ManifestPartition, ManifestTopic},
+    manifest::{Manifest, ManifestPartition},
     words::{ByteSize, Progress, TopicId, TopicPartition},
 };
 use lifeboat_kafka::wire::{Cluster, OffsetSpec};
@@ -24,6 +24,7 @@ mod writer;
 pub use writer::WriteError;
 
 use crate::{
+    compare::Comparison,
     error::RestoreError,
     journal::{Entry, Journal},
     offsets::OffsetTranslator,
@@ -31,7 +32,7 @@ use crate::{
     rewrite::{BatchLimits, Producer, Rewriter, Rewritten},
 };
 use lane::{Lane, Message};
-use reader::{Outlet, PartitionReader, ReadError, memory_for};
+use reader::{Memory, Outlet, PartitionReader, ReadError, memory_for};
 use writer::PartitionWriter;
 
 /// Connections to each broker: while one waits for its answer, the others are read.
@@ -74,10 +75,19 @@ impl ReadyTopic {
 /// What was written of a partition.
 #[derive(Debug)]
 pub(crate) struct WrittenPartition {
+    /// How many partitions were begun before.
+    pub(crate) slot: usize,
     pub(crate) topic_partition: TopicPartition,
     pub(crate) start_offset: i64,
     /// What it came to, or why it was stopped.
     pub(crate) outcome: Result<Rewritten, WriteError>,
+}
+
+impl WrittenPartition {
+    fn end(&self, rewritten: &Rewritten) -> i64 {
+        self.start_offset
+            .saturating_add_unsigned(rewritten.counts.records)
+    }
 }
 
 /// Writes all partitions of some topics.
@@ -90,6 +100,8 @@ pub(crate) struct Replay<'a> {
     /// Offsets to be translated on the way.
     pub(crate) wanted: HashMap<TopicPartition, Vec<i64>>,
     pub(crate) memory: ByteSize,
+    /// Reads back beside the writing.
+    pub(crate) comparison: Option<&'a Comparison>,
     pub(crate) journal: &'a Journal,
     pub(crate) progress: Progress,
     pub(crate) cancel: CancellationToken,
@@ -118,17 +130,21 @@ impl Replay<'_> {
             };
             let list = Arc::new(self.repository.list(topic).await?);
             for partition in &topic.partitions {
+                let needs = memory_for(partition, listed(&list, partition), budget.for_one());
                 let memory = loop {
                     tokio::select! {
                         biased;
                         () = stop.cancelled() => return Err(RestoreError::Cancelled),
                         Some(ended) = tasks.join_next() => written.push(self.ended(ended)?),
-                        memory = budget.take(partition) => break memory.ok_or(RestoreError::Cancelled)?,
+                        memory = budget.take(needs) => break memory.ok_or(RestoreError::Cancelled)?,
                     }
                 };
                 let slot = written.len() + tasks.len();
                 let lane = lanes[slot % lanes.len()].clone();
-                let job = self.job(ready, topic, partition, &list, lane, slot, &stop);
+                let job = self.job(ready, partition, &list, needs, lane, slot, &stop);
+                if let Some(comparison) = self.comparison {
+                    comparison.follow(job.topic_partition.clone(), job.start_offset);
+                }
                 tasks.spawn(job.run(memory));
             }
         }
@@ -161,6 +177,12 @@ impl Replay<'_> {
         ended: Result<Result<WrittenPartition, RestoreError>, tokio::task::JoinError>,
     ) -> Result<WrittenPartition, RestoreError> {
         let written = ended??;
+        if let Some(comparison) = self.comparison {
+            match &written.outcome {
+                Ok(rewritten) => comparison.end(written.slot, written.end(rewritten)),
+                Err(_) => comparison.leave(written.slot),
+            }
+        }
         if let Ok(rewritten) = &written.outcome {
             self.journal.note(&Entry::Written {
                 topic: written.topic_partition.topic.to_string(),
@@ -176,9 +198,9 @@ impl Replay<'_> {
     fn job(
         &self,
         ready: &ReadyTopic,
-        topic: &ManifestTopic,
         partition: &ManifestPartition,
         list: &Arc<TopicList>,
+        needs: Memory,
         lane: mpsc::Sender<Message>,
         slot: usize,
         stop: &CancellationToken,
@@ -190,11 +212,7 @@ impl Replay<'_> {
             .cloned()
             .unwrap_or_default();
         let none = TransactionTable::default();
-        let transactions = list
-            .partitions
-            .iter()
-            .find(|listed: &&PartitionList| listed.partition == partition.partition)
-            .map_or(&none, |listed| &listed.transactions);
+        let transactions = listed(list, partition).map_or(&none, |listed| &listed.transactions);
         let rewriter = Rewriter::new(
             partition,
             transactions,
@@ -202,9 +220,9 @@ impl Replay<'_> {
             self.producer,
             ready.limits,
         );
-        let room_bytes = u32::try_from(memory_for(partition).room).unwrap_or(u32::MAX >> 3);
+        let room_bytes = u32::try_from(needs.room).unwrap_or(u32::MAX >> 3);
         let room = Arc::new(Semaphore::new(room_bytes as usize));
-        tracing::debug!(topic = %topic.topic, partition = partition.partition, slot, "begins");
+        tracing::debug!(%topic_partition, slot, "begins");
         Job {
             start_offset: ready.start_offset(partition.partition),
             topic_id: ready.topic_id,
@@ -222,6 +240,7 @@ impl Replay<'_> {
                     room,
                     room_bytes,
                 },
+                hold: needs.hold,
                 progress: self.progress.clone(),
                 cancel: stop.clone(),
             },
@@ -242,9 +261,7 @@ impl Replay<'_> {
             let Ok(rewritten) = &written.outcome else {
                 continue;
             };
-            let expected = written
-                .start_offset
-                .saturating_add_unsigned(rewritten.counts.records);
+            let expected = written.end(rewritten);
             match ends.remove(&written.topic_partition) {
                 Some(Ok(end)) if end.offset == expected => {}
                 Some(Ok(end)) => {
@@ -261,6 +278,11 @@ impl Replay<'_> {
     }
 }
 
+fn listed<'l>(list: &'l TopicList, partition: &ManifestPartition) -> Option<&'l PartitionList> {
+    let mut partitions = list.partitions.iter();
+    partitions.find(|listed| listed.partition == partition.partition)
+}
+
 /// One partition to be written.
 struct Job {
     topic_partition: TopicPartition,
@@ -273,6 +295,7 @@ impl Job {
     async fn run(self, _memory: OwnedSemaphorePermit) -> Result<WrittenPartition, RestoreError> {
         let (done, outcome) = oneshot::channel();
         let outlet = &self.reader.outlet;
+        let slot = outlet.slot;
         let writer = PartitionWriter::new(
             self.topic_partition.clone(),
             self.topic_id,
@@ -312,6 +335,7 @@ impl Job {
             }
         };
         Ok(WrittenPartition {
+            slot,
             topic_partition: self.topic_partition,
             start_offset: self.start_offset,
             outcome,
@@ -339,9 +363,14 @@ impl Budget {
         }
     }
 
-    /// Waits until there is memory for the partition; one that needs more than there is gets all.
-    async fn take(&self, partition: &ManifestPartition) -> Option<OwnedSemaphorePermit> {
-        let needed = memory_for(partition).total.div_ceil(MEMORY_UNIT);
+    /// Bytes that one partition may use to be quicker: some others must always have room beside it.
+    fn for_one(&self) -> u64 {
+        u64::from(self.units) * MEMORY_UNIT / LANES as u64
+    }
+
+    /// Waits until there is that much memory; who needs more than there is gets all.
+    async fn take(&self, needs: Memory) -> Option<OwnedSemaphorePermit> {
+        let needed = needs.total.div_ceil(MEMORY_UNIT);
         // small partitions still take a thread each
         let least = self.units / self.readers;
         let needed = u32::try_from(needed)

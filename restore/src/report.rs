@@ -31,7 +31,7 @@ pub struct Report {
     pub elapsed_ms: u64,
     /// How long the writing took.
     pub writing_ms: u64,
-    /// How long the comparing took; absent where nothing was compared.
+    /// How long the comparing went on when everything was written; absent where nothing was compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comparing_ms: Option<u64>,
     /// Sums over all topics.

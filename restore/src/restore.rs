@@ -20,7 +20,7 @@ use lifeboat_repository::{ClusterRepository, RepositoryError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    compare::{Expected, compare},
+    compare::{Comparison, Expected},
     groups::{self, PartitionOffsets, RestoredGroup},
     journal::{self, Entry, Journal, Planned, Prepared, PreparedTopic},
     plan::{self, Choice, Source, TopicAction},
@@ -135,10 +135,14 @@ impl Restore {
         let journal = self.begin_journal(&plan)?;
         // Topics with settings that keep every record, whatever its age.
         let ready = self.prepare(&plan).await?;
+        // Reading back goes on beside the writing; one waits for the network and the disks of the other.
+        let comparison = self.begin_comparison(&plan);
         // The groups' offsets are known before the data: they are resolved while it passes by.
-        let written = self.write(&plan, &groups, ready, &journal).await?;
-        // Reading back before groups and settings: a group never points into data that was not proven.
-        let comparing_ms = self.compare(&plan, &written, &journal).await?;
+        let written = self
+            .write(&plan, &groups, ready, &journal, comparison.as_ref())
+            .await?;
+        // All read back before groups and settings: a group never points into data that was not proven.
+        let comparing_ms = self.compare(comparison, &written, &journal).await?;
         // Groups before settings: a consumer may start as soon as its offsets are there.
         let restored_groups = self
             .restore_groups(&plan, &groups, &written, &journal)
@@ -231,6 +235,7 @@ impl Restore {
         groups: &GroupsDocument,
         ready: Vec<ReadyTopic>,
         journal: &Journal,
+        comparison: Option<&Comparison>,
     ) -> Result<Written, RestoreError> {
         let began = Instant::now();
         let identity = self.cluster.init_producer_id().await?;
@@ -251,6 +256,7 @@ impl Restore {
             producer,
             wanted: groups::wanted_offsets(groups, &plan.groups),
             memory: self.options.memory,
+            comparison,
             journal,
             progress: self.progress.clone(),
             cancel: self.cancel.clone(),
@@ -264,21 +270,28 @@ impl Restore {
         })
     }
 
+    fn begin_comparison(&self, plan: &Plan) -> Option<Comparison> {
+        plan.compare
+            .then(|| Comparison::begin(&self.properties, &self.cancel))
+    }
+
+    /// Waits for the rest of the comparison; gives for how long.
     async fn compare(
         &self,
-        plan: &Plan,
+        comparison: Option<Comparison>,
         written: &Written,
         journal: &Journal,
     ) -> Result<Option<u64>, RestoreError> {
-        if !plan.compare {
+        let Some(comparison) = comparison else {
             return Ok(None);
-        }
+        };
         let began = Instant::now();
         let expected: Vec<Expected> = written
             .partitions
             .iter()
             .filter_map(|partition| {
                 Some(Expected {
+                    slot: partition.slot,
                     topic_partition: partition.topic_partition.clone(),
                     start_offset: partition.start_offset,
                     digest: partition.outcome.as_ref().ok()?.digest.clone(),
@@ -290,10 +303,7 @@ impl Restore {
             .map(|expected| expected.digest.records())
             .sum();
         self.progress.begin("comparing", records);
-        let (properties, progress) = (self.properties.clone(), self.progress.clone());
-        let cancel = self.cancel.clone();
-        tokio::task::spawn_blocking(move || compare(&properties, &expected, &progress, &cancel))
-            .await??;
+        comparison.finish(&expected, &self.progress).await?;
         journal.append(&Entry::Compared)?;
         Ok(Some(millis(began)))
     }

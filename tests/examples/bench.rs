@@ -15,7 +15,14 @@ fn main() -> Result<()> {
         stored_bytes,
         ..Bulk::orders(topic)
     };
-    let mut loads = vec![sized("orders-1.5GB", 1_500_000_000)];
+    // records of 1 KB, as most benchmarks have them, and small ones, which cost most
+    let mut loads = vec![
+        Bulk {
+            kind: "documents".to_owned(),
+            ..sized("documents-1.5GB", 1_500_000_000)
+        },
+        sized("orders-1.5GB", 1_500_000_000),
+    ];
     if !quick {
         loads.push(Bulk {
             codec: "none".to_owned(),

@@ -65,7 +65,7 @@ pub struct Bulk {
     pub replication_factor: u16,
     /// Its configuration.
     pub configs: BTreeMap<String, String>,
-    /// `orders` (about 420 bytes each) or `clicks` (about 190).
+    /// `orders` (about 350 bytes each), `clicks` (about 190) or `documents` (about 1,100).
     pub kind: String,
     /// What the data follow from.
     pub seed: u64,

@@ -17,6 +17,11 @@ pub(crate) const XERIAL_HEADER: usize = 16;
 /// More than snappy can gain: three bytes stand for at most 64.
 const SNAPPY_BEST: usize = 32;
 const SMALLEST_BUFFER: usize = 64 << 10;
+/// How every lz4 frame of Kafka's clients begins: independent blocks of at most 64 KiB without checksums.
+const LZ4_HEADER: &[u8] = &[0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82];
+const LZ4_BLOCK: usize = 64 << 10;
+/// In a block's length: its bytes are not compressed.
+const LZ4_PLAIN: u32 = 1 << 31;
 
 /// Decompresses batches, one after another, into one buffer.
 pub struct Decompressor {
@@ -66,7 +71,7 @@ impl Decompressor {
         let result = match codec {
             Codec::None => Ok(()),
             Codec::Gzip => self.read(flate2::bufread::MultiGzDecoder::new(stored)),
-            Codec::Lz4 => self.read(lz4_flex::frame::FrameDecoder::new(stored)),
+            Codec::Lz4 => self.read_lz4(stored),
             Codec::Zstd => self.read_zstd(stored),
             Codec::Snappy => self.read_snappy(stored),
         };
@@ -89,6 +94,43 @@ impl Decompressor {
     fn read(&mut self, decoder: impl Read) -> io::Result<()> {
         self.filled = fill(decoder, &mut self.buffer, self.limit.saturating_add(1))?;
         Ok(())
+    }
+
+    /// The usual frame goes block by block straight into the buffer: the general decoder takes half as long again.
+    fn read_lz4(&mut self, stored: &[u8]) -> io::Result<()> {
+        let Some(mut rest) = stored.strip_prefix(LZ4_HEADER) else {
+            return self.read(lz4_flex::frame::FrameDecoder::new(stored));
+        };
+        while self.filled <= self.limit {
+            let head = rest.try_get_u32_le().map_err(|_| cut())?;
+            if head == 0 {
+                break;
+            }
+            let length = usize::try_from(head & !LZ4_PLAIN).unwrap_or(usize::MAX);
+            let block = rest.get(..length).ok_or_else(cut)?;
+            rest.advance(length);
+            if head & LZ4_PLAIN != 0 {
+                self.room(length)?.copy_from_slice(block);
+                self.filled += length;
+            } else {
+                let plain = lz4_flex::block::decompress_into(block, self.room(LZ4_BLOCK)?);
+                self.filled += plain.map_err(io::Error::other)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The next `length` bytes of the buffer, of an lz4 block at most.
+    fn room(&mut self, length: usize) -> io::Result<&mut [u8]> {
+        if length > LZ4_BLOCK {
+            let text = format!("a block of {length} bytes, {LZ4_BLOCK} are allowed");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+        let end = self.filled + length;
+        if self.buffer.len() < end {
+            self.buffer.resize(end.max(2 * self.filled), 0);
+        }
+        Ok(&mut self.buffer[self.filled..end])
     }
 
     fn read_zstd(&mut self, stored: &[u8]) -> io::Result<()> {

@@ -4,7 +4,7 @@ use std::{fmt, io::Read};
 
 use super::{BLOCK, FRAME_BYTES, facts::Facts, padding};
 use crate::{
-    batch::{BatchError, BatchHeader, BatchProblem, Batches},
+    batch::{Batch, BatchError, BatchProblem, Batches},
     frames::{FrameError, FrameReader},
     index::SegmentEntry,
     json::{Sha256Hasher, Sha256Hex},
@@ -163,11 +163,11 @@ impl<R> fmt::Debug for SegmentReader<'_, R> {
 
 /// Reads a whole segment and checks everything that can be checked without decoding records: what
 /// [`SegmentReader`] does, the checksum and order of every batch, and what the entry says of them (offsets, holes,
-/// counts, times, epochs). Gives each batch's header to `observe`.
+/// counts, times, epochs). Gives each batch to `observe`.
 pub fn check_segment<R: Read>(
     entry: &SegmentEntry,
     frames: R,
-    mut observe: impl FnMut(&BatchHeader),
+    mut observe: impl FnMut(&Batch<'_>),
 ) -> Result<(), ArchiveError> {
     let fail = |offset, problem| ArchiveError::Segment {
         member: entry.member.clone(),
@@ -191,7 +191,7 @@ pub fn check_segment<R: Read>(
                 let error = BatchError::new(Some(batch.header.base_offset), problem);
                 return Err(fail(facts.next_offset, error.at(position).into()));
             }
-            observe(&batch.header);
+            observe(&batch);
         }
     }
     let next_offset = facts.next_offset;

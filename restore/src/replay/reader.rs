@@ -1,14 +1,11 @@
 //! Reads one partition out of the archives, on a thread of its own, and hands its rewritten batches to its lane.
 
-use std::{
-    io::{Cursor, Read},
-    sync::Arc,
-};
+use std::{io::Read, sync::Arc};
 
 use lifeboat_archive::{
     batch::{Batch, BatchError, Batches},
     index::SegmentEntry,
-    lists::{ArchiveReference, TopicList},
+    lists::{ArchiveReference, PartitionList, TopicList},
     manifest::ManifestPartition,
     records::RecordError,
     segment::{SegmentProblem, SegmentReader, check_segment},
@@ -88,6 +85,8 @@ pub(super) struct PartitionReader {
     pub(super) list: Arc<TopicList>,
     pub(super) rewriter: Rewriter,
     pub(super) outlet: Outlet,
+    /// Segments of at most so many bytes are held between their check and their replay, larger ones are read twice.
+    pub(super) hold: u64,
     pub(super) progress: Progress,
     pub(super) cancel: CancellationToken,
 }
@@ -97,11 +96,10 @@ impl PartitionReader {
     pub(super) fn run(mut self) -> Result<Rewritten, ReadError> {
         let list = Arc::clone(&self.list);
         let number = self.topic_partition.partition;
-        let partition = list
-            .partitions
-            .iter()
-            .find(|listed| listed.partition == number);
+        let mut partitions = list.partitions.iter();
+        let partition = partitions.find(|listed| listed.partition == number);
         let mut out = Vec::new();
+        let mut held = Vec::new();
         for segment in partition.iter().flat_map(|listed| &listed.segments) {
             let entry = &segment.entry;
             let archive = list.archives.get(segment.archive);
@@ -109,8 +107,11 @@ impl PartitionReader {
                 continue;
             };
             // all of the segment is checked before any of it is written
-            let held = self.check(archive, entry)?;
-            self.replay(archive, entry, held, &mut out)?;
+            if self.check(archive, entry, &mut held)? {
+                self.replay_block(archive, entry, &held, &mut out)?;
+            } else {
+                self.replay(archive, entry, &mut out)?;
+            }
         }
         let rewritten = self.rewriter.finish(&mut out)?;
         for batch in out {
@@ -131,63 +132,70 @@ impl PartitionReader {
         )
     }
 
-    /// Checks a segment from front to back; gives its frames where they are few.
+    /// Checks a segment from front to back; whether its batches are in `held` now.
     fn check(
         &self,
         archive: &ArchiveReference,
         entry: &SegmentEntry,
-    ) -> Result<Option<Vec<u8>>, ReadError> {
-        let mut frames = self.frames(archive, entry);
-        if entry.length > PIECE {
-            let checked = check_segment(entry, Cancelling(&self.cancel, frames), |_| {});
-            checked.map_err(|error| self.segment_error(archive, entry, error))?;
-            return Ok(None);
+        held: &mut Vec<u8>,
+    ) -> Result<bool, ReadError> {
+        let frames = Cancelling(&self.cancel, self.frames(archive, entry));
+        let hold = entry.raw_bytes <= self.hold;
+        held.clear();
+        if hold {
+            // of its full size at once, and kept: growing it piece by piece would take twice as much
+            held.reserve_exact(usize::try_from(self.hold).unwrap_or(0));
         }
-        let mut held = Vec::new();
-        if let Err(error) = frames.read_to_end(&mut held) {
-            let problem = SegmentProblem::Frame(error.into());
-            return Err(self.segment_error(archive, entry, segment_problem(entry, problem)));
-        }
-        let checked = check_segment(entry, held.as_slice(), |_| {});
+        let checked = check_segment(entry, frames, |batch| {
+            if hold {
+                held.extend_from_slice(batch.bytes);
+            }
+        });
         checked.map_err(|error| self.segment_error(archive, entry, error))?;
-        Ok(Some(held))
+        Ok(hold)
     }
 
+    /// Reads a segment that was checked once more.
     fn replay(
         &mut self,
         archive: &ArchiveReference,
         entry: &SegmentEntry,
-        held: Option<Vec<u8>>,
         out: &mut Vec<OutputBatch>,
     ) -> Result<(), ReadError> {
-        let frames: Box<dyn Read> = match held {
-            Some(held) => Box::new(Cursor::new(held)),
-            None => Box::new(self.frames(archive, entry)),
-        };
-        let mut segment = SegmentReader::new(entry, frames).without_hash();
+        let mut segment = SegmentReader::new(entry, self.frames(archive, entry)).without_hash();
         loop {
-            let block = match segment.next_block() {
-                Ok(Some(block)) => block,
+            match segment.next_block() {
+                Ok(Some(block)) => self.replay_block(archive, entry, block, out)?,
                 Ok(None) => return Ok(()),
                 Err(error) => return Err(self.segment_error(archive, entry, error)),
-            };
-            for batch in Batches::new(block) {
-                let batch = batch.and_then(checked);
-                let batch = batch.map_err(|error| {
-                    let problem = SegmentProblem::Batch(error);
-                    self.segment_error(archive, entry, segment_problem(entry, problem))
-                })?;
-                self.rewriter.push(&batch, out)?;
-                for batch in out.drain(..) {
-                    self.outlet.send(&self.runtime, batch)?;
-                }
+            }
+        }
+    }
+
+    fn replay_block(
+        &mut self,
+        archive: &ArchiveReference,
+        entry: &SegmentEntry,
+        block: &[u8],
+        out: &mut Vec<OutputBatch>,
+    ) -> Result<(), ReadError> {
+        for batch in Batches::new(block) {
+            let batch = batch.and_then(checked);
+            let batch = batch.map_err(|error| {
+                let problem = SegmentProblem::Batch(error);
+                self.segment_error(archive, entry, segment_problem(entry, problem))
+            })?;
+            self.rewriter.push(&batch, out)?;
+            for batch in out.drain(..) {
+                self.outlet.send(&self.runtime, batch)?;
             }
             if self.cancel.is_cancelled() {
                 return Err(ReadError::Cancelled);
             }
-            self.progress.advance(block.len() as u64);
-            self.progress.add_bytes(block.len() as u64);
+            self.progress.advance(batch.bytes.len() as u64);
+            self.progress.add_bytes(batch.bytes.len() as u64);
         }
+        Ok(())
     }
 
     fn segment_error(
@@ -244,17 +252,29 @@ impl<R: Read> Read for Cancelling<'_, R> {
     }
 }
 
-/// Bytes of memory that the reading of a partition takes, its waiting batches included.
-pub(super) fn memory_for(partition: &ManifestPartition) -> Memory {
+/// Bytes of memory that the reading of a partition takes, its waiting batches included, where `most` are there for it.
+pub(super) fn memory_for(
+    partition: &ManifestPartition,
+    listed: Option<&PartitionList>,
+    most: u64,
+) -> Memory {
     const FRAME: u64 = 1 << 20;
-    let most = |bytes: u64| bytes.min(partition.raw_bytes.max(64 << 10));
+    let in_all = |bytes: u64| bytes.min(partition.raw_bytes.max(64 << 10));
     let largest = partition.largest_batch_bytes;
-    let room = most((2 * largest).max(2 << 20));
+    let room = in_all((2 * largest).max(2 << 20));
     // pieces of the object, a frame, plain records, records that are put together, and what they are compressed to
-    let reading = most(2 * PIECE) + most(FRAME.max(largest)) + 2 * most(FRAME) + most(3 * largest);
+    let reading =
+        in_all(2 * PIECE) + in_all(FRAME.max(largest)) + 2 * in_all(FRAME) + in_all(3 * largest);
+    let without = reading + room + (256 << 10);
+    let segments = listed.iter().flat_map(|listed| &listed.segments);
+    let segment = segments.map(|segment| segment.entry.raw_bytes);
+    let may_hold = most.saturating_sub(without);
+    let hold = segment.filter(|bytes| *bytes <= may_hold).max();
+    let hold = hold.unwrap_or(0);
     Memory {
-        total: reading + room + (256 << 10),
+        total: without + hold,
         room,
+        hold,
     }
 }
 
@@ -262,7 +282,10 @@ pub(super) fn memory_for(partition: &ManifestPartition) -> Memory {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Memory {
     pub(super) total: u64,
+    /// For batches that wait to be sent.
     pub(super) room: u64,
+    /// The largest segment that is held.
+    pub(super) hold: u64,
 }
 
 #[cfg(test)]

@@ -9,8 +9,12 @@ use crate::{
     testing::{files, new_snapshot, url},
 };
 
+/// Segments are read twice, or held between check and replay.
+const TWICE: u64 = 0;
+const HELD: u64 = 1 << 20;
+
 /// Reads partition 0 of the snapshot with a lane that keeps everything.
-async fn read(folder: &Path) -> (Result<Rewritten, ReadError>, Vec<OutputBatch>) {
+async fn read(folder: &Path, hold: u64) -> (Result<Rewritten, ReadError>, Vec<OutputBatch>) {
     let repository = Repository::open(&url(folder)).await.unwrap();
     let cluster = repository.cluster("source").unwrap();
     let commit = cluster
@@ -46,6 +50,7 @@ async fn read(folder: &Path) -> (Result<Rewritten, ReadError>, Vec<OutputBatch>)
             room: Arc::new(Semaphore::new(1 << 20)),
             room_bytes: 1 << 20,
         },
+        hold,
         progress: Progress::default(),
         cancel: CancellationToken::new(),
     };
@@ -63,12 +68,14 @@ async fn read(folder: &Path) -> (Result<Rewritten, ReadError>, Vec<OutputBatch>)
 async fn a_partition_is_read_whole_and_in_order() {
     let folder = tempfile::tempdir().unwrap();
     new_snapshot(folder.path()).await;
-    let (outcome, batches) = read(folder.path()).await;
-    let rewritten = outcome.unwrap();
-    assert_eq!(rewritten.counts.records, 40);
-    assert_eq!(rewritten.offsets.translate(15, 100).unwrap().0, 115);
-    let before: Vec<u64> = batches.iter().map(|batch| batch.before).collect();
-    assert_eq!(before, (0..40).collect::<Vec<u64>>());
+    for hold in [TWICE, HELD] {
+        let (outcome, batches) = read(folder.path(), hold).await;
+        let rewritten = outcome.unwrap();
+        assert_eq!(rewritten.counts.records, 40);
+        assert_eq!(rewritten.offsets.translate(15, 100).unwrap().0, 115);
+        let before: Vec<u64> = batches.iter().map(|batch| batch.before).collect();
+        assert_eq!(before, (0..40).collect::<Vec<u64>>());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,11 +93,11 @@ async fn a_damaged_segment_stops_before_any_of_it_is_written_and_is_named() {
         .unwrap();
     let sound = fs::read(&archive).unwrap();
     let range = second.position..second.position + second.length;
-    for at in range.step_by(7) {
+    for (at, hold) in range.step_by(7).zip([TWICE, HELD].into_iter().cycle()) {
         let mut damaged = sound.clone();
         damaged[usize::try_from(at).unwrap()] ^= 0x20;
         fs::write(&archive, &damaged).unwrap();
-        let (outcome, batches) = read(folder.path()).await;
+        let (outcome, batches) = read(folder.path(), hold).await;
         let Err(ReadError::Damaged(damage)) = outcome else {
             panic!("byte {at}: {outcome:?}");
         };
@@ -122,7 +129,28 @@ async fn a_missing_archive_is_damage() {
         .find(|path| path.to_str().unwrap().contains("/data/"))
         .unwrap();
     fs::remove_file(archive).unwrap();
-    let (outcome, batches) = read(folder.path()).await;
+    let (outcome, batches) = read(folder.path(), HELD).await;
     assert!(matches!(outcome, Err(ReadError::Damaged(_))), "{outcome:?}");
     assert!(batches.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_segments_that_fit_are_held() {
+    let folder = tempfile::tempdir().unwrap();
+    let commit = new_snapshot(folder.path()).await;
+    let repository = Repository::open(&url(folder.path())).await.unwrap();
+    let cluster = repository.cluster("source").unwrap();
+    let manifest = cluster.manifest(&commit).await.unwrap();
+    let topic = &manifest.topics[0];
+    let list = cluster.list(topic).await.unwrap();
+    let (partition, listed) = (&topic.partitions[0], &list.partitions[0]);
+    let sizes = listed.segments.iter().map(|s| s.entry.raw_bytes);
+    let largest = sizes.max().unwrap();
+    let without = memory_for(partition, Some(listed), 0);
+    assert_eq!(without.hold, 0);
+    let with = memory_for(partition, Some(listed), without.total + largest);
+    assert_eq!(with.hold, largest);
+    assert_eq!(with.total, without.total + largest);
+    let short = memory_for(partition, Some(listed), without.total + largest - 1);
+    assert!(short.hold < largest);
 }

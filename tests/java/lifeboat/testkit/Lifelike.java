@@ -7,7 +7,7 @@ import java.util.SplittableRandom;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.internals.RecordHeader;
 
-/** Orders and clicks that look, and compress, as those of a real shop. Written straight into bytes: it must be fast. */
+/** Orders, clicks and documents that look, and compress, as those of a real shop. Written straight into bytes: it must be fast. */
 final class Lifelike {
     private static final byte[][] STATUS = texts("NEW", "PAID", "PACKED", "SHIPPED", "DELIVERED", "RETURNED");
     private static final byte[][] CURRENCY = texts("EUR", "USD", "GBP", "JPY", "PLN");
@@ -18,19 +18,24 @@ final class Lifelike {
             "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15",
             "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/126.0");
 
+    private static final byte[] BASE64 = utf8("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
+    private static final int SIGNED = 720;
+
     private final SplittableRandom random;
     private final boolean orders;
+    private final boolean documents;
     private final int keys;
     private byte[] buffer = new byte[2_048];
     private int length;
     private int lastKey;
 
     Lifelike(long seed, String kind, int keys) {
-        if (!List.of("orders", "clicks").contains(kind)) {
+        if (!List.of("orders", "clicks", "documents").contains(kind)) {
             throw new IllegalArgumentException("no such kind: " + kind);
         }
         this.random = new SplittableRandom(seed);
-        this.orders = kind.equals("orders");
+        this.orders = !kind.equals("clicks");
+        this.documents = kind.equals("documents");
         this.keys = keys;
     }
 
@@ -60,6 +65,9 @@ final class Lifelike {
         length = 0;
         if (orders) {
             order(sequence);
+            if (documents) {
+                document();
+            }
         } else {
             click(sequence);
         }
@@ -78,6 +86,20 @@ final class Lifelike {
             number(1 + random.nextInt(300)).text(".").number(10 + random.nextInt(90)).text("}");
         }
         text("],\"payment\":\"").hex(16).text("\",\"created_at\":").number(1_790_000_000_000L + sequence * 13).text("}");
+    }
+
+    /** What was signed, in base64: it does not compress much. */
+    private void document() {
+        length--;
+        text(",\"document\":\"");
+        reserve(SIGNED);
+        for (int i = 0; i < SIGNED; i += 10) {
+            long bits = random.nextLong();
+            for (int j = 0; j < 10; j++) {
+                buffer[length++] = BASE64[(int) (bits >>> (6 * j) & 63)];
+            }
+        }
+        text("\"}");
     }
 
     private void click(long sequence) {
