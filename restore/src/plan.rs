@@ -20,8 +20,8 @@ mod planner;
 use planner::Planner;
 
 /// Bytes per second that the estimate of the duration counts with: writing, and reading back.
-const WRITE_RATE: u64 = 115_000_000;
-const READ_RATE: u64 = 300_000_000;
+const WRITE_RATE: u64 = 100_000_000;
+const READ_RATE: u64 = 250_000_000;
 /// Retention must leave the restored records alone for so long after the restore, or it is put off (R23).
 const RETENTION_MARGIN_MS: i64 = 3_600_000;
 

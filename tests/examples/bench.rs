@@ -9,6 +9,9 @@ use std::{env, time::Duration};
 use anyhow::{Context, Result, ensure};
 use lifeboat_tests::{Bulk, BulkReport, KafkaCluster, Program, Run, Scratch, folder_size};
 
+/// What a target is given first.
+const WARM_UP: u64 = 400_000_000;
+
 fn main() -> Result<()> {
     let quick = env::var("LIFEBOAT_BENCH").is_ok_and(|mode| mode == "quick");
     let sized = |topic: &str, stored_bytes: u64| Bulk {
@@ -99,6 +102,12 @@ fn measure(load: &Bulk) -> Result<()> {
     drop(a);
 
     let b = KafkaCluster::builder().start()?;
+    // brokers in use are warm: a fresh one would compile its own code while it is measured
+    b.workload().bulk(&Bulk {
+        stored_bytes: WARM_UP,
+        topic: "warm-up".to_owned(),
+        ..load.clone()
+    })?;
     let into = b.bootstrap();
     let restore = program
         .run(&[

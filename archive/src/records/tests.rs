@@ -185,6 +185,54 @@ fn gzip_of_several_members_and_zstd_of_several_frames_are_read_to_the_end() {
     }
 }
 
+/// An lz4 frame of several blocks, of which the last does not shrink.
+fn lz4_frame(section: &[u8], independent: bool) -> Vec<u8> {
+    use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
+    let mode = if independent {
+        BlockMode::Independent
+    } else {
+        BlockMode::Linked
+    };
+    let info = FrameInfo::new()
+        .block_size(BlockSize::Max64KB)
+        .block_mode(mode);
+    let mut encoder = FrameEncoder::with_frame_info(info, Vec::new());
+    std::io::Write::write_all(&mut encoder, section).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn lz4_of_several_blocks_is_read_whatever_its_frame_and_never_past_its_damage() {
+    let noise = (0..90_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8);
+    let value: Vec<u8> = std::iter::repeat_n(7, 100_000).chain(noise).collect();
+    let mut builder = BatchBuilder::new(Codec::None);
+    builder.push(TIME, &tail(Some(b"k"), Some(&value), &[]));
+    let plain = builder.finish(produced(0)).unwrap();
+    let section = &plain[HEADER_SIZE..];
+    let mut decompressor = Decompressor::new(1 << 20);
+    for independent in [true, false] {
+        let bytes = repacked(Codec::Lz4, &lz4_frame(section, independent));
+        let read = decompressor.records_section(&parsed(&bytes)).unwrap();
+        assert_eq!(read, section, "independent: {independent}");
+    }
+    let frame = lz4_frame(section, true);
+    // behind the header
+    for length in (7..frame.len()).step_by(97) {
+        let cut = repacked(Codec::Lz4, &frame[..length]);
+        assert!(
+            decompressor.records_section(&parsed(&cut)).is_err(),
+            "{length} bytes"
+        );
+    }
+    // the length of the first block: larger than a block may be, and than there are bytes
+    for head in [0xffff_ffff_u32, 0x7fff_ffff, 0x8001_0001] {
+        let mut lying = frame.clone();
+        lying[7..11].copy_from_slice(&head.to_le_bytes());
+        let lying = repacked(Codec::Lz4, &lying);
+        assert!(decompressor.records_section(&parsed(&lying)).is_err());
+    }
+}
+
 #[test]
 fn no_codec_gives_more_than_the_limit() {
     for codec in Codec::ALL.into_iter().filter(|&codec| codec != Codec::None) {
