@@ -269,6 +269,12 @@ impl Resolver<'_> {
             &section.archive_size,
             &mut backup.archive_size,
         );
+        if let Some(text) = &section.max_rate {
+            backup.max_rate = self.parsed("backup.max-rate", text);
+        }
+        if let Some(number) = &section.max_connections {
+            backup.max_connections = number.value;
+        }
         if let Some(level) = &section.compression_level {
             backup.compression_level = level.value;
         }

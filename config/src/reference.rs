@@ -74,6 +74,18 @@ fn keys() -> Vec<Key> {
             "zstd's level, 1 to 19",
         ),
         key(
+            "backup",
+            "max-rate",
+            "no limit",
+            "bytes read a second at most, as Kafka stores them, over all connections; `--max-rate`",
+        ),
+        key(
+            "backup",
+            "max-connections",
+            &defaults.max_connections.to_string(),
+            "connections to each broker that data are read by, 1 to 32; one more is for questions; `--max-connections`",
+        ),
+        key(
             "backup.topics",
             "include",
             "`[\"*\"]`",

@@ -19,6 +19,11 @@ pub struct ResolvedConfig {
     pub backup: BackupSettings,
 }
 
+/// A slower backup would never end.
+const SLOWEST: ByteSize = ByteSize(64 << 10);
+/// More only wait for each other.
+const MOST_CONNECTIONS: u32 = 32;
+
 /// How a backup is made.
 #[derive(Clone, Debug)]
 pub struct BackupSettings {
@@ -32,6 +37,10 @@ pub struct BackupSettings {
     pub archive_size: ByteSize,
     /// zstd's level.
     pub compression_level: i32,
+    /// Bytes per second that are read at most, as Kafka stores them.
+    pub max_rate: Option<ByteSize>,
+    /// Connections to each broker that data are read by.
+    pub max_connections: u32,
 }
 
 impl BackupSettings {
@@ -69,6 +78,17 @@ impl BackupSettings {
             let problem = format!("{} is not between 1 and 19", self.compression_level);
             problems.push(("compression-level", problem));
         }
+        if let Some(rate) = self.max_rate.filter(|rate| *rate < SLOWEST) {
+            let problem = format!("{rate} a second is less than {SLOWEST}");
+            problems.push(("max-rate", problem));
+        }
+        if !(1..=MOST_CONNECTIONS).contains(&self.max_connections) {
+            let problem = format!(
+                "{} is not between 1 and {MOST_CONNECTIONS}",
+                self.max_connections
+            );
+            problems.push(("max-connections", problem));
+        }
         problems
     }
 }
@@ -81,6 +101,8 @@ impl Default for BackupSettings {
             segment_size: ByteSize::mib(64),
             archive_size: ByteSize::mib(128),
             compression_level: 3,
+            max_rate: None,
+            max_connections: 2,
         }
     }
 }

@@ -3,8 +3,10 @@
 
 pub mod capture;
 pub mod error;
+mod pace;
 pub mod reader;
 pub mod records;
 pub mod wire;
 
 pub use error::{ErrorCode, KafkaError};
+pub use pace::Pace;

@@ -26,7 +26,10 @@ use tokio::{
     time::Instant,
 };
 
-use crate::wire::{Cluster, TopicScope};
+use crate::{
+    pace::Pace,
+    wire::{Cluster, TopicScope},
+};
 
 mod lane;
 mod position;
@@ -56,6 +59,8 @@ pub struct ReaderOptions {
     pub partitions_per_request: usize,
     /// Connections per broker: while one answer is worked on, the broker prepares the next.
     pub lanes_per_broker: usize,
+    /// How fast, over all connections.
+    pub pace: Pace,
     /// How long a partition may be without a leader, or its leader behind, before the rest of it is a gap.
     pub retry_deadline: Duration,
 }
@@ -67,6 +72,7 @@ impl Default for ReaderOptions {
             partition_bytes: 1 << 20,
             partitions_per_request: 64,
             lanes_per_broker: 2,
+            pace: Pace::default(),
             retry_deadline: Duration::from_secs(120),
         }
     }

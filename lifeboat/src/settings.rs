@@ -97,11 +97,15 @@ impl Settings {
             segment_size,
             archive_size,
             compression_level,
+            max_rate,
+            max_connections,
         } = flags.limits;
         settings.memory = memory.unwrap_or(settings.memory);
         settings.segment_size = segment_size.unwrap_or(settings.segment_size);
         settings.archive_size = archive_size.unwrap_or(settings.archive_size);
         settings.compression_level = compression_level.unwrap_or(settings.compression_level);
+        settings.max_rate = max_rate.or(settings.max_rate);
+        settings.max_connections = max_connections.unwrap_or(settings.max_connections);
         check(&settings)?;
         Ok(backup::Options {
             topics: choose(settings.topics, &flags.topics)?,
@@ -109,6 +113,8 @@ impl Settings {
             segment_size: settings.segment_size,
             archive_size: settings.archive_size,
             compression_level: settings.compression_level,
+            max_rate: settings.max_rate,
+            max_connections: settings.max_connections as usize,
             new_cluster: flags.new_cluster,
             ..backup::Options::default()
         })
@@ -131,17 +137,22 @@ impl Settings {
 pub(crate) fn restore_options(flags: &RestoreFlags) -> Result<restore::Options, Failure> {
     let defaults = restore::Options::default();
     let memory = flags.memory.unwrap_or(defaults.memory);
-    let settings = BackupSettings {
+    let mut settings = BackupSettings {
         memory,
+        max_rate: flags.max_rate,
         ..BackupSettings::default()
     };
+    settings.max_connections = flags.max_connections.unwrap_or(settings.max_connections);
     check(&settings)?;
+    let max_connections = flags.max_connections.map(|number| number as usize);
     Ok(restore::Options {
         topics: choose(TopicGlobs::default(), &flags.topics())?,
         groups: !flags.no_groups,
         compare: !flags.no_compare,
         into_source: flags.into_source,
         memory,
+        max_rate: flags.max_rate,
+        max_connections: max_connections.unwrap_or(defaults.max_connections),
         state_folder: flags.state.clone(),
     })
 }

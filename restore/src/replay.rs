@@ -7,7 +7,10 @@ use lifeboat_archive::{
     manifest::{Manifest, ManifestPartition},
     words::{ByteSize, Progress, TopicId, TopicPartition},
 };
-use lifeboat_kafka::wire::{Cluster, OffsetSpec};
+use lifeboat_kafka::{
+    Pace,
+    wire::{Cluster, OffsetSpec},
+};
 use lifeboat_repository::ClusterRepository;
 use tokio::{
     runtime::Handle,
@@ -35,8 +38,8 @@ use lane::{Lane, Message};
 use reader::{Memory, Outlet, PartitionReader, ReadError, memory_for};
 use writer::PartitionWriter;
 
-/// Connections to each broker: while one waits for its answer, the others are read.
-const LANES: usize = 4;
+/// So many partitions must at least find room beside each other.
+const SHARES: u64 = 4;
 /// Partitions that are read at the same time, at most; each has a thread.
 const MOST_READERS: usize = 16;
 /// Messages that may wait in a lane; their bytes are bounded by the partitions' room.
@@ -100,6 +103,9 @@ pub(crate) struct Replay<'a> {
     /// Offsets to be translated on the way.
     pub(crate) wanted: HashMap<TopicPartition, Vec<i64>>,
     pub(crate) memory: ByteSize,
+    /// Connections to each broker: while one waits for its answer, the others are read.
+    pub(crate) lanes: usize,
+    pub(crate) pace: Pace,
     /// Reads back beside the writing.
     pub(crate) comparison: Option<&'a Comparison>,
     pub(crate) journal: &'a Journal,
@@ -163,10 +169,15 @@ impl Replay<'_> {
         &self,
         stop: &CancellationToken,
     ) -> (Vec<mpsc::Sender<Message>>, Vec<tokio::task::JoinHandle<()>>) {
-        (1..=LANES)
+        (1..=self.lanes)
             .map(|number| {
                 let (sender, receiver) = mpsc::channel(LANE_QUEUE);
-                let lane = Lane::new(number, self.cluster.clone(), self.producer);
+                let lane = Lane::new(
+                    number,
+                    self.cluster.clone(),
+                    self.producer,
+                    self.pace.clone(),
+                );
                 (sender, tokio::spawn(lane.run(receiver, stop.clone())))
             })
             .unzip()
@@ -365,7 +376,7 @@ impl Budget {
 
     /// Bytes that one partition may use to be quicker: some others must always have room beside it.
     fn for_one(&self) -> u64 {
-        u64::from(self.units) * MEMORY_UNIT / LANES as u64
+        u64::from(self.units) * MEMORY_UNIT / SHARES
     }
 
     /// Waits until there is that much memory; who needs more than there is gets all.

@@ -15,7 +15,7 @@ use lifeboat_archive::{
     words::{ByteSize, Clock, Progress, TopicGlobs, TopicPartition},
 };
 use lifeboat_config::KafkaProperties;
-use lifeboat_kafka::wire::Cluster;
+use lifeboat_kafka::{Pace, wire::Cluster};
 use lifeboat_repository::{ClusterRepository, RepositoryError};
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +47,10 @@ pub struct Options {
     pub into_source: bool,
     /// Memory for all records that are on their way.
     pub memory: ByteSize,
+    /// Bytes per second that are written at most, as they are sent.
+    pub max_rate: Option<ByteSize>,
+    /// Connections to each broker that data are written by, at least 1.
+    pub max_connections: usize,
     /// Where the journal is kept; see [`journal::default_folder`] for where, if not here.
     pub state_folder: Option<PathBuf>,
 }
@@ -59,6 +63,8 @@ impl Default for Options {
             compare: true,
             into_source: false,
             memory: ByteSize::mib(96),
+            max_rate: None,
+            max_connections: 4,
             state_folder: None,
         }
     }
@@ -256,6 +262,8 @@ impl Restore {
             producer,
             wanted: groups::wanted_offsets(groups, &plan.groups),
             memory: self.options.memory,
+            lanes: self.options.max_connections.max(1),
+            pace: Pace::new(self.options.max_rate),
             comparison,
             journal,
             progress: self.progress.clone(),

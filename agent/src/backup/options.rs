@@ -17,6 +17,10 @@ pub struct Options {
     pub archive_size: ByteSize,
     /// zstd's level, −7 to 19.
     pub compression_level: i32,
+    /// Bytes per second that are read at most, as Kafka stores them.
+    pub max_rate: Option<ByteSize>,
+    /// Connections to each broker that data are read by, at least 1.
+    pub max_connections: usize,
     /// Whether the cluster may be new to a repository that holds others.
     pub new_cluster: bool,
     /// How long a partition may be without a leader before the rest of it is a gap.
@@ -31,6 +35,8 @@ impl Default for Options {
             segment_size: ByteSize::mib(64),
             archive_size: ByteSize::mib(128),
             compression_level: 3,
+            max_rate: None,
+            max_connections: 2,
             new_cluster: false,
             retry_deadline: Duration::from_secs(120),
         }

@@ -24,7 +24,10 @@ use lifeboat_archive::{
     segment::{ClosedSegment, FrameCompressor},
     words::{OffsetRange, Progress},
 };
-use lifeboat_kafka::reader::{MemoryBudget, ReadEvent, ReadRange, ReaderOptions, read_ranges};
+use lifeboat_kafka::{
+    Pace,
+    reader::{MemoryBudget, ReadEvent, ReadRange, ReaderOptions, read_ranges},
+};
 use lifeboat_repository::ClusterRepository;
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -61,7 +64,8 @@ pub(super) async fn stream(
     let total = bounds.partitions.iter().map(|p| p.range().span()).sum();
     backup.progress.begin("streaming", total);
     let defaults = ReaderOptions::default();
-    let shares = backup.options.shares(defaults.lanes_per_broker as u64);
+    let lanes_per_broker = backup.options.max_connections.max(1);
+    let shares = backup.options.shares(lanes_per_broker as u64);
     let ranges = bounds
         .partitions
         .iter()
@@ -74,6 +78,8 @@ pub(super) async fn stream(
     let options = ReaderOptions {
         request_bytes: shares.request,
         partition_bytes: defaults.partition_bytes.min(shares.request),
+        lanes_per_broker,
+        pace: Pace::new(backup.options.max_rate),
         retry_deadline: backup.options.retry_deadline,
         ..defaults
     };

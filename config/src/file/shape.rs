@@ -59,6 +59,8 @@ pub(crate) struct BackupSection {
     pub(crate) segment_size: Option<Placed<String>>,
     pub(crate) archive_size: Option<Placed<String>>,
     pub(crate) compression_level: Option<Placed<i32>>,
+    pub(crate) max_rate: Option<Placed<String>>,
+    pub(crate) max_connections: Option<Placed<u32>>,
 }
 
 impl BackupSection {
@@ -68,6 +70,8 @@ impl BackupSection {
             "memory" => self.memory.as_ref().map(|text| text.place),
             "segment-size" => self.segment_size.as_ref().map(|text| text.place),
             "archive-size" => self.archive_size.as_ref().map(|text| text.place),
+            "max-rate" => self.max_rate.as_ref().map(|text| text.place),
+            "max-connections" => self.max_connections.as_ref().map(|number| number.place),
             _ => self.compression_level.as_ref().map(|level| level.place),
         };
         place.unwrap_or_default()

@@ -120,7 +120,7 @@ fn an_unknown_key_is_refused_with_its_place_and_a_suggestion() {
 fn all_wrong_values_are_told_at_once_each_with_its_place() {
     let text = "kafka:\n  bootstrap.servers: ${NOPE}\n  security.protocol: SASL_SSL\nrepository:\n  \
                 url: s3://x/y\nbackup:\n  memory: 1 parsec\n  compression-level: 99\n  topics:\n    \
-                include: [ \"a\", \"[\" ]\n";
+                include: [ \"a\", \"[\" ]\n  max-rate: 9\n  max-connections: 0\n";
     let found = problems(text);
     let starts = [
         "line 2, column 22: kafka.bootstrap.servers: the environment variable NOPE is not set",
@@ -129,6 +129,8 @@ fn all_wrong_values_are_told_at_once_each_with_its_place() {
         "line 7, column 11: backup.memory: not a size",
         "line 8, column 22: backup.compression-level: 99 is not between 1 and 19",
         "line 10, column 21: backup.topics.include: not a topic pattern",
+        "line 11, column 13: backup.max-rate: 9 B a second is less than",
+        "line 12, column 20: backup.max-connections: 0 is not between 1 and 32",
     ];
     assert_eq!(found.len(), starts.len(), "{found:#?}");
     for (problem, start) in found.iter().zip(starts) {

@@ -40,4 +40,15 @@ pub(crate) struct LimitFlags {
     /// zstd's level, 1 to 19 [default: 3]
     #[arg(long, value_name = "LEVEL")]
     pub(crate) compression_level: Option<i32>,
+    /// Bytes read per second at most, over all connections [default: no limit]
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "LIFEBOAT_MAX_RATE",
+        hide_env_values = true
+    )]
+    pub(crate) max_rate: Option<ByteSize>,
+    /// Connections to each broker that data are read by [default: 2]
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) max_connections: Option<u32>,
 }

@@ -48,6 +48,12 @@ pub(crate) struct RestoreFlags {
         hide_env_values = true
     )]
     pub(crate) memory: Option<ByteSize>,
+    /// Bytes written per second at most, over all connections [default: no limit]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_rate: Option<ByteSize>,
+    /// Connections to each broker that data are written by [default: 4]
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) max_connections: Option<u32>,
     /// Where the restore's journal is kept [default: $XDG_STATE_HOME/lifeboat]
     #[arg(
         long,

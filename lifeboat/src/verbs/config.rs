@@ -33,6 +33,9 @@ struct BackupDocument {
     segment_bytes: u64,
     archive_bytes: u64,
     compression_level: i32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max_rate_bytes: Option<u64>,
+    max_connections: u32,
 }
 
 pub(crate) fn run(verb: ConfigVerb, session: &Session) -> Result<Answer, Failure> {
@@ -82,6 +85,8 @@ impl ConfigDocument {
                 segment_bytes: backup.segment_size.0,
                 archive_bytes: backup.archive_size.0,
                 compression_level: backup.compression_level,
+                max_rate_bytes: backup.max_rate.map(|rate| rate.0),
+                max_connections: backup.max_connections,
             },
         }
     }
@@ -135,14 +140,18 @@ impl ConfigDocument {
         let backup = &self.backup;
         text.push_str(&format!(
             "backup:\n  topics:\n    include: [{}]\n    exclude: [{}]\n  memory: {}\n  segment-size: {}\n  \
-             archive-size: {}\n  compression-level: {}\n",
+             archive-size: {}\n  compression-level: {}\n  max-connections: {}\n",
             list(&backup.include),
             list(&backup.exclude),
             size(backup.memory_bytes),
             size(backup.segment_bytes),
             size(backup.archive_bytes),
-            backup.compression_level
+            backup.compression_level,
+            backup.max_connections
         ));
+        if let Some(rate) = backup.max_rate_bytes {
+            text.push_str(&format!("  max-rate: {}\n", size(rate)));
+        }
         text
     }
 }

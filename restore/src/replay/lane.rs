@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use lifeboat_archive::words::{TopicId, TopicPartition};
 use lifeboat_kafka::{
-    ErrorCode, KafkaError,
+    ErrorCode, KafkaError, Pace,
     wire::{Cluster, ProduceAnswer, produce},
 };
 use tokio::{
@@ -51,6 +51,8 @@ enum Event {
         slots: Vec<usize>,
         answer: Result<ProduceAnswer, KafkaError>,
     },
+    /// A broker that throttled us reads requests again.
+    Released(i32),
     Rested(usize),
     Found(usize, Result<i64, WriteError>),
 }
@@ -60,6 +62,7 @@ pub(super) struct Lane {
     number: usize,
     cluster: Cluster,
     producer: Producer,
+    pace: Pace,
     partitions: HashMap<usize, PartitionWriter>,
     /// Partitions that may have something to send, in the order of their turn.
     turns: VecDeque<usize>,
@@ -69,11 +72,12 @@ pub(super) struct Lane {
 
 impl Lane {
     /// The lane `number`, from 1: lane 0 is for admin requests.
-    pub(super) fn new(number: usize, cluster: Cluster, producer: Producer) -> Self {
+    pub(super) fn new(number: usize, cluster: Cluster, producer: Producer, pace: Pace) -> Self {
         Self {
             number,
             cluster,
             producer,
+            pace,
             partitions: HashMap::new(),
             turns: VecDeque::new(),
             busy: HashSet::new(),
@@ -183,7 +187,9 @@ impl Lane {
     fn dispatch(&mut self, broker: i32, request: Request) {
         self.busy.insert(broker);
         let (cluster, lane) = (self.cluster.clone(), self.number);
+        let pace = self.pace.clone();
         let exchange = async move {
+            pace.spend(request.bytes as u64).await;
             let timeout = cluster.request_timeout();
             let answer = match cluster.broker(broker, lane).await {
                 Ok(connection) => produce(&connection, ACKS, timeout, request.batches).await,
@@ -205,8 +211,11 @@ impl Lane {
                 slots,
                 answer,
             } => {
-                self.busy.remove(&broker);
+                self.release(broker, &answer);
                 self.read_answer(&slots, answer);
+            }
+            Event::Released(broker) => {
+                self.busy.remove(&broker);
             }
             Event::Rested(slot) => {
                 if let Some(partition) = self.partitions.get_mut(&slot) {
@@ -220,6 +229,19 @@ impl Lane {
                 }
             }
         }
+    }
+
+    /// The broker may be asked again: at once, or when it reads this connection again (KIP-219).
+    fn release(&mut self, broker: i32, answer: &Result<ProduceAnswer, KafkaError>) {
+        let throttle = answer.as_ref().map_or(Duration::ZERO, |a| a.throttle);
+        if throttle.is_zero() {
+            self.busy.remove(&broker);
+            return;
+        }
+        self.under_way.push(Box::pin(async move {
+            sleep(throttle).await;
+            Event::Released(broker)
+        }));
     }
 
     /// The answers come in the order of the request.

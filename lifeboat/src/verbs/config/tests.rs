@@ -15,6 +15,7 @@ repository:
 backup:
   topics: { include: ["orders*", "x$${y}"], exclude: ["*.tmp"] }
   segment-size: 20000000
+  max-rate: 50MiB
 "#;
 
 fn parse(text: &str) -> ResolvedConfig {
@@ -60,6 +61,8 @@ fn what_show_prints_is_a_configuration_that_says_the_same() {
       segment-size: 20000000
       archive-size: 128MiB
       compression-level: 3
+      max-connections: 2
+      max-rate: 50MiB
     "#);
     let again = ConfigDocument::new(None, &parse(&text));
     assert_eq!(again.yaml(), text);
