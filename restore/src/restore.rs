@@ -269,7 +269,7 @@ impl Restore {
             progress: self.progress.clone(),
             cancel: self.cancel.clone(),
         };
-        let mut partitions = replay.run().await?;
+        let mut partitions = Box::pin(replay.run()).await?;
         partitions.sort_by(|one, other| one.topic_partition.cmp(&other.topic_partition));
         Ok(Written {
             topics: ready,

@@ -10,4 +10,5 @@ mod program;
 mod readable;
 mod roundtrip;
 mod screens;
+mod secured;
 mod testkit;

@@ -42,13 +42,14 @@ echo "fetching Apache Kafka $version" >&2
 rm -rf "$home"
 mkdir -p "$home/libs"
 work=$(mktemp -d)
+export MAVEN_OPTS="${MAVEN_OPTS:-} -Djava.io.tmpdir=$work -XX:-UsePerfData"
 trap 'rm -rf "$work"' EXIT
 
 # Maven tells failures on stdout: it is shown only then. One retry, for a registry that hiccups.
 maven() {
     local attempt
     for attempt in 1 2; do
-        if (cd "$work" && mvn -B -q "$@" </dev/null >"$work/maven.log" 2>&1); then
+        if (cd "$work" && mvn -B -q -U "$@" </dev/null >"$work/maven.log" 2>&1); then
             return 0
         fi
         sleep $((attempt * 3))
@@ -89,7 +90,7 @@ controller.listener.names=CONTROLLER
 listeners=PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093
 log.dirs=$work/formatted
 PROPERTIES
-if ! java -Xmx256m -cp "$home/libs/*" kafka.tools.StorageTool format \
+if ! java -Xmx256m -XX:-UsePerfData "-Djava.io.tmpdir=$work" -cp "$home/libs/*" kafka.tools.StorageTool format \
     --cluster-id bGlmZWJvYXQtbGlmZWJvYQ --config "$work/format.properties" >"$work/format.log" 2>&1; then
     cat "$work/format.log" >&2
     exit 1

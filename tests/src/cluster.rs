@@ -11,9 +11,18 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use crate::{home::KafkaHome, oracle::Oracle, scratch::Scratch, workload::Workload};
+use crate::{
+    client::Client,
+    home::KafkaHome,
+    oracle::Oracle,
+    scratch::Scratch,
+    security::{Certificate, Secured, Security, Wanted, properties_text},
+    workload::Workload,
+};
+use acls::Acl;
 use node::Node;
 
+pub(crate) mod acls;
 mod metadata;
 mod node;
 mod ports;
@@ -28,6 +37,7 @@ pub struct ClusterBuilder {
     version: Option<String>,
     settings: BTreeMap<String, String>,
     heap_megabytes: u32,
+    access: Wanted,
 }
 
 impl ClusterBuilder {
@@ -52,6 +62,49 @@ impl ClusterBuilder {
     /// Heap of each node.
     pub fn heap_megabytes(mut self, megabytes: u32) -> Self {
         self.heap_megabytes = megabytes;
+        self
+    }
+
+    /// What the clients' listener speaks; brokers and controllers among themselves always PLAINTEXT.
+    pub fn security(mut self, security: Security) -> Self {
+        self.access.security = security;
+        self
+    }
+
+    /// Which SASL mechanisms it offers (PLAIN): PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER.
+    pub fn sasl_mechanisms(mut self, mechanisms: &[&str]) -> Self {
+        self.access.mechanisms = mechanisms.iter().map(|&name| name.to_owned()).collect();
+        self
+    }
+
+    /// Names and passwords, for every mechanism that is offered.
+    pub fn users(mut self, users: &[(&str, &str)]) -> Self {
+        let owned = |&(name, password): &(&str, &str)| (name.to_owned(), password.to_owned());
+        self.access.users = users.iter().map(owned).collect();
+        self
+    }
+
+    /// A user who may do everything.
+    pub fn super_user(mut self, name: &str) -> Self {
+        self.access.super_users.push(name.to_owned());
+        self
+    }
+
+    /// Whether it is checked what clients may do: then nobody may do what no ACL allows.
+    pub fn authorizer(mut self, authorizer: bool) -> Self {
+        self.access.authorizer = authorizer;
+        self
+    }
+
+    /// What is wrong with the brokers' certificates.
+    pub fn certificate(mut self, certificate: Certificate) -> Self {
+        self.access.certificate = certificate;
+        self
+    }
+
+    /// How long the token endpoint's tokens hold (an hour).
+    pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
+        self.access.token_lifetime = lifetime;
         self
     }
 
@@ -83,6 +136,7 @@ pub struct KafkaCluster {
     // before the directory: no node may write while that is removed
     nodes: Vec<Node>,
     home: KafkaHome,
+    secured: Secured,
     directory: Scratch,
 }
 
@@ -94,10 +148,11 @@ impl KafkaCluster {
             version: None,
             settings: BTreeMap::new(),
             heap_megabytes: 512,
+            access: Wanted::default(),
         }
     }
 
-    /// All brokers' addresses, separated by commas.
+    /// All brokers' addresses for clients, separated by commas.
     pub fn bootstrap(&self) -> String {
         let addresses: Vec<_> = self.nodes.iter().map(Node::address).collect();
         addresses.join(",")
@@ -128,14 +183,68 @@ impl KafkaCluster {
         self.directory.path()
     }
 
-    /// The producer of this cluster.
-    pub fn workload(&self) -> Workload {
-        Workload::new(self.bootstrap())
+    /// The authority that signed the brokers' certificates and the client's, where clients speak TLS.
+    pub fn ca_pem(&self) -> &Path {
+        self.secured.ca()
     }
 
-    /// The reader of this cluster.
+    /// A client's certificate (`CN=lifeboat`) and its key.
+    pub fn client_certificate(&self) -> Result<(&Path, &Path)> {
+        self.secured.client_certificate()
+    }
+
+    /// Where an OAUTHBEARER client gets its tokens, with a user's name and password as client id and secret.
+    pub fn token_endpoint(&self) -> Result<&str> {
+        self.secured.token_endpoint()
+    }
+
+    /// A client's `.properties` for this user, with the first SASL mechanism; all but `bootstrap.servers`.
+    pub fn client_properties(&self, user: &str) -> Result<String> {
+        let properties = self.secured.client_properties(user, None)?;
+        Ok(properties_text(&properties))
+    }
+
+    /// The same, with this SASL mechanism.
+    pub fn client_properties_with(&self, user: &str, mechanism: &str) -> Result<String> {
+        let properties = self.secured.client_properties(user, Some(mechanism))?;
+        Ok(properties_text(&properties))
+    }
+
+    /// Gives and takes rights, and returns when they hold.
+    pub fn alter_acls(&self, add: &[Acl], remove: &[Acl]) -> Result<()> {
+        acls::alter(&self.inside(), add, remove)
+    }
+
+    /// The producer of this cluster, who may do everything, whatever clients need to get in.
+    pub fn workload(&self) -> Workload {
+        Workload::new(self.inside())
+    }
+
+    /// The reader of this cluster, who may do everything, whatever clients need to get in.
     pub fn oracle(&self) -> Oracle {
-        Oracle::new(self.bootstrap())
+        Oracle::new(self.inside())
+    }
+
+    /// The producer of this cluster as one of its users, through the clients' listener.
+    pub fn workload_as(&self, user: &str, mechanism: Option<&str>) -> Result<Workload> {
+        Ok(Workload::new(self.client(user, mechanism)?))
+    }
+
+    /// The reader of this cluster as one of its users, through the clients' listener.
+    pub fn oracle_as(&self, user: &str, mechanism: Option<&str>) -> Result<Oracle> {
+        Ok(Oracle::new(self.client(user, mechanism)?))
+    }
+
+    fn client(&self, user: &str, mechanism: Option<&str>) -> Result<Client> {
+        Ok(Client {
+            bootstrap: self.bootstrap(),
+            properties: self.secured.client_properties(user, mechanism)?,
+        })
+    }
+
+    fn inside(&self) -> Client {
+        let addresses: Vec<_> = self.nodes.iter().map(Node::inside_address).collect();
+        Client::of(&addresses.join(","))
     }
 
     /// Stops all nodes as an operator does; they can be started again.
@@ -197,21 +306,20 @@ impl KafkaCluster {
         let directory = Scratch::new("kafka")?;
         // any 16 bytes; Kafka prints them as URL-safe base64, which a scratch directory's name can't give
         let cluster_id = new_cluster_id(directory.path());
-        let nodes = Node::lay_out(
-            directory.path(),
-            home,
-            &cluster_id,
-            wanted.brokers,
-            &wanted.settings,
-            wanted.heap_megabytes,
-        )?;
+        let secured = Secured::prepare(&wanted.access, &directory.join("secrets"))?;
+        let nodes = Node::lay_out(directory.path(), home, &cluster_id, wanted, &secured)?;
         let mut cluster = Self {
             cluster_id,
             nodes,
             home: home.clone(),
+            secured,
             directory,
         };
         cluster.start()?;
+        let scram = cluster.secured.scram();
+        if !scram.is_empty() {
+            acls::add_users(&cluster.inside(), &scram, cluster.secured.users())?;
+        }
         Ok(cluster)
     }
 
@@ -223,7 +331,9 @@ impl KafkaCluster {
             if !node.is_started() {
                 continue;
             }
-            while metadata::live_brokers(&node.address()).is_none_or(|brokers| brokers != running) {
+            while metadata::live_brokers(&node.inside_address())
+                .is_none_or(|brokers| brokers != running)
+            {
                 node.check_alive()?;
                 if Instant::now() > deadline {
                     bail!(
@@ -294,18 +404,15 @@ fn make_class_archive(home: &KafkaHome) -> Result<()> {
         return Ok(());
     }
     let directory = Scratch::new("classes")?;
-    let nodes = Node::lay_out(
-        directory.path(),
-        home,
-        &new_cluster_id(directory.path()),
-        1,
-        &BTreeMap::new(),
-        512,
-    )?;
+    let wanted = KafkaCluster::builder();
+    let secured = Secured::prepare(&wanted.access, &directory.join("secrets"))?;
+    let cluster_id = new_cluster_id(directory.path());
+    let nodes = Node::lay_out(directory.path(), home, &cluster_id, &wanted, &secured)?;
     let mut cluster = KafkaCluster {
-        cluster_id: String::new(),
+        cluster_id,
         nodes,
         home: home.clone(),
+        secured,
         directory,
     };
     let staged = archive.with_extension("staged");

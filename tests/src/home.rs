@@ -76,12 +76,16 @@ impl KafkaHome {
     }
 
     /// A Java machine with Kafka and the testkit on its class path; its main class and arguments are still to come.
-    pub fn java(&self) -> Result<Command> {
+    /// Native code of compressors is unpacked to `temporary` and left there by a machine that is killed.
+    pub fn java(&self, temporary: &Path) -> Result<Command> {
         let mut command = Command::new("java");
         command
             // a broker's or client's own words go to its log, the machine's to nowhere
             .arg("-Xlog:disable")
             .arg("-XX:+UseSerialGC")
+            // else it writes to the system's temporary folder, wherever ours is
+            .arg("-XX:-UsePerfData")
+            .arg(format!("-Djava.io.tmpdir={}", temporary.display()))
             .arg("-cp")
             .arg(class_path(&self.home, Some(&self.compiled))?);
         Ok(command)

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::home::KafkaHome;
+use crate::{home::KafkaHome, scratch::Scratch};
 
 /// A Java machine that waits for commands (`tests/java/lifeboat/testkit/Main.java` lists them).
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub struct Jvm {
     commands: ChildStdin,
     answers: BufReader<ChildStdout>,
     errors: File,
+    // after the process
+    _scratch: Scratch,
 }
 
 impl Jvm {
@@ -27,9 +29,12 @@ impl Jvm {
     pub fn start() -> Result<Self> {
         let home = KafkaHome::get()?;
         let errors = tempfile::tempfile()?;
+        let scratch = Scratch::new("java")?;
         let mut process = home
-            .java()?
+            .java(scratch.path())?
             .arg("-Xmx512m")
+            // one that waits in the pool is not dropped: it clears up itself
+            .arg(format!("-Dlifeboat.scratch={}", scratch.path().display()))
             .arg("lifeboat.testkit.Main")
             // it ends with its input, and so with us
             .stdin(Stdio::piped())
@@ -44,6 +49,7 @@ impl Jvm {
             commands,
             answers,
             errors,
+            _scratch: scratch,
         })
     }
 

@@ -3,6 +3,7 @@
 //! Everything that it starts ends with the process that started it, even where that process is killed; everything that
 //! it fetches or compiles lies in a cache outside `target` and is made once.
 
+mod client;
 mod cluster;
 mod context;
 mod home;
@@ -12,10 +13,11 @@ mod program;
 mod random;
 mod rounds;
 mod scratch;
+mod security;
 mod segments;
 mod workload;
 
-pub use cluster::{ClusterBuilder, KafkaCluster};
+pub use cluster::{ClusterBuilder, KafkaCluster, acls::Acl};
 pub use context::{TestContext, fidelity_cluster};
 pub use home::KafkaHome;
 pub use java::Jvm;
@@ -27,5 +29,6 @@ pub use program::{Program, Run, Running, Signal, Terminal};
 pub use random::Random;
 pub use rounds::rounds;
 pub use scratch::{Scratch, folder_size};
+pub use security::{Certificate, Security};
 pub use segments::{DumpedFile, DumpedSegments, dump_segments, segment_files};
 pub use workload::{Bulk, BulkReport, Fidelity, FidelityReport, Message, Workload};

@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::workload::call;
+use crate::client::Client;
 
 mod compare;
 
@@ -15,7 +15,7 @@ pub use compare::compare;
 /// The reader of one cluster.
 #[derive(Clone, Debug)]
 pub struct Oracle {
-    bootstrap: String,
+    client: Client,
 }
 
 /// Which records count.
@@ -145,18 +145,18 @@ pub struct TopicDescription {
 }
 
 impl Oracle {
-    pub(crate) fn new(bootstrap: String) -> Self {
-        Self { bootstrap }
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client }
     }
 
     /// The reader of a cluster that the testkit did not start.
     pub fn of(bootstrap: &str) -> Self {
-        Self::new(bootstrap.to_owned())
+        Self::new(Client::of(bootstrap))
     }
 
     /// Reads everything.
     pub fn read(&self, options: &ReadOptions) -> Result<Contents> {
-        call(&self.bootstrap, "read", options)
+        self.client.call("read", options)
     }
 
     /// Up to `limit` records of a partition, from the one that `skip` visible records lie before.
@@ -172,8 +172,7 @@ impl Oracle {
         struct Answer {
             records: Vec<ShownRecord>,
         }
-        let answer: Answer = call(
-            &self.bootstrap,
+        let answer: Answer = self.client.call(
             "records",
             &json!({
                 "topic": topic,
@@ -192,7 +191,7 @@ impl Oracle {
         struct Answer {
             committed: Vec<CommittedOffset>,
         }
-        let answer: Answer = call(&self.bootstrap, "groups", &json!({}))?;
+        let answer: Answer = self.client.call("groups", &json!({}))?;
         Ok(answer.committed)
     }
 
@@ -202,7 +201,7 @@ impl Oracle {
         struct Answer {
             topics: Vec<TopicDescription>,
         }
-        let answer: Answer = call(&self.bootstrap, "topics", &json!({ "topics": [] }))?;
+        let answer: Answer = self.client.call("topics", &json!({ "topics": [] }))?;
         Ok(answer.topics)
     }
 }

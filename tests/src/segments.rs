@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Result, ensure};
 
-use crate::home::KafkaHome;
+use crate::{home::KafkaHome, scratch::Scratch};
 
 /// What `kafka-dump-log --deep-iteration` says about some files.
 #[derive(Clone, Debug)]
@@ -73,8 +73,9 @@ pub fn dump_segments(home: &KafkaHome, files: &[PathBuf]) -> Result<DumpedSegmen
         .iter()
         .map(|file| file.display().to_string())
         .collect();
+    let scratch = Scratch::new("dump")?;
     let output = home
-        .java()?
+        .java(scratch.path())?
         .arg("-Xmx256m")
         .arg(class)
         .args(["--deep-iteration", "--files", &list.join(",")])

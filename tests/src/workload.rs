@@ -7,12 +7,12 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::java::Jvm;
+use crate::client::Client;
 
 /// The producer of one cluster.
 #[derive(Clone, Debug)]
 pub struct Workload {
-    bootstrap: String,
+    client: Client,
 }
 
 /// A small data set that holds one of everything.
@@ -180,13 +180,13 @@ impl Message {
 }
 
 impl Workload {
-    pub(crate) fn new(bootstrap: String) -> Self {
-        Self { bootstrap }
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client }
     }
 
     /// The producer of a cluster that the testkit did not start.
     pub fn of(bootstrap: &str) -> Self {
-        Self::new(bootstrap.to_owned())
+        Self::new(Client::of(bootstrap))
     }
 
     /// Fills an empty cluster with one of everything that a restore must give back as it was.
@@ -335,21 +335,8 @@ impl Workload {
         command: &str,
         request: &impl Serialize,
     ) -> Result<T> {
-        call(&self.bootstrap, command, request)
+        self.client.call(command, request)
     }
-}
-
-/// Runs a command with the cluster's address in its request.
-pub(crate) fn call<T: serde::de::DeserializeOwned>(
-    bootstrap: &str,
-    command: &str,
-    request: &impl Serialize,
-) -> Result<T> {
-    let mut request = serde_json::to_value(request)?;
-    if let Value::Object(fields) = &mut request {
-        fields.insert("bootstrap".to_owned(), bootstrap.into());
-    }
-    Jvm::borrow()?.call(command, &request)
 }
 
 fn base64(bytes: &[u8]) -> String {

@@ -89,10 +89,9 @@ impl Lane {
         };
         let bytes = answer.partitions.iter().map(|p| p.records.len()).sum();
         let hold = MemoryBudget::keep(permit, bytes);
-        let throttle = answer.throttle;
         let around = Around {
             alone: asked.len() == 1,
-            throttled: !throttle.is_zero(),
+            throttled: !answer.throttle.is_zero(),
         };
         let mut behind = 0;
         let mut progress = false;
@@ -114,9 +113,9 @@ impl Lane {
         }
         drop(hold);
         self.context.options.pace.spend(bytes as u64).await;
-        // a broker that throttles reads nothing of this connection so long (KIP-219): the request would only time out
-        let idle = if progress { Duration::ZERO } else { IDLE_PAUSE };
-        tokio::time::sleep(throttle.max(idle)).await;
+        if !progress {
+            tokio::time::sleep(IDLE_PAUSE).await;
+        }
         Ok(())
     }
 

@@ -17,7 +17,9 @@ use rdkafka::{
     error::KafkaError as ClientError,
 };
 
-use super::{Idle, Quiet, ReadOptions, RecordParts, client_error, consumer, is_fatal, parts};
+use super::{
+    Context, Idle, ReadOptions, RecordParts, client_error, consumer, is_fatal, is_unproven, parts,
+};
 use crate::error::KafkaError;
 
 /// New orders are looked for this often while nothing comes.
@@ -70,7 +72,7 @@ pub fn follow_records(
 }
 
 struct Follower<F> {
-    consumer: BaseConsumer<Quiet>,
+    consumer: BaseConsumer<Context>,
     options: ReadOptions,
     followed: Followed,
     last_error: Option<String>,
@@ -158,7 +160,7 @@ impl<F: FnMut(usize, RecordParts<'_>)> Follower<F> {
                 Some(Ok(message)) => message,
                 // the end of what is written so far
                 Some(Err(ClientError::PartitionEOF(_))) => continue,
-                Some(Err(error)) if is_fatal(&error) => return Err(client_error(&error)),
+                Some(Err(error)) if is_fatal(&error) => return Err(self.fatal(&error)),
                 Some(Err(error)) => {
                     tracing::debug!(%error, "consumer error");
                     self.last_error = Some(error.to_string());
@@ -177,6 +179,11 @@ impl<F: FnMut(usize, RecordParts<'_>)> Follower<F> {
             }
         }
         Ok(came)
+    }
+
+    fn fatal(&self, error: &ClientError) -> KafkaError {
+        let unproven = is_unproven(error).then(|| self.consumer.context().failure());
+        unproven.flatten().unwrap_or_else(|| client_error(error))
     }
 
     fn stalled(&self) -> KafkaError {

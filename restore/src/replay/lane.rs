@@ -51,8 +51,6 @@ enum Event {
         slots: Vec<usize>,
         answer: Result<ProduceAnswer, KafkaError>,
     },
-    /// A broker that throttled us reads requests again.
-    Released(i32),
     Rested(usize),
     Found(usize, Result<i64, WriteError>),
 }
@@ -211,11 +209,8 @@ impl Lane {
                 slots,
                 answer,
             } => {
-                self.release(broker, &answer);
-                self.read_answer(&slots, answer);
-            }
-            Event::Released(broker) => {
                 self.busy.remove(&broker);
+                self.read_answer(&slots, answer);
             }
             Event::Rested(slot) => {
                 if let Some(partition) = self.partitions.get_mut(&slot) {
@@ -229,19 +224,6 @@ impl Lane {
                 }
             }
         }
-    }
-
-    /// The broker may be asked again: at once, or when it reads this connection again (KIP-219).
-    fn release(&mut self, broker: i32, answer: &Result<ProduceAnswer, KafkaError>) {
-        let throttle = answer.as_ref().map_or(Duration::ZERO, |a| a.throttle);
-        if throttle.is_zero() {
-            self.busy.remove(&broker);
-            return;
-        }
-        self.under_way.push(Box::pin(async move {
-            sleep(throttle).await;
-            Event::Released(broker)
-        }));
     }
 
     /// The answers come in the order of the request.

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fmt::Write as _,
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, Stdio},
@@ -16,8 +15,12 @@ use nix::{
     unistd::Pid,
 };
 
-use super::ports::free_port;
-use crate::{home::KafkaHome, scratch::Scratch};
+use super::{ClusterBuilder, ports::free_port};
+use crate::{
+    home::KafkaHome,
+    scratch::Scratch,
+    security::{Secured, properties_text},
+};
 
 /// How long a node may take to stop: one that lost its controllers never does by itself.
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
@@ -27,11 +30,14 @@ const LOG_TAIL: usize = 60;
 #[derive(Debug)]
 pub(super) struct Node {
     id: i32,
+    /// The clients' listener.
     port: u16,
+    /// The listener of brokers and of the testkit: always without TLS and SASL.
+    inside_port: u16,
     directory: PathBuf,
     /// What vanishes with us, where we are killed.
     scratch: Option<PathBuf>,
-    heap_megabytes: u32,
+    java_options: Vec<String>,
     process: Option<Child>,
 }
 
@@ -41,10 +47,12 @@ impl Node {
         directory: &Path,
         home: &KafkaHome,
         cluster_id: &str,
-        count: usize,
-        settings: &BTreeMap<String, String>,
-        heap_megabytes: u32,
+        wanted: &ClusterBuilder,
+        secured: &Secured,
     ) -> Result<Vec<Self>> {
+        let count = wanted.brokers;
+        let mut java_options = secured.java_options();
+        java_options.push(format!("-Xmx{}m", wanted.heap_megabytes));
         let mut nodes = Vec::new();
         let mut controllers = Vec::new();
         for id in 1..=i32::try_from(count)? {
@@ -53,9 +61,10 @@ impl Node {
             nodes.push(Self {
                 id,
                 port: free_port()?,
+                inside_port: free_port()?,
                 directory: directory.join(format!("node-{id}")),
                 scratch: (!Scratch::is_kept()).then(|| directory.to_owned()),
-                heap_megabytes,
+                java_options: java_options.clone(),
                 process: None,
             });
         }
@@ -64,25 +73,26 @@ impl Node {
             .map(|(id, address)| format!("{id}@{address}"))
             .collect();
         for (node, (_, controller)) in nodes.iter().zip(&controllers) {
+            let listeners = format!(
+                "CLIENT://{},INTERNAL://{}",
+                node.address(),
+                node.inside_address()
+            );
             let mut properties = usual_settings(count);
-            properties.extend([
+            for (name, value) in [
                 ("node.id", node.id.to_string()),
                 ("controller.quorum.voters", voters.join(",")),
                 (
                     "listeners",
-                    format!("PLAINTEXT://{},CONTROLLER://{controller}", node.address()),
+                    format!("{listeners},CONTROLLER://{controller}"),
                 ),
-                (
-                    "advertised.listeners",
-                    format!("PLAINTEXT://{}", node.address()),
-                ),
+                ("advertised.listeners", listeners),
                 ("log.dirs", node.data_dir().display().to_string()),
-            ]);
-            properties.extend(
-                settings
-                    .iter()
-                    .map(|(name, value)| (name.as_str(), value.clone())),
-            );
+            ] {
+                properties.insert(name.to_owned(), value);
+            }
+            properties.extend(secured.broker_settings()?);
+            properties.extend(wanted.settings.clone());
             node.write(home, cluster_id, &properties)?;
         }
         Ok(nodes)
@@ -94,6 +104,10 @@ impl Node {
 
     pub(super) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    pub(super) fn inside_address(&self) -> String {
+        format!("127.0.0.1:{}", self.inside_port)
     }
 
     pub(super) fn data_dir(&self) -> PathBuf {
@@ -130,10 +144,13 @@ impl Node {
             .create(true)
             .append(true)
             .open(self.directory.join("output.log"))?;
+        // native code is unpacked there, and stays where the machine is killed
+        let temporary = self.directory.join("tmp");
+        fs::create_dir_all(&temporary)?;
         let child = home
-            .java()?
+            .java(&temporary)?
             .args(options)
-            .arg(format!("-Xmx{}m", self.heap_megabytes))
+            .args(&self.java_options)
             .arg(format!(
                 "-Dlog4j2.configurationFile={}",
                 self.directory.join("log4j2.properties").display()
@@ -222,7 +239,7 @@ impl Node {
         &self,
         home: &KafkaHome,
         cluster_id: &str,
-        properties: &BTreeMap<&str, String>,
+        properties: &BTreeMap<String, String>,
     ) -> Result<()> {
         let data = self.data_dir();
         fs::create_dir_all(&data)?;
@@ -235,11 +252,10 @@ impl Node {
             home.bootstrap_checkpoint(),
             data.join("bootstrap.checkpoint"),
         )?;
-        let mut text = String::new();
-        for (name, value) in properties {
-            writeln!(text, "{name}={value}")?;
-        }
-        fs::write(self.directory.join("server.properties"), text)?;
+        fs::write(
+            self.directory.join("server.properties"),
+            properties_text(properties),
+        )?;
         let log = self.directory.join("server.log");
         let log = log.display();
         fs::write(
@@ -271,7 +287,7 @@ impl Drop for Node {
 }
 
 /// What makes a small machine's cluster start and react quickly; everything else is Kafka's own default.
-fn usual_settings(nodes: usize) -> BTreeMap<&'static str, String> {
+fn usual_settings(nodes: usize) -> BTreeMap<String, String> {
     let replication = nodes.to_string();
     let in_sync = nodes.min(2).to_string();
     // a dead broker is noticed soon; one that is alone is not, lest a busy machine takes it for dead: but a killed one
@@ -281,11 +297,7 @@ fn usual_settings(nodes: usize) -> BTreeMap<&'static str, String> {
     for (name, value) in [
         ("process.roles", "broker,controller"),
         ("controller.listener.names", "CONTROLLER"),
-        (
-            "listener.security.protocol.map",
-            "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        ),
-        ("inter.broker.listener.name", "PLAINTEXT"),
+        ("inter.broker.listener.name", "INTERNAL"),
         ("auto.create.topics.enable", "false"),
         ("offsets.topic.num.partitions", "4"),
         ("offsets.topic.replication.factor", &replication),
@@ -306,7 +318,7 @@ fn usual_settings(nodes: usize) -> BTreeMap<&'static str, String> {
         ("log.cleaner.dedupe.buffer.size", "4194304"),
         ("log.segment.delete.delay.ms", "1000"),
     ] {
-        settings.insert(name, value.to_owned());
+        settings.insert(name.to_owned(), value.to_owned());
     }
     settings
 }

@@ -18,7 +18,7 @@ final class Bulk {
      * Record times run from {@code startTimestamp} in steps of {@code stepMs}.
      */
     record Request(
-            String bootstrap, String topic, int partitions, short replicationFactor, Map<String, String> configs,
+            Cluster cluster, String topic, int partitions, short replicationFactor, Map<String, String> configs,
             String kind, long seed, int keys, String codec, int batchBytes, boolean oneRecordPerBatch, long records,
             long bytes, long storedBytes, int recordsPerTransaction, int abortEvery, long startTimestamp,
             double stepMs) {}
@@ -28,11 +28,11 @@ final class Bulk {
     private Bulk() {}
 
     static Report fill(Request request) throws Exception {
-        try (Admin admin = Clients.admin(request.bootstrap)) {
+        try (Admin admin = Clients.admin(request.cluster)) {
             Topics.create(admin, List.of(new Topics.Wanted(
                     request.topic, request.partitions, request.replicationFactor, request.configs)));
         }
-        try (KafkaProducer<byte[], byte[]> producer = Clients.producer(request.bootstrap, settings(request))) {
+        try (KafkaProducer<byte[], byte[]> producer = Clients.producer(request.cluster, settings(request))) {
             return fill(request, producer);
         }
     }

@@ -20,9 +20,9 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 final class Clients {
     private Clients() {}
 
-    static KafkaProducer<byte[], byte[]> producer(String bootstrap, Map<String, ?> settings) {
+    static KafkaProducer<byte[], byte[]> producer(Cluster cluster, Map<String, ?> settings) {
         Properties properties = new Properties();
-        properties.put("bootstrap.servers", bootstrap);
+        properties.putAll(cluster.client());
         properties.put("linger.ms", 20);
         properties.put("delivery.timeout.ms", 60_000);
         properties.put("request.timeout.ms", 20_000);
@@ -30,9 +30,9 @@ final class Clients {
         return new KafkaProducer<>(properties, new ByteArraySerializer(), new ByteArraySerializer());
     }
 
-    static KafkaConsumer<byte[], byte[]> consumer(String bootstrap, Map<String, ?> settings) {
+    static KafkaConsumer<byte[], byte[]> consumer(Cluster cluster, Map<String, ?> settings) {
         Properties properties = new Properties();
-        properties.put("bootstrap.servers", bootstrap);
+        properties.putAll(cluster.client());
         properties.put("enable.auto.commit", false);
         properties.put("auto.offset.reset", "none");
         properties.put("allow.auto.create.topics", false);
@@ -42,8 +42,10 @@ final class Clients {
         return new KafkaConsumer<>(properties, new ByteArrayDeserializer(), new ByteArrayDeserializer());
     }
 
-    static Admin admin(String bootstrap) {
-        return Admin.create(Map.of("bootstrap.servers", bootstrap, "request.timeout.ms", 20_000));
+    static Admin admin(Cluster cluster) {
+        Map<String, Object> properties = cluster.client();
+        properties.put("request.timeout.ms", 20_000);
+        return Admin.create(properties);
     }
 
     /** The named topics, or all that are not internal. */

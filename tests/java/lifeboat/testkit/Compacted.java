@@ -18,14 +18,14 @@ final class Compacted {
 
     private static final long ROLL_MS = 100;
 
-    private final String bootstrap;
+    private final Cluster cluster;
     private final Values values;
     private final long now;
     /** Where the last round begins, which is in the active segment and stays as it is. */
     private final Map<TopicPartition, Long> uncleaned = new ConcurrentHashMap<>();
 
-    Compacted(String bootstrap, Values values, long now) {
-        this.bootstrap = bootstrap;
+    Compacted(Cluster cluster, Values values, long now) {
+        this.cluster = cluster;
         this.values = values;
         this.now = now;
     }
@@ -45,7 +45,7 @@ final class Compacted {
                 ? Map.of("transactional.id", topic, "compression.type", "lz4")
                 : Map.of("compression.type", "zstd");
         long sent = 0;
-        try (KafkaProducer<byte[], byte[]> producer = Clients.producer(bootstrap, settings)) {
+        try (KafkaProducer<byte[], byte[]> producer = Clients.producer(cluster, settings)) {
             if (transactional) {
                 producer.initTransactions();
             }
@@ -89,7 +89,7 @@ final class Compacted {
     private boolean isCompacted(TopicPartition partition) {
         Set<String> keys = new HashSet<>();
         boolean[] repeated = {false};
-        Oracle.scan(bootstrap, List.of(partition), "read_uncommitted", record -> {
+        Oracle.scan(cluster, List.of(partition), "read_uncommitted", record -> {
             if (record.offset() < uncleaned.get(partition) && !keys.add(new String(record.key()))) {
                 repeated[0] = true;
             }

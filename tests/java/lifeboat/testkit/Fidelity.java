@@ -19,7 +19,7 @@ final class Fidelity {
     private static final long YEAR = 365L * 24 * 3_600_000;
 
     /** {@code scale} 1 is about 10,000 records. {@code compaction}: wait for the cleaner, too. */
-    record Request(String bootstrap, long seed, int scale, short replicationFactor, boolean compaction) {}
+    record Request(Cluster cluster, long seed, int scale, short replicationFactor, boolean compaction) {}
 
     /** {@code openTransactions}: the transactional ids of those that were left open. */
     record Report(List<String> topics, List<String> openTransactions, long records) {}
@@ -43,7 +43,7 @@ final class Fidelity {
 
     private Report fill() throws Exception {
         declareTopics();
-        try (Admin admin = Clients.admin(request.bootstrap)) {
+        try (Admin admin = Clients.admin(request.cluster)) {
             Topics.create(admin, topics.values());
             codecs();
             plain();
@@ -52,13 +52,13 @@ final class Fidelity {
             large();
             wide();
             transactions();
-            Compacted compacted = new Compacted(request.bootstrap, values, now);
+            Compacted compacted = new Compacted(request.cluster, values, now);
             if (request.compaction) {
                 records += compacted.fill("compacted", 2, 400 * request.scale, false);
                 records += compacted.fill("compacted.transactional", 1, 200 * request.scale, true);
             }
             trimmed(admin);
-            new FidelityGroups(request.bootstrap, admin).commit(request.compaction);
+            new FidelityGroups(request.cluster, admin).commit(request.compaction);
         }
         if (failure.get() != null) {
             throw failure.get();
@@ -264,7 +264,7 @@ final class Fidelity {
     }
 
     private KafkaProducer<byte[], byte[]> producer(Map<String, String> settings) {
-        return Clients.producer(request.bootstrap, settings);
+        return Clients.producer(request.cluster, settings);
     }
 
     private KafkaProducer<byte[], byte[]> transactional(String id) {

@@ -15,11 +15,11 @@ import org.apache.kafka.common.TopicPartition;
 
 /** Groups that stand wherever a group can stand. */
 final class FidelityGroups {
-    private final String bootstrap;
+    private final Cluster cluster;
     private final Admin admin;
 
-    FidelityGroups(String bootstrap, Admin admin) {
-        this.bootstrap = bootstrap;
+    FidelityGroups(Cluster cluster, Admin admin) {
+        this.cluster = cluster;
         this.admin = admin;
     }
 
@@ -57,7 +57,7 @@ final class FidelityGroups {
 
     /** A group as an application leaves it: it subscribed, it read, it committed with the leader's epoch. */
     private void consume(String group) {
-        try (KafkaConsumer<byte[], byte[]> consumer = Clients.consumer(bootstrap, Map.of(
+        try (KafkaConsumer<byte[], byte[]> consumer = Clients.consumer(cluster, Map.of(
                 "group.id", group, "auto.offset.reset", "earliest", "max.poll.records", 150))) {
             consumer.subscribe(List.of("codec.none", "codec.zstd"));
             long read = 0;
@@ -77,7 +77,7 @@ final class FidelityGroups {
     /** An offset that compaction took away, before one that is still there. */
     private long gap(String topic, int partition) {
         List<Long> offsets = new ArrayList<>();
-        Oracle.scan(bootstrap, List.of(partition(topic, partition)), "read_committed",
+        Oracle.scan(cluster, List.of(partition(topic, partition)), "read_committed",
                 record -> offsets.add(record.offset()));
         for (int i = 1; i < offsets.size(); i++) {
             if (offsets.get(i) > offsets.get(i - 1) + 1) {

@@ -19,7 +19,7 @@ import org.apache.kafka.common.TopicPartition;
 
 /** Consumer groups: what each of them would read next. */
 final class Groups {
-    record Request(String bootstrap) {}
+    record Request(Cluster cluster) {}
 
     /**
      * {@code index}: how many visible records of the partition lie before the committed offset; together with equal
@@ -34,13 +34,13 @@ final class Groups {
 
     record Offset(String topic, int partition, long offset, Integer leaderEpoch, String metadata) {}
 
-    record CommitRequest(String bootstrap, String group, List<Offset> offsets) {}
+    record CommitRequest(Cluster cluster, String group, List<Offset> offsets) {}
 
     private Groups() {}
 
     static State read(Request request) throws Exception {
         Map<String, Map<TopicPartition, OffsetAndMetadata>> groups = new TreeMap<>();
-        try (Admin admin = Clients.admin(request.bootstrap)) {
+        try (Admin admin = Clients.admin(request.cluster)) {
             for (ConsumerGroupListing listed : admin.listConsumerGroups().all().get()) {
                 groups.put(listed.groupId(), admin.listConsumerGroupOffsets(listed.groupId())
                         .partitionsToOffsetAndMetadata().get());
@@ -54,10 +54,10 @@ final class Groups {
                 wanted.computeIfAbsent(tp, any -> new TreeSet<>()).add(committed.offset());
             }
         }));
-        Map<TopicPartition, Map<Long, Next>> answers = nextRecords(request.bootstrap, partitions, wanted);
+        Map<TopicPartition, Map<Long, Next>> answers = nextRecords(request.cluster, partitions, wanted);
         List<Committed> state = new ArrayList<>();
         for (var group : groups.entrySet()) {
-            Map<TopicPartition, String> read = readAs(request.bootstrap, group.getKey(), group.getValue());
+            Map<TopicPartition, String> read = readAs(request.cluster, group.getKey(), group.getValue());
             group.getValue().forEach((tp, committed) -> {
                 if (committed != null) {
                     Next next = answers.get(tp).get(committed.offset());
@@ -71,7 +71,7 @@ final class Groups {
     }
 
     static Map<String, Object> commit(CommitRequest request) throws Exception {
-        try (Admin admin = Clients.admin(request.bootstrap)) {
+        try (Admin admin = Clients.admin(request.cluster)) {
             Map<TopicPartition, OffsetAndMetadata> offsets = new HashMap<>();
             for (Offset offset : request.offsets) {
                 offsets.put(new TopicPartition(offset.topic, offset.partition), new OffsetAndMetadata(offset.offset,
@@ -86,11 +86,11 @@ final class Groups {
 
     /** Counted in one pass over the partitions: no seeking, so that nothing depends on how offsets are looked up. */
     private static Map<TopicPartition, Map<Long, Next>> nextRecords(
-            String bootstrap, Set<TopicPartition> partitions, Map<TopicPartition, TreeSet<Long>> wanted) {
+            Cluster cluster, Set<TopicPartition> partitions, Map<TopicPartition, TreeSet<Long>> wanted) {
         Map<TopicPartition, Map<Long, Next>> answers = new HashMap<>();
         Map<TopicPartition, Long> counts = new HashMap<>();
         partitions.forEach(tp -> answers.put(tp, new HashMap<>()));
-        Oracle.scan(bootstrap, partitions, "read_committed", record -> {
+        Oracle.scan(cluster, partitions, "read_committed", record -> {
             TopicPartition tp = new TopicPartition(record.topic(), record.partition());
             long index = counts.merge(tp, 1L, Long::sum) - 1;
             TreeSet<Long> open = wanted.get(tp);
@@ -105,7 +105,7 @@ final class Groups {
 
     /** What a consumer of the group gets, from where Kafka itself says that the group stands. */
     private static Map<TopicPartition, String> readAs(
-            String bootstrap, String group, Map<TopicPartition, OffsetAndMetadata> offsets) {
+            Cluster cluster, String group, Map<TopicPartition, OffsetAndMetadata> offsets) {
         Map<TopicPartition, String> read = new HashMap<>();
         Set<TopicPartition> open = new HashSet<>();
         offsets.forEach((tp, committed) -> {
@@ -113,7 +113,7 @@ final class Groups {
                 open.add(tp);
             }
         });
-        try (KafkaConsumer<byte[], byte[]> consumer = Clients.consumer(bootstrap, Map.of(
+        try (KafkaConsumer<byte[], byte[]> consumer = Clients.consumer(cluster, Map.of(
                 "group.id", group, "isolation.level", "read_committed", "max.partition.fetch.bytes", 65_536))) {
             Map<TopicPartition, Long> ends = consumer.endOffsets(open);
             consumer.assign(open);

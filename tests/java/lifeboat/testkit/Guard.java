@@ -33,13 +33,18 @@ public final class Guard {
         } catch (IOException gone) {
             // as good as the end
         }
+        sweep();
+        Runtime.getRuntime().halt(137);
+    }
+
+    /** Removes what is told to go with this machine. */
+    static void sweep() {
         String scratch = System.getProperty("lifeboat.scratch");
         if (scratch != null) {
             // the broker still writes: what it makes anew is taken by the second round
             remove(Path.of(scratch));
             remove(Path.of(scratch));
         }
-        Runtime.getRuntime().halt(137);
     }
 
     private static void remove(Path folder) {

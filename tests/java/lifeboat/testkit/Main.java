@@ -40,6 +40,8 @@ public final class Main {
             Map.entry("delete_topics", request -> Topics.delete(as(request, Topics.DeleteRequest.class))),
             Map.entry("delete_records", request -> Topics.trim(as(request, Topics.TrimRequest.class))),
             Map.entry("alter_configs", request -> Topics.alter(as(request, Topics.AlterRequest.class))),
+            Map.entry("users", request -> Access.users(as(request, Access.UsersRequest.class))),
+            Map.entry("acls", request -> Access.acls(as(request, Access.AclsRequest.class))),
             Map.entry("produce", request -> Produce.send(as(request, Produce.Request.class))),
             Map.entry("settle", request -> Transactions.settle(as(request, Transactions.SettleRequest.class))),
             Map.entry("transactions", request -> Transactions.list(as(request, Transactions.ListRequest.class))));
@@ -56,6 +58,7 @@ public final class Main {
             answers.print('\n');
             answers.flush();
         }
+        Guard.sweep();
         Runtime.getRuntime().halt(0);
     }
 

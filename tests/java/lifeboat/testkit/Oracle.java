@@ -26,7 +26,7 @@ final class Oracle {
     private static final long STALLED_AFTER_MS = 30_000;
 
     /** {@code topics} empty: all but internal ones. {@code isolation}: read_committed or read_uncommitted. */
-    record ReadRequest(String bootstrap, List<String> topics, String isolation, boolean timestampType) {}
+    record ReadRequest(Cluster cluster, List<String> topics, String isolation, boolean timestampType) {}
 
     record Contents(List<Partition> partitions) {}
 
@@ -40,7 +40,7 @@ final class Oracle {
             String digest,
             List<String> checkpoints) {}
 
-    record RecordsRequest(String bootstrap, String topic, int partition, String isolation, long skip, long limit) {}
+    record RecordsRequest(Cluster cluster, String topic, int partition, String isolation, long skip, long limit) {}
 
     /** A record for people; {@code digest} is its canonical form's. */
     record Shown(
@@ -53,11 +53,11 @@ final class Oracle {
 
     static Contents read(ReadRequest request) throws Exception {
         List<TopicPartition> partitions;
-        try (Admin admin = Clients.admin(request.bootstrap)) {
+        try (Admin admin = Clients.admin(request.cluster)) {
             partitions = Clients.partitions(Clients.topics(admin, request.topics).values());
         }
         Map<TopicPartition, Tally> tallies = new LinkedHashMap<>();
-        Map<TopicPartition, long[]> bounds = scan(request.bootstrap, partitions, request.isolation, record ->
+        Map<TopicPartition, long[]> bounds = scan(request.cluster, partitions, request.isolation, record ->
                 tallies.computeIfAbsent(new TopicPartition(record.topic(), record.partition()),
                         tp -> new Tally(request.timestampType)).add(record));
         List<Partition> seen = new ArrayList<>();
@@ -74,7 +74,7 @@ final class Oracle {
         List<Shown> shown = new ArrayList<>();
         long[] index = {0};
         TopicPartition tp = new TopicPartition(request.topic, request.partition);
-        scan(request.bootstrap, List.of(tp), request.isolation, record -> {
+        scan(request.cluster, List.of(tp), request.isolation, record -> {
             long at = index[0]++;
             if (at >= request.skip && at < request.skip + request.limit) {
                 shown.add(show(at, record));
@@ -85,13 +85,13 @@ final class Oracle {
 
     /** Reads everything that there is when it begins, and tells the bounds (log start and end) that it took. */
     static Map<TopicPartition, long[]> scan(
-            String bootstrap,
+            Cluster cluster,
             Collection<TopicPartition> partitions,
             String isolation,
             Consumer<ConsumerRecord<byte[], byte[]>> each) {
         Map<TopicPartition, long[]> bounds = new LinkedHashMap<>();
         try (KafkaConsumer<byte[], byte[]> consumer =
-                Clients.consumer(bootstrap, Map.of("isolation.level", isolation))) {
+                Clients.consumer(cluster, Map.of("isolation.level", isolation))) {
             Map<TopicPartition, Long> starts = consumer.beginningOffsets(partitions);
             Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
             Set<TopicPartition> unread = new HashSet<>();

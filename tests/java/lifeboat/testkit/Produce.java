@@ -18,7 +18,7 @@ final class Produce {
     record Message(String topic, int partition, Long timestamp, String key, String value, List<Header> headers) {}
 
     /** {@code settings}: of the producer. {@code flushEach}: every record in a batch of its own. */
-    record Request(String bootstrap, Map<String, String> settings, boolean flushEach, List<Message> records) {}
+    record Request(Cluster cluster, Map<String, String> settings, boolean flushEach, List<Message> records) {}
 
     record Sent(List<Long> offsets) {}
 
@@ -26,7 +26,7 @@ final class Produce {
 
     static Sent send(Request request) throws Exception {
         List<Future<RecordMetadata>> sent = new ArrayList<>();
-        try (KafkaProducer<byte[], byte[]> producer = Clients.producer(request.bootstrap, request.settings)) {
+        try (KafkaProducer<byte[], byte[]> producer = Clients.producer(request.cluster, request.settings)) {
             boolean transactional = request.settings.containsKey("transactional.id");
             if (transactional) {
                 producer.initTransactions();

@@ -20,7 +20,7 @@ import org.apache.kafka.common.errors.RetriableException;
 
 /** Topics and their configurations, through Kafka's own admin client. */
 final class Topics {
-    record DescribeRequest(String bootstrap, List<String> topics) {}
+    record DescribeRequest(Cluster cluster, List<String> topics) {}
 
     /** {@code configs}: only what was set for this topic. */
     record Described(String name, String id, int partitions, int replicationFactor, Map<String, String> configs) {}
@@ -29,19 +29,19 @@ final class Topics {
 
     record Wanted(String name, int partitions, short replicationFactor, Map<String, String> configs) {}
 
-    record CreateRequest(String bootstrap, List<Wanted> topics) {}
+    record CreateRequest(Cluster cluster, List<Wanted> topics) {}
 
-    record DeleteRequest(String bootstrap, List<String> topics) {}
+    record DeleteRequest(Cluster cluster, List<String> topics) {}
 
-    record TrimRequest(String bootstrap, String topic, int partition, long before) {}
+    record TrimRequest(Cluster cluster, String topic, int partition, long before) {}
 
     /** A null value takes the setting away. */
-    record AlterRequest(String bootstrap, String topic, Map<String, String> configs) {}
+    record AlterRequest(Cluster cluster, String topic, Map<String, String> configs) {}
 
     private Topics() {}
 
     static DescribedTopics describe(DescribeRequest request) throws Exception {
-        try (Admin admin = Clients.admin(request.bootstrap)) {
+        try (Admin admin = Clients.admin(request.cluster)) {
             Map<String, TopicDescription> topics = new TreeMap<>(Clients.topics(admin, request.topics));
             List<ConfigResource> resources = new ArrayList<>();
             topics.keySet().forEach(name -> resources.add(new ConfigResource(ConfigResource.Type.TOPIC, name)));
@@ -62,7 +62,7 @@ final class Topics {
     }
 
     static Map<String, Object> create(CreateRequest request) throws Exception {
-        try (Admin admin = Clients.admin(request.bootstrap)) {
+        try (Admin admin = Clients.admin(request.cluster)) {
             create(admin, request.topics);
         }
         return Map.of();
@@ -98,14 +98,14 @@ final class Topics {
     }
 
     static Map<String, Object> delete(DeleteRequest request) throws Exception {
-        try (Admin admin = Clients.admin(request.bootstrap)) {
+        try (Admin admin = Clients.admin(request.cluster)) {
             admin.deleteTopics(request.topics).all().get();
         }
         return Map.of();
     }
 
     static Map<String, Object> trim(TrimRequest request) throws Exception {
-        try (Admin admin = Clients.admin(request.bootstrap)) {
+        try (Admin admin = Clients.admin(request.cluster)) {
             trim(admin, new TopicPartition(request.topic, request.partition), request.before);
         }
         return Map.of();
@@ -119,7 +119,7 @@ final class Topics {
         List<AlterConfigOp> changes = new ArrayList<>();
         request.configs.forEach((name, value) -> changes.add(new AlterConfigOp(new ConfigEntry(name, value),
                 value == null ? AlterConfigOp.OpType.DELETE : AlterConfigOp.OpType.SET)));
-        try (Admin admin = Clients.admin(request.bootstrap)) {
+        try (Admin admin = Clients.admin(request.cluster)) {
             Map<ConfigResource, Collection<AlterConfigOp>> all = new HashMap<>();
             all.put(new ConfigResource(ConfigResource.Type.TOPIC, request.topic), changes);
             admin.incrementalAlterConfigs(all).all().get();

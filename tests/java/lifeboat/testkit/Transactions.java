@@ -9,9 +9,9 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 
 /** Transactions that their producers left behind. */
 final class Transactions {
-    record SettleRequest(String bootstrap, List<String> transactionalIds) {}
+    record SettleRequest(Cluster cluster, List<String> transactionalIds) {}
 
-    record ListRequest(String bootstrap) {}
+    record ListRequest(Cluster cluster) {}
 
     record Listed(String transactionalId, long producerId, String state) {}
 
@@ -23,7 +23,7 @@ final class Transactions {
     static Map<String, Object> settle(SettleRequest request) {
         for (String id : request.transactionalIds) {
             try (KafkaProducer<byte[], byte[]> producer =
-                    Clients.producer(request.bootstrap, Map.of("transactional.id", id))) {
+                    Clients.producer(request.cluster, Map.of("transactional.id", id))) {
                 producer.initTransactions();
             }
         }
@@ -32,7 +32,7 @@ final class Transactions {
 
     static ListedTransactions list(ListRequest request) throws Exception {
         List<Listed> listed = new ArrayList<>();
-        try (Admin admin = Clients.admin(request.bootstrap)) {
+        try (Admin admin = Clients.admin(request.cluster)) {
             admin.listTransactions().all().get().forEach(transaction -> listed.add(new Listed(
                     transaction.transactionalId(), transaction.producerId(), transaction.state().toString())));
         }
