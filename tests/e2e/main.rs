@@ -11,4 +11,5 @@ mod readable;
 mod roundtrip;
 mod screens;
 mod secured;
+mod security;
 mod testkit;

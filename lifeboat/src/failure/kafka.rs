@@ -23,17 +23,11 @@ pub(super) fn hint(error: &KafkaError) -> Option<&'static str> {
         E::Tls { problem, .. } => return tls(problem),
         E::Authentication { problem, .. } => authentication(problem),
         E::Token { problem, .. } => token(problem),
-        // the first questions that are asked on a connection
+        // the first question that is asked on a connection
         E::Disconnected {
             operation: "ApiVersions",
             ..
         } => "where the listener wants TLS, set security.protocol to SSL or SASL_SSL",
-        E::Disconnected {
-            operation: "Metadata",
-            ..
-        } => {
-            "where the listener wants SASL, set security.protocol to SASL_SSL or SASL_PLAINTEXT; else see the brokers' logs"
-        }
         E::Timeout { .. } | E::Disconnected { .. } => {
             "check the brokers' logs and the network; request.timeout.ms says how long is waited"
         }
@@ -93,6 +87,9 @@ fn authentication(problem: &AuthenticationProblem) -> &'static str {
         P::UnknownMechanism { .. } => "set sasl.mechanism to one that it offers",
         P::NotWanted => {
             "set security.protocol to PLAINTEXT or SSL, or use the port of a listener with SASL"
+        }
+        P::Wanted => {
+            "where the listener wants SASL, set security.protocol to SASL_SSL or SASL_PLAINTEXT; else see the brokers' logs"
         }
         P::Unproven { .. } => {
             "check that this is the right broker: it knows another password, or none and pretends to be it"

@@ -14,8 +14,20 @@ use crate::{error::KafkaError, wire::sasl::Sasl};
 /// Between two tries while nothing but the token endpoint fails.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// Proves who we are, and goes on doing so where the broker wants that.
+pub(super) async fn begin(
+    connection: &Arc<Connection>,
+    sasl: &Arc<Sasl>,
+) -> Result<(), KafkaError> {
+    let proof = sasl.prepare().await?;
+    if let Some(lifetime) = proof.show(connection).await? {
+        keep(connection, sasl, lifetime);
+    }
+    Ok(())
+}
+
 /// Proves again and again who we are, until the connection is gone.
-pub(super) fn keep(connection: &Arc<Connection>, sasl: &Arc<Sasl>, lifetime: Duration) {
+fn keep(connection: &Arc<Connection>, sasl: &Arc<Sasl>, lifetime: Duration) {
     let stop = connection.stop.clone();
     let keeper = Keeper {
         connection: Arc::downgrade(connection),

@@ -14,7 +14,7 @@ use reqwest::{
     redirect,
 };
 use serde::Deserialize;
-use tokio::{sync::Mutex, time::Instant};
+use tokio::sync::Mutex;
 use url::form_urlencoded;
 
 use crate::{
@@ -46,8 +46,7 @@ pub(crate) struct TokenSource {
 
 struct Held {
     token: Arc<Token>,
-    renew: Instant,
-    end: Instant,
+    renew: Timestamp,
 }
 
 impl fmt::Debug for TokenSource {
@@ -78,26 +77,27 @@ impl TokenSource {
     /// The token that is good now; gets a new one where it is time for that.
     pub(crate) async fn token(&self) -> Result<Arc<Token>, KafkaError> {
         let mut held = self.held.lock().await;
-        let now = Instant::now();
+        let now = self.clock.now();
         if let Some(held) = held.as_ref().filter(|held| now < held.renew) {
             return Ok(Arc::clone(&held.token));
         }
         match self.get().await {
             Ok(token) => {
                 let token = Arc::new(token);
-                let life = token.ends.as_millis() - self.clock.now().as_millis();
+                let life = token.ends.as_millis() - now.as_millis();
                 let life = Duration::from_millis(u64::try_from(life).unwrap_or(0));
                 let window = self.settings.refresh;
+                let after = window.refresh_after(life, rand::random());
+                let after = millis(after.as_secs_f64());
                 *held = Some(Held {
                     token: Arc::clone(&token),
-                    renew: now + window.refresh_after(life, rand::random()),
-                    end: now + life,
+                    renew: Timestamp::from_millis(now.as_millis() + after),
                 });
                 tracing::debug!(principal = token.principal, ?life, "got a token");
                 Ok(token)
             }
             // the old one does for the time being
-            Err(problem) => match held.as_ref().filter(|held| now < held.end) {
+            Err(problem) => match held.as_ref().filter(|held| now < held.token.ends) {
                 Some(held) => {
                     tracing::warn!(%problem, "no new token yet");
                     Ok(Arc::clone(&held.token))
