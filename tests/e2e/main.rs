@@ -12,3 +12,4 @@ mod roundtrip;
 mod screens;
 mod secured;
 mod testkit;
+mod versions;

@@ -114,7 +114,10 @@ impl ClusterBuilder {
             Some(version) => KafkaHome::get_version(version)?,
             None => usual_home()?,
         };
-        prepare_class_archive(&home);
+        // it pays where a version is started often
+        if self.version.is_none() {
+            prepare_class_archive(&home);
+        }
         // a port that was free may be taken by the time that Kafka binds it
         let mut last = None;
         for _ in 0..3 {
