@@ -8,6 +8,7 @@ mod docs;
 mod lifeboat;
 mod program;
 mod readable;
+mod rights;
 mod roundtrip;
 mod screens;
 mod secured;
