@@ -207,32 +207,42 @@ impl Resolver<'_> {
         let mut properties = KafkaProperties::default();
         for (name, value) in section.0 {
             let key = format!("{at}.{}", name.value);
-            if let Some(same) = properties.already(&name.value) {
-                let problem = format!("means {same}, which is given as well");
-                self.problem(name.place, &key, problem, None);
-                continue;
-            }
-            let set = match &value.value {
-                Text::Plain(text) => match expand(text, self.surroundings.variable) {
-                    Ok(text) => properties.set(&name.value, &text),
-                    Err(problem) => {
-                        self.problem(value.place, &key, problem, None);
-                        continue;
-                    }
-                },
-                Text::File(path) => match self.secret(path) {
-                    Ok(secret) => properties.set_secret(&name.value, &secret),
-                    Err(problem) => {
-                        self.problem(value.place, &key, problem, None);
-                        continue;
-                    }
-                },
+            let name_of = &name.value;
+            let text = match &value.value {
+                Text::Plain(text) => expand(text, self.surroundings.variable)
+                    .map(|text| (self.placed(name_of, text), false)),
+                Text::File(path) => self
+                    .secret(path)
+                    .map(|secret| (secret.expose().to_owned(), true)),
             };
+            let (text, hidden) = match text {
+                Ok(text) => text,
+                Err(problem) => {
+                    self.problem(value.place, &key, problem, None);
+                    continue;
+                }
+            };
+            let set = properties.check_spelling(name_of, &text).and_then(|()| {
+                if hidden {
+                    properties.set_secret(name_of, &Secret::new(text))
+                } else {
+                    properties.set(name_of, &text)
+                }
+            });
             if let Err(error) = set {
                 self.problem(name.place, &key, error.problem, error.hint);
             }
         }
         properties
+    }
+
+    /// Paths start at the configuration file's folder.
+    fn placed(&self, name: &str, text: String) -> String {
+        if KafkaProperties::is_path(name) && !text.trim().is_empty() {
+            self.folder.join(text.trim()).display().to_string()
+        } else {
+            text
+        }
     }
 
     fn secret(&self, path: &str) -> Result<Secret, String> {

@@ -4,10 +4,17 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use crate::Secret;
 
+mod jaas;
 mod known;
 mod properties_file;
+mod security;
 
-use known::{KNOWN, Known};
+pub use security::{
+    Credentials, Identity, IdentityPlace, OAuthBearer, RefreshWindow, Sasl, ScramHash, Security,
+    SecurityProtocol, Source, SourceText, Store, StoreKind, Tls, Trust,
+};
+
+use known::{KNOWN, Kind, Known};
 
 /// How to reach a cluster: one map of properties that feeds both the wire client and librdkafka.
 ///
@@ -19,12 +26,23 @@ pub struct KafkaProperties {
     values: BTreeMap<&'static str, Value>,
 }
 
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 struct Value {
+    /// The name that it was given by.
+    given_as: String,
     text: Secret,
     /// Masked wherever it is shown.
     hidden: bool,
 }
+
+// which name it was given by makes no difference
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.text, self.hidden) == (&other.text, other.hidden)
+    }
+}
+
+impl Eq for Value {}
 
 /// A property that can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,11 +56,20 @@ pub struct PropertyError {
     pub hint: Option<String>,
 }
 
-/// How the brokers are spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SecurityProtocol {
-    /// Neither encrypted nor authenticated.
-    Plaintext,
+impl PropertyError {
+    pub(crate) fn new(name: &str, problem: impl Into<String>) -> Self {
+        Self {
+            name: name.to_owned(),
+            problem: problem.into(),
+            hint: None,
+        }
+    }
+
+    /// With what to do about it.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
 }
 
 impl KafkaProperties {
@@ -57,7 +84,10 @@ impl KafkaProperties {
     pub fn parse_properties(text: &str) -> Result<Self, PropertyError> {
         let mut properties = Self::default();
         for (line, name, value) in properties_file::parse(text)? {
-            properties.set(&name, &value).map_err(|mut error| {
+            let set = properties
+                .check_spelling(&name, &value)
+                .and_then(|()| properties.set(&name, &value));
+            set.map_err(|mut error| {
                 error.problem = format!("{} (line {line})", error.problem);
                 error
             })?;
@@ -77,25 +107,45 @@ impl KafkaProperties {
 
     fn insert(&mut self, name: &str, value: &str, hidden: bool) -> Result<(), PropertyError> {
         let known = known::find(name)?;
-        let value = value.trim();
-        known.check(value).map_err(|problem| PropertyError {
-            name: name.to_owned(),
-            problem: if hidden {
+        let value = known.clean(value);
+        let hidden = hidden || known.is_secret();
+        known.check(value).map_err(|problem| {
+            // what is wrong with a secret is said without it
+            let problem = if hidden && !known.is_secret() {
                 "the hidden value is not one that this property can have".to_owned()
             } else {
                 problem
-            },
-            hint: None,
+            };
+            PropertyError::new(name, problem)
         })?;
-        let text = Secret::new(value);
-        self.values.insert(known.name, Value { text, hidden });
+        let value = Value {
+            given_as: name.to_owned(),
+            text: Secret::new(value),
+            hidden,
+        };
+        self.values.insert(known.name, value);
         Ok(())
     }
 
-    /// Whether the property of that name, under any of its names, is set already, and its canonical name.
-    pub(crate) fn already(&self, name: &str) -> Option<&'static str> {
-        let canonical = known::find(name).ok()?.name;
-        self.values.contains_key(canonical).then_some(canonical)
+    /// An error where the property is set to something else already, under another of its names.
+    pub(crate) fn check_spelling(&self, name: &str, value: &str) -> Result<(), PropertyError> {
+        let known = known::find(name)?;
+        match self.values.get(known.name) {
+            Some(other) if other.given_as != name && other.text.expose() != known.clean(value) => {
+                let same = &other.given_as;
+                Err(PropertyError::new(
+                    name,
+                    format!("means {same}, which is given as well, with another value"),
+                )
+                .hint("give one of them"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a property's value is a path.
+    pub(crate) fn is_path(name: &str) -> bool {
+        known::find(name).is_ok_and(|known| known.kind == Kind::Path)
     }
 
     /// These properties, overridden by those of `stronger`.
@@ -125,24 +175,38 @@ impl KafkaProperties {
         self.millis("socket.connection.setup.timeout.ms", 10_000)
     }
 
-    /// How the brokers are spoken to.
-    pub fn security_protocol(&self) -> SecurityProtocol {
-        SecurityProtocol::Plaintext
-    }
-
-    /// The same for librdkafka, under its own names.
-    pub fn librdkafka(&self) -> Vec<(String, String)> {
+    /// The same for librdkafka, under its own names: all but certificates and tokens, which it can't read by itself
+    /// in all forms that are understood here.
+    pub fn librdkafka(&self) -> Result<Vec<(String, String)>, PropertyError> {
+        let security = self.security()?;
         let mut properties: Vec<_> = KNOWN
             .iter()
             .filter_map(|known| {
                 let value = self.values.get(known.name)?;
-                Some((known.librdkafka.to_owned(), value.text.expose().to_owned()))
+                Some((known.librdkafka?.to_owned(), value.text.expose().to_owned()))
             })
             .collect();
+        let mut set =
+            |name: &str, value: &str| properties.push((name.to_owned(), value.to_owned()));
         if !self.values.contains_key("client.id") {
-            properties.push(("client.id".to_owned(), self.client_id().to_owned()));
+            set("client.id", self.client_id());
         }
-        properties
+        if let Some(tls) = &security.tls {
+            let algorithm = if tls.verify_host_name {
+                "https"
+            } else {
+                "none"
+            };
+            set("ssl.endpoint.identification.algorithm", algorithm);
+        }
+        if let Some(sasl) = &security.sasl {
+            set("sasl.mechanisms", sasl.mechanism());
+        }
+        if let Some(Sasl::Plain(credentials) | Sasl::Scram(_, credentials)) = &security.sasl {
+            set("sasl.username", &credentials.username);
+            set("sasl.password", credentials.password.expose());
+        }
+        Ok(properties)
     }
 
     /// Every property that is set, by its canonical name, secrets masked: for `config show`.
@@ -159,6 +223,10 @@ impl KafkaProperties {
 
     fn get(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(|value| value.text.expose())
+    }
+
+    fn secret(&self, name: &str) -> Option<Secret> {
+        self.values.get(name).map(|value| value.text.clone())
     }
 
     fn millis(&self, name: &str, default: u64) -> Duration {

@@ -11,7 +11,11 @@ mod secret;
 mod suggestion;
 
 pub use file::{LoadError, Problem, Surroundings, load, parse};
-pub use kafka::{KafkaProperties, PropertyError, SecurityProtocol};
+pub use kafka::{
+    Credentials, Identity, IdentityPlace, KafkaProperties, OAuthBearer, PropertyError,
+    RefreshWindow, Sasl, ScramHash, Security, SecurityProtocol, Source, SourceText, Store,
+    StoreKind, Tls, Trust,
+};
 pub use reference::reference;
 pub use repository_url::{RepositoryUrl, UrlError};
 pub use resolved::{BackupSettings, ResolvedConfig};

@@ -129,9 +129,9 @@ pub fn reference() -> String {
     }
     text.push_str(
         "\n## Kafka properties\n\nThe names of Kafka's own clients and librdkafka's names are both understood. A \
-         property that Lifeboat could not honour is\nan error that names it. TLS and SASL are not supported yet. \
-         `--command-config FILE` takes the same properties from a\n`.properties` file, as Kafka's own tools \
-         do.\n\n| property | also | what it is |\n|---|---|---|\n",
+         property that Lifeboat could not honour is\nan error that names it. `--command-config FILE` takes the same properties \
+         from a `.properties` file, as Kafka's own\ntools do. Paths start at the configuration file's folder; those of \
+         a `.properties` file where Lifeboat runs.\n\n| property | also | what it is |\n|---|---|---|\n",
     );
     for (name, aliases, about) in kafka::reference() {
         let also: Vec<_> = aliases.iter().map(|alias| format!("`{alias}`")).collect();

@@ -108,10 +108,17 @@ impl<'de> Deserialize<'de> for KafkaSection {
 }
 
 /// A property's value: a text, or `{ file: PATH }`.
-#[derive(Debug, PartialEq)]
+#[derive(PartialEq)]
 pub(crate) enum Text {
     Plain(String),
     File(String),
+}
+
+// any of them may be a secret
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
 }
 
 impl<'de> Deserialize<'de> for Text {

@@ -118,13 +118,13 @@ fn an_unknown_key_is_refused_with_its_place_and_a_suggestion() {
 
 #[test]
 fn all_wrong_values_are_told_at_once_each_with_its_place() {
-    let text = "kafka:\n  bootstrap.servers: ${NOPE}\n  security.protocol: SASL_SSL\nrepository:\n  \
+    let text = "kafka:\n  bootstrap.servers: ${NOPE}\n  security.protocol: TLS\nrepository:\n  \
                 url: s3://x/y\nbackup:\n  memory: 1 parsec\n  compression-level: 99\n  topics:\n    \
                 include: [ \"a\", \"[\" ]\n";
     let found = problems(text);
     let starts = [
         "line 2, column 22: kafka.bootstrap.servers: the environment variable NOPE is not set",
-        "line 3, column 3: kafka.security.protocol: SASL_SSL is not supported yet",
+        "line 3, column 3: kafka.security.protocol: \"TLS\" is not a security protocol",
         "line 5, column 8: repository.url: s3:// repositories are not supported yet",
         "line 7, column 11: backup.memory: not a size",
         "line 8, column 22: backup.compression-level: 99 is not between 1 and 19",
@@ -179,7 +179,34 @@ fn the_same_property_under_two_names_is_refused() {
     assert_eq!(
         problems("kafka:\n  bootstrap.servers: a:1\n  metadata.broker.list: b:2\n"),
         [
-            "line 3, column 3: kafka.metadata.broker.list: means bootstrap.servers, which is given as well"
+            "line 3, column 3: kafka.metadata.broker.list: means bootstrap.servers, which is given as well, with \
+             another value (give one of them)"
         ]
     );
+}
+
+#[test]
+fn paths_start_at_the_files_folder_and_secrets_come_from_files() {
+    let text = "kafka:\n  bootstrap.servers: a:1\n  security.protocol: SASL_SSL\n  sasl.mechanism: PLAIN\n  \
+                sasl.username: backup\n  sasl.password: { file: client-id }\n  ssl.ca.location: ca.pem\n  \
+                ssl.keystore.location: /var/key.p12\n";
+    let kafka = read(text).unwrap().kafka.unwrap();
+    let security = kafka.security().unwrap();
+    let tls = security.tls.unwrap();
+    let crate::Trust::File(store) = tls.trust else {
+        panic!("{:?}", tls.trust);
+    };
+    assert_eq!(store.path, Path::new("/etc/lifeboat/ca.pem"));
+    let Some(crate::Identity {
+        place: crate::IdentityPlace::Store(store),
+        ..
+    }) = tls.identity
+    else {
+        panic!("no key store");
+    };
+    assert_eq!(store.path, Path::new("/var/key.p12"));
+    let Some(crate::Sasl::Plain(credentials)) = security.sasl else {
+        panic!("not PLAIN");
+    };
+    assert_eq!(credentials.password.expose(), "hunter2");
 }

@@ -2,135 +2,158 @@
 
 use super::PropertyError;
 
+mod refused;
+mod table;
+
+pub(super) use table::KNOWN;
+
 /// What a property's value is.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq)]
 pub(super) enum Kind {
     Servers,
     Text,
     Millis,
+    Seconds,
+    /// A number from 0 to this.
+    Fraction(f64),
+    Flag,
     Protocol,
+    Mechanism,
+    /// A file or folder.
+    Path,
+    /// Certificates, which anybody may see.
+    Certificates,
+    /// Never shown.
+    Secret,
+    Url,
+    StoreType,
+    HostNameCheck,
+    /// Says what is done anyway; another value would ask for something that isn't.
+    Only(&'static [&'static str], &'static str),
 }
 
 /// A property that is honoured.
 pub(super) struct Known {
-    /// Kafka's own name for it.
+    /// Kafka's own name for it, where Kafka's clients have it.
     pub(super) name: &'static str,
     /// Other names that mean the same.
     pub(super) aliases: &'static [&'static str],
-    /// librdkafka's name.
-    pub(super) librdkafka: &'static str,
+    /// librdkafka's name, where it takes the value as it is.
+    pub(super) librdkafka: Option<&'static str>,
     pub(super) kind: Kind,
     pub(super) about: &'static str,
 }
 
-pub(super) const KNOWN: &[Known] = &[
-    Known {
-        name: "bootstrap.servers",
-        aliases: &["metadata.broker.list"],
-        librdkafka: "bootstrap.servers",
-        kind: Kind::Servers,
-        about: "brokers to begin with: `host:port`, separated by commas",
-    },
-    Known {
-        name: "client.id",
-        aliases: &[],
-        librdkafka: "client.id",
-        kind: Kind::Text,
-        about: "the name that brokers log for this client; `lifeboat` where it is not given",
-    },
-    Known {
-        name: "request.timeout.ms",
-        // librdkafka's own request.timeout.ms is the producer's, and means something else
-        aliases: &["socket.timeout.ms"],
-        librdkafka: "socket.timeout.ms",
-        kind: Kind::Millis,
-        about: "how long a broker may take to answer; 30000 where it is not given",
-    },
-    Known {
-        name: "security.protocol",
-        aliases: &[],
-        librdkafka: "security.protocol",
-        kind: Kind::Protocol,
-        about: "`PLAINTEXT`; the others are not supported yet",
-    },
-    Known {
-        name: "socket.connection.setup.timeout.ms",
-        aliases: &[],
-        librdkafka: "socket.connection.setup.timeout.ms",
-        kind: Kind::Millis,
-        about: "how long a connection may take to be made; 10000 where it is not given",
-    },
-];
-
 /// The property of that name.
 pub(super) fn find(name: &str) -> Result<&'static Known, PropertyError> {
     let same = |known: &&Known| known.name == name || known.aliases.contains(&name);
-    KNOWN.iter().find(same).ok_or_else(|| refusal(name))
-}
-
-const SECURITY: [&str; 3] = ["ssl.", "sasl.", "enable.ssl."];
-
-/// Names that are right in some client's file and yet say nothing to a backup.
-const OTHER_ROLES: [&str; 9] = [
-    "group.id",
-    "key.deserializer",
-    "value.deserializer",
-    "key.serializer",
-    "value.serializer",
-    "auto.offset.reset",
-    "enable.auto.commit",
-    "acks",
-    "isolation.level",
-];
-
-fn refusal(name: &str) -> PropertyError {
-    let (problem, hint) = if SECURITY.iter().any(|prefix| name.starts_with(prefix)) {
-        (
-            "TLS and SASL are not supported yet, only security.protocol PLAINTEXT",
-            Some("use a PLAINTEXT listener, and leave this property out".to_owned()),
-        )
-    } else if OTHER_ROLES.contains(&name) {
-        (
-            "belongs to a consumer or producer application, and would have no effect",
-            Some("leave it out: Lifeboat reads exactly and joins no group".to_owned()),
-        )
-    } else {
-        let names = KNOWN
-            .iter()
-            .flat_map(|known| std::iter::once(&known.name).chain(known.aliases));
-        let hint = match crate::suggestion::closest(name, names.copied()) {
-            Some(near) => format!("did you mean {near}?"),
-            None => "leave it out; what can be set is listed in config/README.md".to_owned(),
-        };
-        ("not a property that Lifeboat honours", Some(hint))
-    };
-    PropertyError {
-        name: name.to_owned(),
-        problem: problem.to_owned(),
-        hint,
-    }
+    KNOWN
+        .iter()
+        .find(same)
+        .ok_or_else(|| refused::refusal(name))
 }
 
 impl Known {
-    /// What is wrong with `value`, if anything.
-    pub(super) fn check(&self, value: &str) -> Result<(), String> {
-        match self.kind {
-            Kind::Text => Ok(()),
-            Kind::Servers => check_servers(value),
-            Kind::Millis => match value.parse::<u32>() {
-                Ok(1..) => Ok(()),
-                _ => Err(format!("{value:?} is not a number of milliseconds above 0")),
-            },
-            Kind::Protocol => match value.to_ascii_uppercase().as_str() {
-                "PLAINTEXT" => Ok(()),
-                "SSL" | "SASL_PLAINTEXT" | "SASL_SSL" => {
-                    Err(format!("{value} is not supported yet, only PLAINTEXT"))
-                }
-                _ => Err(format!(
-                    "{value:?} is not a security protocol; known is PLAINTEXT"
-                )),
-            },
+    /// Whether its value is never shown.
+    pub(super) fn is_secret(&self) -> bool {
+        self.kind == Kind::Secret
+    }
+
+    /// The value without blanks around it, where they can't belong to it.
+    pub(super) fn clean<'v>(&self, value: &'v str) -> &'v str {
+        if self.is_secret() {
+            value
+        } else {
+            value.trim()
         }
+    }
+
+    /// What is wrong with `value`, if anything; without the value, where that is secret.
+    pub(super) fn check(&self, value: &str) -> Result<(), String> {
+        let fine = |good: bool, what: &str| {
+            if good {
+                Ok(())
+            } else {
+                Err(format!("{value:?} is not {what}"))
+            }
+        };
+        match self.kind {
+            Kind::Servers => check_servers(value),
+            // an empty algorithm is Java's way to switch the check off
+            Kind::HostNameCheck => fine(
+                matches!(value.to_ascii_lowercase().as_str(), "" | "none" | "https"),
+                "https, or none (or empty) for no check",
+            ),
+            Kind::Text | Kind::Path | Kind::Certificates | Kind::Secret if value.is_empty() => {
+                Err("is empty".to_owned())
+            }
+            Kind::Text | Kind::Path | Kind::Secret => Ok(()),
+            Kind::Certificates if value.contains("-----BEGIN") => Ok(()),
+            Kind::Certificates => Err("holds no PEM certificate (-----BEGIN …)".to_owned()),
+            Kind::Millis => fine(
+                value.parse::<u32>().is_ok_and(|millis| millis > 0),
+                "a number of milliseconds above 0",
+            ),
+            Kind::Seconds => fine(value.parse::<u16>().is_ok(), "a number of seconds"),
+            Kind::Fraction(most) => fine(
+                value
+                    .parse()
+                    .is_ok_and(|number: f64| (0.0..=most).contains(&number)),
+                &format!("a number from 0 to {most}"),
+            ),
+            Kind::Flag => fine(
+                matches!(value.to_ascii_lowercase().as_str(), "true" | "false"),
+                "true or false",
+            ),
+            Kind::Protocol => fine(
+                PROTOCOLS.contains(&value.to_ascii_uppercase().as_str()),
+                &format!("a security protocol; known are {}", PROTOCOLS.join(", ")),
+            ),
+            Kind::Mechanism => check_mechanism(value),
+            Kind::Url => check_url(value),
+            Kind::StoreType => fine(
+                ["PEM", "PKCS12", "JKS"].contains(&value.to_ascii_uppercase().as_str()),
+                "a type that can be read: PEM or PKCS12",
+            ),
+            Kind::Only(values, why) => {
+                let listed = values.iter().any(|known| known.eq_ignore_ascii_case(value));
+                listed.then_some(()).ok_or_else(|| {
+                    format!("{value:?} can't be honoured: {why}; leave the property out")
+                })
+            }
+        }
+    }
+}
+
+const PROTOCOLS: [&str; 4] = ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
+
+/// The SASL mechanisms that are spoken.
+pub(super) const MECHANISMS: [&str; 4] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"];
+
+fn check_mechanism(value: &str) -> Result<(), String> {
+    let known = MECHANISMS.join(", ");
+    if MECHANISMS.contains(&value) {
+        Ok(())
+    } else if value == "GSSAPI" {
+        Err(format!(
+            "Kerberos (GSSAPI) is not supported; known are {known}"
+        ))
+    } else {
+        Err(format!(
+            "{value:?} is not a mechanism that is spoken here; known are {known}"
+        ))
+    }
+}
+
+fn check_url(value: &str) -> Result<(), String> {
+    match url::Url::parse(value) {
+        // not repeated: it may hold a password
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => Err(
+            "an address with a user in it: the client's id and secret have properties of their own"
+                .to_owned(),
+        ),
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(()),
+        _ => Err("not an http:// or https:// address".to_owned()),
     }
 }
 

@@ -21,7 +21,7 @@ fn both_spellings_of_a_name_mean_the_same_property() {
 fn librdkafka_gets_its_own_names() {
     let mut properties = KafkaProperties::from_bootstrap_servers("a:1").unwrap();
     properties.set("request.timeout.ms", "5000").unwrap();
-    let pairs = properties.librdkafka();
+    let pairs = properties.librdkafka().unwrap();
     let has = |name: &str, value: &str| pairs.contains(&(name.to_owned(), value.to_owned()));
     assert!(has("bootstrap.servers", "a:1"));
     assert!(has("socket.timeout.ms", "5000"));
@@ -31,11 +31,15 @@ fn librdkafka_gets_its_own_names() {
 
 #[test]
 fn a_property_that_cannot_be_honoured_is_refused_by_name() {
-    assert!(refused("sasl.password", "hunter2").starts_with("sasl.password: TLS and SASL"));
-    assert!(!refused("sasl.password", "hunter2").contains("hunter2"));
-    assert!(refused("ssl.ca.location", "x").contains("not supported yet"));
-    assert!(refused("security.protocol", "SASL_SSL").contains("not supported yet"));
-    assert!(refused("security.protocol", "TLS").contains("not a security protocol"));
+    assert!(refused("sasl.mechanism", "GSSAPI").contains("Kerberos"));
+    assert!(refused("sasl.kerberos.service.name", "kafka").contains("Kerberos"));
+    assert!(refused("sasl.mechanism", "scram").contains("known are PLAIN, SCRAM-SHA-256"));
+    assert!(refused("enable.ssl.certificate.verification", "false").contains("always verified"));
+    assert!(refused("ssl.enabled.protocols", "TLSv1.3").contains("TLS 1.2 and TLS 1.3"));
+    assert!(refused("ssl.cipher.suites", "x").contains("cipher suites"));
+    assert!(refused("sasl.oauthbearer.method", "default").contains("client credentials"));
+    assert!(refused("sasl.login.callback.handler.class", "my.Own").contains("Java classes"));
+    assert!(refused("security.protocol", "TLS").contains("known are PLAINTEXT, SSL"));
     assert!(refused("group.id", "x").contains("no effect"));
     let mut properties = KafkaProperties::default();
     let error = properties.set("bootstrap.server", "a:1").unwrap_err();
@@ -67,7 +71,7 @@ fn a_properties_file_is_read_and_its_lines_are_named() {
     let text = "# admin\nbootstrap.servers = a:1,\\\n  b:2\nsecurity.protocol=PLAINTEXT\n";
     let properties = KafkaProperties::parse_properties(text).unwrap();
     assert_eq!(properties.bootstrap_servers(), ["a:1", "b:2"]);
-    let error = KafkaProperties::parse_properties("\n\nsasl.mechanism=PLAIN").unwrap_err();
+    let error = KafkaProperties::parse_properties("\n\nsasl.mechanism=CRAM").unwrap_err();
     assert!(error.to_string().ends_with("(line 3)"), "{error}");
 }
 
@@ -92,4 +96,42 @@ fn a_hidden_value_is_used_and_never_shown() {
         .set_secret("request.timeout.ms", &Secret::new("hunter2"))
         .unwrap_err();
     assert!(!format!("{error:?}").contains("hunter2"));
+}
+
+#[test]
+fn secrets_are_never_shown_and_never_in_an_error() {
+    let text = "sasl.password=hunter2\nssl.key.password=hunter2\nssl.keystore.password=hunter2\n\
+                ssl.truststore.password=hunter2\nssl.key.pem=-----BEGIN hunter2\n\
+                sasl.oauthbearer.client.secret=hunter2\nsasl.jaas.config=hunter2 required;\n";
+    let properties = KafkaProperties::parse_properties(text).unwrap();
+    assert_eq!(properties.shown().count(), 7);
+    for (name, shown) in properties.shown() {
+        assert_eq!(shown, "***", "{name}");
+    }
+    assert!(!format!("{properties:?}").contains("hunter2"));
+    let address = refused(
+        "sasl.oauthbearer.token.endpoint.url",
+        "https://me:hunter2@sso",
+    );
+    assert!(!address.contains("hunter2"), "{address}");
+}
+
+#[test]
+fn a_password_keeps_its_blanks() {
+    let mut properties = KafkaProperties::default();
+    properties.set("sasl.password", " a b ").unwrap();
+    assert_eq!(properties.get("sasl.password"), Some(" a b "));
+}
+
+#[test]
+fn both_spellings_with_different_values_contradict_each_other() {
+    let text = "socket.timeout.ms=1\nrequest.timeout.ms=2";
+    let error = KafkaProperties::parse_properties(text).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "request.timeout.ms: means socket.timeout.ms, which is given as well, with another value (line 2)"
+    );
+    let same = "ssl.key.pem=x\nssl.keystore.key=x\nclient.id=a\nclient.id=b";
+    let properties = KafkaProperties::parse_properties(same).unwrap();
+    assert_eq!(properties.client_id(), "b");
 }
