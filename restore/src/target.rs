@@ -53,8 +53,14 @@ pub(crate) async fn look(
         brokers: cluster.brokers().len(),
         ..Target::default()
     };
-    for entries in configs.values().flatten() {
-        learn_defaults(&mut target.defaults, entries);
+    for (topic, entries) in &configs {
+        match entries {
+            Ok(entries) => learn_defaults(&mut target.defaults, entries),
+            Err(error) => {
+                let error = cluster.explain(error);
+                tracing::warn!(%topic, error, "the target's defaults are taken to be Kafka's own");
+            }
+        }
     }
     for topic in existing {
         if let Some(code) = topic.error {

@@ -1,72 +1,225 @@
-//! trial
-use lifeboat_tests::{Acl, KafkaCluster, Message, TestContext};
-use crate::lifeboat::init;
+//! The rights that the README names are enough, and none of them is too much: without it, what lacks is told.
 
-const ME: &str = "User:ANONYMOUS";
+use std::{fs, process::Stdio};
+
+use lifeboat_tests::{
+    Acl, KafkaCluster, Message, Program, ReadOptions, Run, Scratch, TestContext, compare,
+};
+
+use crate::{
+    docs::{commands, root},
+    lifeboat::{backup, init},
+};
+
+/// Whoever comes without credentials.
+const PRINCIPAL: &str = "User:ANONYMOUS";
+
+fn guarded() -> lifeboat_tests::ClusterBuilder {
+    KafkaCluster::builder().authorizer(true)
+}
+
+/// The README's commands for this principal of it.
+fn granting(principal: &str) -> Vec<Vec<String>> {
+    let text = fs::read_to_string(root().join("README.md")).unwrap();
+    let granting = commands(&text)
+        .into_iter()
+        .filter(|command| command.starts_with("kafka-acls.sh") && command.contains(principal));
+    granting
+        .map(|command| {
+            let words = command.split_whitespace().skip(1);
+            words.map(|word| word.replace('\'', "")).collect()
+        })
+        .collect()
+}
+
+/// Runs them with Kafka's own tool, for our principal and on this cluster; the rights that they grant.
+fn grant(cluster: &KafkaCluster, principal: &str) -> Vec<Acl> {
+    let scratch = Scratch::new("acls").unwrap();
+    let mut granted = Vec::new();
+    for mut words in granting(principal) {
+        let mut resource = ("", String::new());
+        let mut operations = Vec::new();
+        for at in 0..words.len() {
+            match words[at].as_str() {
+                "--bootstrap-server" => words[at + 1] = cluster.admin_bootstrap(),
+                "--allow-principal" => PRINCIPAL.clone_into(&mut words[at + 1]),
+                "--topic" => resource = ("TOPIC", words[at + 1].clone()),
+                "--group" => resource = ("GROUP", words[at + 1].clone()),
+                "--cluster" => resource = ("CLUSTER", "kafka-cluster".to_owned()),
+                "--operation" => operations.push(words[at + 1].clone()),
+                _ => {}
+            }
+        }
+        let said = cluster
+            .home()
+            .java(scratch.path())
+            .unwrap()
+            .arg("org.apache.kafka.tools.AclCommand")
+            .args(&words)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(said.status.success(), "{words:?}: {said:?}");
+        let (kind, name) = resource;
+        granted.extend(operations.iter().map(|operation| {
+            let operation = match operation.as_str() {
+                "DescribeConfigs" => "DESCRIBE_CONFIGS".to_owned(),
+                "AlterConfigs" => "ALTER_CONFIGS".to_owned(),
+                other => other.to_uppercase(),
+            };
+            Acl::allow(PRINCIPAL, &operation, kind, &name)
+        }));
+    }
+    // known to the brokers, too, when this returns
+    cluster.alter_acls(&granted, &[]).unwrap();
+    granted
+}
+
+fn fill(cluster: &KafkaCluster) {
+    let workload = cluster.workload();
+    let kept = [("retention.ms", "-1")];
+    for topic in ["orders", "payments"] {
+        workload.create_topic(topic, 2, &kept).unwrap();
+        let messages = [0, 1].map(|partition| Message::text(topic, partition, "value"));
+        workload.produce(&[], &messages).unwrap();
+    }
+    let offsets = [("orders", 0, 1, "here"), ("payments", 1, 0, "")];
+    workload.commit("shop", &offsets).unwrap();
+}
+
+fn run(program: &Program, verb: &[&str], bootstrap: &str, more: &[&str]) -> Run {
+    let mut arguments = verb.to_vec();
+    arguments.extend(["--bootstrap-servers", bootstrap]);
+    arguments.extend(more);
+    program.run(&arguments).unwrap()
+}
+
+/// That the run ended so and said this of the principal.
+fn told(run: Run, code: i32, lacks: &[&str]) {
+    let run = run.expect_code(code).unwrap();
+    let said = format!("{}{}", run.stdout, run.stderr);
+    for right in lacks {
+        let sentence = format!("{PRINCIPAL} lacks {right}");
+        assert!(said.contains(&sentence), "not told: {sentence}\n{said}");
+    }
+}
 
 #[test]
-fn trial() {
+fn a_backup_takes_the_rights_that_the_readme_names_and_tells_each_that_it_lacks() {
     let mut context = TestContext::new().unwrap();
     let (program, url) = (context.program().unwrap(), context.repository_url());
-    let a = context.start_a(&KafkaCluster::builder().authorizer(true)).unwrap();
-    a.workload().create_topic("orders", 2, &[("retention.ms","-1")]).unwrap();
-    a.workload().create_topic("empty", 1, &[]).unwrap();
-    a.workload().produce(&[], &[Message::text("orders", 0, "x"), Message::text("orders", 1, "y")]).unwrap();
-    a.workload().commit("shop", &[("orders", 0, 1, "")]).unwrap();
+    let a = context.start_a(&guarded()).unwrap();
+    fill(a);
     init(&program, &url);
-    let all = [
-        Acl::allow(ME, "READ", "TOPIC", "*"),
-        Acl::allow(ME, "DESCRIBE_CONFIGS", "TOPIC", "*"),
-        Acl::allow(ME, "DESCRIBE", "GROUP", "*"),
-        Acl::allow(ME, "DESCRIBE", "CLUSTER", "kafka-cluster"),
-    ];
-    let servers = a.bootstrap();
-    let run = |what: &str| {
-        let t = std::time::Instant::now();
-        let run = program.run(&["backup", "--repository", &url, "--bootstrap-servers", &servers]).unwrap();
-        println!("=== {what}: {:?} in {:?}\n{}\n--\n{}", run.code, t.elapsed(), run.stdout, run.stderr);
+    let back_up = || {
+        run(
+            &program,
+            &["backup", "--repository", &url],
+            &a.bootstrap(),
+            &[],
+        )
     };
-    a.alter_acls(&all, &[]).unwrap();
-    run("all");
-    for acl in &all {
-        a.alter_acls(&[], std::slice::from_ref(acl)).unwrap();
-        run(&format!("without {acl:?}"));
-        a.alter_acls(std::slice::from_ref(acl), &[]).unwrap();
-    }
-    a.alter_acls(&[Acl::allow(ME, "READ", "TOPIC", "*").denied()], &[]).unwrap();
-    a.alter_acls(&[Acl::allow(ME, "DESCRIBE", "TOPIC", "*")], &[Acl::allow(ME, "READ", "TOPIC", "*").denied(),Acl::allow(ME, "READ", "TOPIC", "*")]).unwrap();
-    run("describe topic only");
+    let without = |lost: &[Acl], instead: &[Acl], lacks: &[&str]| {
+        a.alter_acls(instead, lost).unwrap();
+        told(back_up(), 3, lacks);
+        a.alter_acls(lost, instead).unwrap();
+    };
 
-    a.alter_acls(&all, &[Acl::allow(ME, "DESCRIBE", "TOPIC", "*")]).unwrap();
-    let b = context.start_b(&KafkaCluster::builder().authorizer(true)).unwrap();
-    let servers = b.bootstrap();
-    let all = [
-        Acl::allow(ME, "CREATE", "TOPIC", "*"),
-        Acl::allow(ME, "READ", "TOPIC", "*"),
-        Acl::allow(ME, "WRITE", "TOPIC", "*"),
-        Acl::allow(ME, "ALTER_CONFIGS", "TOPIC", "*"),
-        Acl::allow(ME, "DESCRIBE_CONFIGS", "TOPIC", "*"),
-        Acl::allow(ME, "READ", "GROUP", "*"),
-    ];
-    b.alter_acls(&all, &[]).unwrap();
-    let mut n = 0;
-    let scratch = context.scratch().path().to_owned();
-    let mut run = |what: &str| {
-        n += 1;
-        let t = std::time::Instant::now();
-        let state = scratch.join(format!("state{n}")).display().to_string();
-        let run = program.run(&["restore", "latest", "--repository", &url, "--bootstrap-servers", &servers, "--state", &state, "--yes"]).unwrap();
-        println!("=== {what}: {:?} in {:?}\n{}\n--\n{}", run.code, t.elapsed(), run.stdout, run.stderr);
-    };
-    let b = context.b().unwrap();
-    for acl in &all {
-        b.alter_acls(&[], std::slice::from_ref(acl)).unwrap();
-        run(&format!("restore without {acl:?}"));
-        b.alter_acls(std::slice::from_ref(acl), &[]).unwrap();
-        let names: Vec<_> = b.oracle().topics().unwrap().into_iter().map(|t| t.name).collect();
-        println!("topics now {names:?}");
-        let names: Vec<_> = names.iter().map(String::as_str).collect();
-        b.workload().delete_topics(&names).unwrap();
+    // nothing is allowed, and nothing can be known: that is told too
+    told(back_up(), 3, &["Describe on the cluster"]);
+    let granted = grant(a, "User:agent");
+    let report = backup(&program, &url, &a.bootstrap(), &[]);
+    assert_eq!(
+        report["problems"].as_array().map(Vec::len),
+        Some(0),
+        "{report:#}"
+    );
+    assert_eq!(report["commit"]["totals"]["records"], 4);
+    assert_eq!(report["commit"]["totals"]["groups"], 1);
+
+    assert_eq!(granted.len(), 4);
+    for acl in &granted {
+        let lacks: &[&str] = match (acl.operation(), acl.resource()) {
+            ("READ", "TOPIC") => &["Read on topic orders", "Read on topic payments"],
+            ("DESCRIBE_CONFIGS", "TOPIC") => &["DescribeConfigs on topic orders"],
+            ("DESCRIBE", "GROUP") => &["Describe on group shop"],
+            ("DESCRIBE", "CLUSTER") => &["Describe on the cluster"],
+            other => panic!("nobody tests {other:?}"),
+        };
+        without(std::slice::from_ref(acl), &[], lacks);
     }
-    run("restore all");
+    // one that can be seen and not read, one that can't even be seen
+    let read = Acl::allow(PRINCIPAL, "READ", "TOPIC", "*");
+    let see = Acl::allow(PRINCIPAL, "DESCRIBE", "TOPIC", "orders");
+    without(
+        &[read],
+        &[see],
+        &["Read on topic orders", "Read on topic payments"],
+    );
+    let hide = Acl::allow(PRINCIPAL, "ALL", "TOPIC", "payments").denied();
+    without(&[], &[hide], &["Read on topic payments"]);
+    told(back_up(), 0, &[]);
+}
+
+#[test]
+fn a_restore_takes_the_rights_that_the_readme_names_and_tells_each_that_it_lacks() {
+    let mut context = TestContext::new().unwrap();
+    let (program, url) = (context.program().unwrap(), context.repository_url());
+    let state = context.scratch().join("state").display().to_string();
+    context.start_b(&guarded()).unwrap();
+    let (a, b) = context.both().unwrap();
+    fill(a);
+    init(&program, &url);
+    backup(&program, &url, &a.bootstrap(), &[]);
+    let verb = [
+        "restore",
+        "latest",
+        "--repository",
+        &url,
+        "--state",
+        &state,
+        "--yes",
+    ];
+    let restore = |more: &[&str]| run(&program, &verb, &b.bootstrap(), more);
+    let records = || b.oracle().read(&ReadOptions::default()).unwrap().records();
+    // one that is there and empty, one that is not
+    let begin_anew = || {
+        let there: Vec<_> = b
+            .oracle()
+            .topics()
+            .unwrap()
+            .into_iter()
+            .map(|topic| topic.name)
+            .collect();
+        let there: Vec<_> = there.iter().map(String::as_str).collect();
+        b.workload().delete_topics(&there).unwrap();
+        b.workload().create_topic("payments", 2, &[]).unwrap();
+    };
+
+    let granted = grant(b, "User:restorer");
+    assert_eq!(granted.len(), 5);
+    for acl in &granted {
+        begin_anew();
+        let (code, lacks): (i32, &[&str]) = match (acl.operation(), acl.resource()) {
+            ("CREATE", "TOPIC") => (3, &["Create on topic orders"]),
+            ("WRITE", "TOPIC") => (1, &["Write on topic orders"]),
+            ("READ", "TOPIC") => (1, &["Read on topic orders"]),
+            ("ALTER_CONFIGS", "TOPIC") => (1, &["AlterConfigs on topic orders"]),
+            ("READ", "GROUP") => (3, &["Read on group shop"]),
+            other => panic!("nobody tests {other:?}"),
+        };
+        b.alter_acls(&[], std::slice::from_ref(acl)).unwrap();
+        let done = restore(&[]);
+        told(done, code, lacks);
+        if code == 1 {
+            assert_eq!(records(), 0, "{acl:?}");
+        }
+        b.alter_acls(std::slice::from_ref(acl), &[]).unwrap();
+    }
+
+    begin_anew();
+    told(restore(&[]), 0, &[]);
+    let found = compare(&a.oracle(), &b.oracle(), &ReadOptions::default()).unwrap();
+    assert_eq!(found, Vec::<String>::new());
+    assert_eq!(b.oracle().groups().unwrap().len(), 2);
 }

@@ -213,6 +213,11 @@ impl KafkaCluster {
         Ok(properties_text(&properties))
     }
 
+    /// The addresses for those who may do everything, whatever clients need to get in.
+    pub fn admin_bootstrap(&self) -> String {
+        self.inside().bootstrap
+    }
+
     /// Gives and takes rights, and returns when they hold.
     pub fn alter_acls(&self, add: &[Acl], remove: &[Acl]) -> Result<()> {
         acls::alter(&self.inside(), add, remove)
