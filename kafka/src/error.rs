@@ -5,6 +5,10 @@ use std::{fmt, io, sync::Arc, time::Duration};
 use kafka_protocol::{ResponseError, protocol::StrBytes};
 use lifeboat_config::PropertyError;
 
+mod security;
+
+pub use security::{AuthenticationProblem, TlsProblem, TokenProblem};
+
 /// A failed conversation with Kafka.
 ///
 /// Cloneable, because one broken connection fails many partitions.
@@ -19,8 +23,32 @@ pub enum KafkaError {
         #[source]
         source: Arc<io::Error>,
     },
+    /// No encrypted connection to this address.
+    #[error("no secure connection to {address}: {problem}")]
+    Tls {
+        /// `host:port`.
+        address: String,
+        /// Why.
+        problem: TlsProblem,
+    },
+    /// A broker does not let us in.
+    #[error("{address} does not let us in: {problem}")]
+    Authentication {
+        /// The broker.
+        address: String,
+        /// Why.
+        problem: AuthenticationProblem,
+    },
+    /// There is no token to show to a broker.
+    #[error("the token endpoint {url} {problem}")]
+    Token {
+        /// The token endpoint.
+        url: String,
+        /// Why.
+        problem: TokenProblem,
+    },
     /// None of the bootstrap servers answered.
-    #[error("no bootstrap server answers: {}", each_with_cause(.0))]
+    #[error("no bootstrap server can be used: {}", each_with_cause(.0))]
     Bootstrap(Vec<(String, KafkaError)>),
     /// A broker took too long. Whether it did what it was asked is unknown.
     #[error("{address} did not answer {operation} within {after:?}")]
@@ -88,10 +116,21 @@ pub enum KafkaError {
         name: String,
         /// What is wrong with it.
         problem: String,
+        /// What to do about it.
+        hint: Option<String>,
     },
 }
 
 impl KafkaError {
+    /// A property that can't be used, and what to do about it.
+    pub(crate) fn property(name: &str, problem: impl Into<String>, hint: Option<&str>) -> Self {
+        Self::Property {
+            name: name.to_owned(),
+            problem: problem.into(),
+            hint: hint.map(str::to_owned),
+        }
+    }
+
     /// A broker's answer to `operation` on `subject`, without words of its own.
     pub(crate) fn broker(
         operation: &'static str,
@@ -126,12 +165,15 @@ impl KafkaError {
     /// Whether asking again, after a pause and a look at the metadata, may help.
     pub fn is_retriable(&self) -> bool {
         match self {
-            Self::Connect { .. }
-            | Self::Bootstrap(_)
-            | Self::Timeout { .. }
-            | Self::Disconnected { .. } => true,
+            Self::Connect { .. } | Self::Timeout { .. } | Self::Disconnected { .. } => true,
+            Self::Bootstrap(failures) => {
+                failures.is_empty() || failures.iter().any(|(_, error)| error.is_retriable())
+            }
+            Self::Tls { problem, .. } => problem.is_retriable(),
+            Self::Token { problem, .. } => problem.is_retriable(),
             Self::Broker { code, .. } => code.is_retriable(),
-            Self::UnsupportedApi { .. }
+            Self::Authentication { .. }
+            | Self::UnsupportedApi { .. }
             | Self::Malformed { .. }
             | Self::Consumer { .. }
             | Self::Interrupted
@@ -148,6 +190,9 @@ impl KafkaError {
                 ErrorCode::REQUEST_TIMED_OUT | ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND
             ),
             Self::Connect { .. }
+            | Self::Tls { .. }
+            | Self::Authentication { .. }
+            | Self::Token { .. }
             | Self::Bootstrap(_)
             | Self::UnsupportedApi { .. }
             | Self::Consumer { .. }
@@ -170,6 +215,7 @@ impl From<PropertyError> for KafkaError {
         Self::Property {
             name: error.name,
             problem: error.problem,
+            hint: error.hint,
         }
     }
 }
@@ -183,6 +229,8 @@ fn each_with_cause(failures: &[(String, KafkaError)]) -> String {
         .iter()
         .map(|(server, error)| match error {
             KafkaError::Connect { source, .. } => format!("{server}: {source}"),
+            KafkaError::Tls { problem, .. } => format!("{server}: {problem}"),
+            KafkaError::Authentication { problem, .. } => format!("{server}: {problem}"),
             other => format!("{server}: {other}"),
         })
         .collect();
@@ -226,6 +274,10 @@ impl ErrorCode {
     pub const GROUP_AUTHORIZATION_FAILED: Self = Self(30);
     /// The principal may not do this to the cluster.
     pub const CLUSTER_AUTHORIZATION_FAILED: Self = Self(31);
+    /// The broker does not know the SASL mechanism.
+    pub const UNSUPPORTED_SASL_MECHANISM: Self = Self(33);
+    /// SASL is not what the broker expects now.
+    pub const ILLEGAL_SASL_STATE: Self = Self(34);
     /// The broker does not speak this version.
     pub const UNSUPPORTED_VERSION: Self = Self(35);
     /// There is a topic of this name.
@@ -256,6 +308,8 @@ impl ErrorCode {
     pub const OFFSET_NOT_AVAILABLE: Self = Self(78);
     /// A transactional commit of this offset is not decided yet.
     pub const UNSTABLE_OFFSET_COMMIT: Self = Self(88);
+    /// The broker does not believe who we are.
+    pub const SASL_AUTHENTICATION_FAILED: Self = Self(58);
     /// A quota says: later.
     pub const THROTTLING_QUOTA_EXCEEDED: Self = Self(89);
     /// The broker does not know this topic id.
@@ -394,7 +448,7 @@ mod tests {
         ]);
         assert_eq!(
             all.to_string(),
-            "no bootstrap server answers: a:9092: connection refused; \
+            "no bootstrap server can be used: a:9092: connection refused; \
              b:9092: b:9092 did not answer ApiVersions within 3s"
         );
         assert!(all.is_retriable());

@@ -8,9 +8,8 @@ use lifeboat_archive::{
 };
 use lifeboat_config::KafkaProperties;
 use rdkafka::{
-    ClientConfig, ClientContext, Message, Offset, Timestamp, TopicPartitionList,
-    config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, Consumer, ConsumerContext},
+    Message, Offset, Timestamp, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
     error::{KafkaError as ClientError, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers},
 };
@@ -19,8 +18,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{ErrorCode, KafkaError};
 
+mod client;
 mod progress;
 
+use client::{Context, consumer};
 use progress::Progress;
 
 const OPERATION: &str = "consume";
@@ -107,53 +108,13 @@ pub fn read_records(
     Ok(reading.records)
 }
 
-/// Bounded: some 16 MiB queued, and one small answer on the way, because well compressed records take forty times its size.
-const LIMITS: [(&str, &str); 7] = [
-    ("queued.max.messages.kbytes", "16384"),
-    ("queued.min.messages", "20000"),
-    ("fetch.message.max.bytes", "262144"),
-    ("fetch.max.bytes", "262144"),
-    // librdkafka raises the limit above to this one
-    ("message.max.bytes", "262144"),
-    // a full queue is looked at again soon: it empties within milliseconds
-    ("fetch.queue.backoff.ms", "5"),
-    ("fetch.wait.max.ms", "50"),
-];
-
-fn consumer(
-    properties: &KafkaProperties,
-    isolation: Isolation,
-) -> Result<BaseConsumer<Quiet>, KafkaError> {
-    let mut config = ClientConfig::new();
-    for (name, value) in properties.librdkafka() {
-        config.set(name, value);
-    }
-    for (name, value) in LIMITS {
-        config.set(name, value);
-    }
-    config
-        // librdkafka wants one to assign partitions; it is never joined
-        .set("group.id", "lifeboat")
-        .set("enable.auto.commit", "false")
-        .set("enable.auto.offset.store", "false")
-        .set("enable.partition.eof", "true")
-        .set("auto.offset.reset", "error")
-        .set("allow.auto.create.topics", "false")
-        .set("check.crcs", "true")
-        .set(
-            "isolation.level",
-            match isolation {
-                Isolation::ReadUncommitted => "read_uncommitted",
-                Isolation::ReadCommitted => "read_committed",
-            },
-        );
-    config
-        .create_with_context(Quiet)
-        .map_err(|error| client_error(&error))
+/// Whether records can be read with these properties; talks to nobody.
+pub fn check_properties(properties: &KafkaProperties) -> Result<(), KafkaError> {
+    client::config(properties).map(drop)
 }
 
 struct Reading<F> {
-    consumer: BaseConsumer<Quiet>,
+    consumer: BaseConsumer<Context>,
     options: ReadOptions,
     progress: Progress,
     records: u64,
@@ -267,9 +228,17 @@ impl<F: FnMut(&TopicPartition, RecordParts<'_>)> Reading<F> {
                     | RDKafkaErrorCode::BadMessage
                     | RDKafkaErrorCode::InvalidMessage
                     | RDKafkaErrorCode::BadCompression
+                    // a wrong password, or no token
+                    | RDKafkaErrorCode::Authentication
+                    | RDKafkaErrorCode::SaslAuthenticationFailed
+                    | RDKafkaErrorCode::UnsupportedSASLMechanism
             ),
             _ => true,
         };
+        let unproven = error.rdkafka_error_code() == Some(RDKafkaErrorCode::Authentication);
+        if unproven && let Some(failure) = self.consumer.context().failure() {
+            return Err(failure);
+        }
         if fatal {
             return Err(self.named(client_error(error)));
         }
@@ -344,21 +313,6 @@ fn client_error(error: &ClientError) -> KafkaError {
         },
     }
 }
-
-/// librdkafka's log lines go where ours go, quietly: what matters comes as an error.
-struct Quiet;
-
-impl ClientContext for Quiet {
-    fn log(&self, _level: RDKafkaLogLevel, facility: &str, line: &str) {
-        tracing::debug!(facility, line, "librdkafka");
-    }
-
-    fn error(&self, error: ClientError, reason: &str) {
-        tracing::debug!(%error, reason, "librdkafka");
-    }
-}
-
-impl ConsumerContext for Quiet {}
 
 #[cfg(test)]
 mod tests {

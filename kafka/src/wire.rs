@@ -26,6 +26,8 @@ mod produce;
 mod producers;
 mod retry;
 mod rights;
+pub(crate) mod sasl;
+pub(crate) mod tls;
 mod topics;
 mod transport;
 mod versions;
@@ -47,6 +49,12 @@ use connection::ClientSettings;
 use metadata::View;
 use transport::{Address, Transport};
 use versions::Call;
+
+/// Whether the properties can be used to talk to a cluster: reads the certificates and keys that they name, and talks to
+/// nobody.
+pub fn check_properties(properties: &KafkaProperties) -> Result<(), KafkaError> {
+    Transport::from_properties(properties).map(drop)
+}
 
 /// The connections of one broker that admin requests share.
 const ADMIN: usize = 0;
@@ -77,10 +85,7 @@ impl Cluster {
     pub async fn connect(properties: &KafkaProperties) -> Result<Self, KafkaError> {
         let servers = properties.bootstrap_servers();
         if servers.is_empty() {
-            return Err(KafkaError::Property {
-                name: "bootstrap.servers".to_owned(),
-                problem: "not given".to_owned(),
-            });
+            return Err(KafkaError::property("bootstrap.servers", "not given", None));
         }
         let bootstrap = servers
             .iter()
@@ -88,7 +93,7 @@ impl Cluster {
             .collect::<Result<Vec<_>, _>>()?;
         let request_timeout = properties.request_timeout();
         let settings = ClientSettings {
-            transport: Transport::from_properties(properties),
+            transport: Transport::from_properties(properties)?,
             client_id: StrBytes::from_string(properties.client_id().to_owned()),
             request_timeout,
             patience: request_timeout * 2,
@@ -144,7 +149,7 @@ impl Cluster {
                 "the cluster does not list it",
             )),
         })?;
-        let connection = Arc::new(Connection::open(&address, &self.inner.settings).await?);
+        let connection = Connection::open(&address, &self.inner.settings).await?;
         *slot = Some(Arc::clone(&connection));
         Ok(connection)
     }
@@ -225,8 +230,15 @@ async fn introduce(
                 view.see(&answer);
                 return Ok((cluster_id, view));
             }
+            // the others would say the same
+            Err(error @ (KafkaError::Authentication { .. } | KafkaError::Token { .. })) => {
+                return Err(error);
+            }
             Err(error) => failures.push((address.to_string(), error)),
         }
+    }
+    if failures.len() == 1 && matches!(failures[0].1, KafkaError::Tls { .. }) {
+        return Err(failures.remove(0).1);
     }
     Err(KafkaError::Bootstrap(failures))
 }

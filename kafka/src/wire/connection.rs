@@ -16,21 +16,22 @@ use kafka_protocol::{
     protocol::{Decodable, Encodable, HeaderVersion, StrBytes},
 };
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{RwLock, mpsc, oneshot},
     time::{Instant, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
     answer::Answer,
-    transport::{Address, Transport},
+    transport::{Address, Stream, Transport},
     versions::{Api, Call, Versions},
 };
-use crate::error::{ErrorCode, KafkaError};
+use crate::error::{ErrorCode, KafkaError, TlsProblem};
 
 mod link;
+mod session;
 
-use link::{Outgoing, drive};
+use link::{Breakage, Outgoing, drive};
 
 /// No answer but Fetch's gets near this: a longer one is refused before memory is taken for it.
 const ANSWER_LIMIT: usize = 64 << 20;
@@ -62,7 +63,9 @@ pub struct Connection {
     correlation: AtomicI32,
     throttled_until: Mutex<Option<Instant>>,
     queue: mpsc::Sender<Outgoing>,
-    broken: Arc<OnceLock<Arc<str>>>,
+    /// Taken by each request while it joins the queue, and by re-authentication as long as that takes.
+    gate: RwLock<()>,
+    broken: Arc<OnceLock<Breakage>>,
     stop: CancellationToken,
 }
 
@@ -81,17 +84,34 @@ pub(crate) struct Exchange {
     pub(crate) grace: Duration,
 }
 
+/// Whether a request waits while who we are is proven anew, or is part of that.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Usual,
+    Inside,
+}
+
 impl Connection {
     /// Connects, learns the versions and says who we are.
     pub(crate) async fn open(
         address: &Address,
         settings: &ClientSettings,
-    ) -> Result<Self, KafkaError> {
-        let halves = settings.transport.dial(address).await?;
+    ) -> Result<Arc<Self>, KafkaError> {
+        let stream = settings.transport.dial(address).await?;
         let (queue, requests) = mpsc::channel(QUEUE);
         let broken = Arc::new(OnceLock::new());
         let stop = CancellationToken::new();
-        tokio::spawn(drive(halves, requests, Arc::clone(&broken), stop.clone()));
+        let (cause, ended) = (Arc::clone(&broken), stop.clone());
+        match stream {
+            Stream::Plain(stream) => {
+                let (read, write) = stream.into_split();
+                tokio::spawn(drive(read, write, requests, cause, ended));
+            }
+            Stream::Secure(stream) => {
+                let (read, write) = tokio::io::split(*stream);
+                tokio::spawn(drive(read, write, requests, cause, ended));
+            }
+        }
         let mut connection = Self {
             address: address.to_string(),
             versions: Versions::default(),
@@ -99,12 +119,41 @@ impl Connection {
             correlation: AtomicI32::new(0),
             throttled_until: Mutex::new(None),
             queue,
+            gate: RwLock::new(()),
             broken,
             stop,
         };
-        connection.versions = connection.ask_versions().await?;
-        settings.transport.handshake(&connection).await?;
+        let versions = connection.ask_versions().await;
+        connection.versions = versions.map_err(|error| connection.explain(error))?;
+        let connection = Arc::new(connection);
+        if let Some(sasl) = settings.transport.sasl() {
+            let proof = sasl.prepare().await?;
+            let lifetime = proof.show(&connection).await;
+            let lifetime = lifetime.map_err(|error| connection.explain(error))?;
+            if let Some(lifetime) = lifetime {
+                session::keep(&connection, sasl, lifetime);
+            }
+        }
         Ok(connection)
+    }
+
+    /// A connection that breaks at its beginning often does so because the two sides speak different protocols.
+    fn explain(&self, error: KafkaError) -> KafkaError {
+        let KafkaError::Disconnected { .. } = &error else {
+            return error;
+        };
+        let problem = match self.broken.get() {
+            Some(Breakage::SpeaksTls) => Some(TlsProblem::SpeaksTls),
+            Some(Breakage::Socket(error)) => self.settings.transport.late_problem(error),
+            _ => None,
+        };
+        match problem {
+            Some(problem) => KafkaError::Tls {
+                address: self.address.clone(),
+                problem,
+            },
+            None => error,
+        }
     }
 
     /// Where it leads to.
@@ -142,22 +191,35 @@ impl Connection {
         request: &C,
         grace: Duration,
     ) -> Result<C::Answer, KafkaError> {
+        self.round_trip(request, grace, Turn::Usual).await
+    }
+
+    /// Like [`Self::call`], for who holds the gate.
+    pub(crate) async fn call_inside<C: Call>(&self, request: &C) -> Result<C::Answer, KafkaError> {
+        self.round_trip(request, Duration::ZERO, Turn::Inside).await
+    }
+
+    async fn round_trip<C: Call>(
+        &self,
+        request: &C,
+        grace: Duration,
+        turn: Turn,
+    ) -> Result<C::Answer, KafkaError> {
         let version = self.version_of(C::API)?;
         let mut body = BytesMut::new();
         request
             .encode(&mut body, version)
             .map_err(|error| malformed(C::API, &error))?;
-        let mut answer = self
-            .exchange(Exchange {
-                api: C::API,
-                version,
-                header_version: C::header_version(version),
-                body: vec![body.freeze()],
-                answer_limit: ANSWER_LIMIT,
-                expected: 0,
-                grace,
-            })
-            .await?;
+        let exchange = Exchange {
+            api: C::API,
+            version,
+            header_version: C::header_version(version),
+            body: vec![body.freeze()],
+            answer_limit: ANSWER_LIMIT,
+            expected: 0,
+            grace,
+        };
+        let mut answer = self.send(exchange, turn).await?;
         let answer =
             C::Answer::decode(&mut answer, version).map_err(|error| malformed(C::API, &error))?;
         self.note_throttle(C::throttle(&answer));
@@ -166,8 +228,12 @@ impl Connection {
 
     /// Sends a body as it is; gives the answer's body.
     pub(crate) async fn exchange(&self, exchange: Exchange) -> Result<Bytes, KafkaError> {
+        self.send(exchange, Turn::Usual).await
+    }
+
+    async fn send(&self, exchange: Exchange, turn: Turn) -> Result<Bytes, KafkaError> {
         let api = exchange.api;
-        if let Some(until) = self.throttle() {
+        if let (Turn::Usual, Some(until)) = (turn, self.throttle()) {
             sleep_until(until).await;
         }
         let flexible = exchange.header_version >= 2 && api.key != API_VERSIONS.key;
@@ -175,10 +241,15 @@ impl Connection {
         let (answer, receiver) = oneshot::channel();
         let outgoing = self.frame(exchange, answer)?;
         let conversation = async {
+            let gate = match turn {
+                Turn::Usual => Some(self.gate.read().await),
+                Turn::Inside => None,
+            };
             self.queue
                 .send(outgoing)
                 .await
                 .map_err(|_| self.disconnected(api))?;
+            drop(gate);
             receiver.await.map_err(|_| self.disconnected(api))?
         };
         let Ok(outcome) = timeout(limit, conversation).await else {
@@ -252,10 +323,10 @@ impl Connection {
     }
 
     fn disconnected(&self, api: Api) -> KafkaError {
-        let cause = self
-            .broken
-            .get()
-            .map_or_else(|| Arc::from("another request on it timed out"), Arc::clone);
+        let cause = self.broken.get().map_or_else(
+            || Arc::from("another request on it timed out"),
+            |breakage| Arc::from(breakage.to_string()),
+        );
         KafkaError::Disconnected {
             operation: api.name,
             address: self.address.clone(),

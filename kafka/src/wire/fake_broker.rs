@@ -110,7 +110,7 @@ impl FakeBroker {
             .collect()
     }
 
-    pub(super) async fn connection(&self) -> Result<Connection, KafkaError> {
+    pub(super) async fn connection(&self) -> Result<Arc<Connection>, KafkaError> {
         Connection::open(&Address::new("127.0.0.1", self.port), &settings()).await
     }
 
@@ -129,7 +129,7 @@ pub(super) fn properties(servers: &str) -> KafkaProperties {
 fn settings() -> ClientSettings {
     let properties = properties("127.0.0.1:1");
     ClientSettings {
-        transport: Transport::from_properties(&properties),
+        transport: Transport::from_properties(&properties).unwrap(),
         client_id: "test".to_owned().into(),
         request_timeout: properties.request_timeout(),
         patience: properties.request_timeout() * 2,

@@ -41,10 +41,11 @@ pub async fn produce(
     batches: Vec<(TopicPartition, TopicId, Bytes)>,
 ) -> Result<ProduceAnswer, KafkaError> {
     if acks == 0 {
-        return Err(KafkaError::Property {
-            name: "acks".to_owned(),
-            problem: "0 leaves no answer to check".to_owned(),
-        });
+        return Err(KafkaError::property(
+            "acks",
+            "0 leaves no answer to check",
+            None,
+        ));
     }
     let version = connection.version_of(PRODUCE)?;
     let asked: Vec<_> = batches

@@ -1,16 +1,16 @@
-//! The way bytes reach a broker. TLS and SASL go in here.
+//! The way bytes reach a broker.
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
-use lifeboat_config::{KafkaProperties, SecurityProtocol};
+use lifeboat_config::KafkaProperties;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
     time::timeout,
 };
+use tokio_rustls::client::TlsStream;
 
-use super::connection::Connection;
-use crate::error::KafkaError;
+use super::{sasl::Sasl, tls::Tls};
+use crate::error::{KafkaError, TlsProblem};
 
 /// Where a broker listens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -29,9 +29,9 @@ impl Address {
 
     /// `host:port`, `[v6]:port`, either with a listener's name in front (`PLAINTEXT://…`).
     pub(crate) fn parse(text: &str) -> Result<Self, KafkaError> {
-        let wrong = || KafkaError::Property {
-            name: "bootstrap.servers".to_owned(),
-            problem: format!("{text:?} is not host:port"),
+        let wrong = || {
+            let problem = format!("{text:?} is not host:port");
+            KafkaError::property("bootstrap.servers", problem, None)
         };
         let bare = text.split_once("://").map_or(text, |(_, rest)| rest);
         let (host, port) = bare.rsplit_once(':').ok_or_else(wrong)?;
@@ -54,38 +54,34 @@ impl fmt::Display for Address {
     }
 }
 
-/// The two directions of an open connection.
-pub(crate) struct Halves {
-    pub(crate) read: Box<dyn AsyncRead + Send + Unpin>,
-    pub(crate) write: Box<dyn AsyncWrite + Send + Unpin>,
-}
-
-/// What lies between TCP and Kafka's protocol.
-#[derive(Clone, Debug)]
-enum Security {
-    Plaintext,
+/// An open way to a broker.
+pub(crate) enum Stream {
+    Plain(TcpStream),
+    Secure(Box<TlsStream<TcpStream>>),
 }
 
 /// How connections are made.
 #[derive(Clone, Debug)]
 pub(crate) struct Transport {
-    security: Security,
+    tls: Option<Tls>,
+    sasl: Option<Arc<Sasl>>,
     connect_timeout: Duration,
 }
 
 impl Transport {
-    pub(crate) fn from_properties(properties: &KafkaProperties) -> Self {
-        let security = match properties.security_protocol() {
-            SecurityProtocol::Plaintext => Security::Plaintext,
-        };
-        Self {
-            security,
+    /// Reads the certificates and keys that the properties name.
+    pub(crate) fn from_properties(properties: &KafkaProperties) -> Result<Self, KafkaError> {
+        let security = properties.security()?;
+        let sasl = security.sasl.map(Sasl::new).transpose()?;
+        Ok(Self {
+            tls: security.tls.as_ref().map(Tls::new).transpose()?,
+            sasl: sasl.map(Arc::new),
             connect_timeout: properties.connect_timeout(),
-        }
+        })
     }
 
     /// Opens a connection, encrypted where the protocol says so.
-    pub(crate) async fn dial(&self, address: &Address) -> Result<Halves, KafkaError> {
+    pub(crate) async fn dial(&self, address: &Address) -> Result<Stream, KafkaError> {
         let stream = self
             .reach(address)
             .await
@@ -93,23 +89,29 @@ impl Transport {
                 address: address.to_string(),
                 source: Arc::new(source),
             })?;
-        match self.security {
-            Security::Plaintext => {
-                let (read, write) = stream.into_split();
-                Ok(Halves {
-                    read: Box::new(read),
-                    write: Box::new(write),
-                })
-            }
+        let Some(tls) = &self.tls else {
+            return Ok(Stream::Plain(stream));
+        };
+        let secured = tls
+            .connect(&address.host, stream, self.connect_timeout)
+            .await;
+        match secured {
+            Ok(stream) => Ok(Stream::Secure(Box::new(stream))),
+            Err(problem) => Err(KafkaError::Tls {
+                address: address.to_string(),
+                problem,
+            }),
         }
     }
 
-    /// Says who we are: runs on every new connection, after its versions are known and before anything else.
-    #[expect(clippy::unused_async, reason = "SASL exchanges requests here")]
-    pub(crate) async fn handshake(&self, _connection: &Connection) -> Result<(), KafkaError> {
-        match self.security {
-            Security::Plaintext => Ok(()),
-        }
+    /// Who we are, where brokers are told: on every new connection, before anything else is asked.
+    pub(crate) fn sasl(&self) -> Option<&Arc<Sasl>> {
+        self.sasl.as_ref()
+    }
+
+    /// What TLS says of a connection that broke at its beginning, if anything.
+    pub(crate) fn late_problem(&self, error: &io::Error) -> Option<TlsProblem> {
+        self.tls.as_ref()?.late_problem(error)
     }
 
     /// A name may resolve to several addresses, of which some may be dead: each gets its turn.

@@ -13,7 +13,8 @@ use kafka_protocol::{
         IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, InitProducerIdRequest,
         InitProducerIdResponse, ListGroupsRequest, ListGroupsResponse, ListOffsetsRequest,
         ListOffsetsResponse, MetadataRequest, MetadataResponse, OffsetCommitRequest,
-        OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse,
+        OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse, SaslAuthenticateRequest,
+        SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse,
     },
     protocol::{Decodable, Encodable, HeaderVersion, VersionRange},
 };
@@ -49,16 +50,20 @@ impl Api {
 }
 
 macro_rules! calls {
-    ($($request:ident => $answer:ident, $key:ident $min:literal..=$max:literal;)+) => {$(
+    ($($request:ident => $answer:ident, $key:ident $min:literal..=$max:literal, $throttle:expr;)+) => {$(
         impl Call for $request {
             const API: Api = Api::new(ApiKey::$key, stringify!($key), $min, $max);
             type Answer = $answer;
 
             fn throttle(answer: &$answer) -> Duration {
-                millis(answer.throttle_time_ms)
+                let throttle: fn(&$answer) -> i32 = $throttle;
+                millis(throttle(answer))
             }
         }
     )+};
+    ($($request:ident => $answer:ident, $key:ident $min:literal..=$max:literal;)+) => {
+        calls! {$($request => $answer, $key $min..=$max, |answer| answer.throttle_time_ms;)+}
+    };
 }
 
 // Lower ends: the first version with the fields that are relied on; Kafka 3.6 has all of them. Upper ends: topic names
@@ -80,6 +85,12 @@ calls! {
     InitProducerIdRequest => InitProducerIdResponse, InitProducerId 3..=5;
     DescribeProducersRequest => DescribeProducersResponse, DescribeProducers 0..=0;
     DescribeLogDirsRequest => DescribeLogDirsResponse, DescribeLogDirs 1..=4;
+}
+
+// these are not throttled
+calls! {
+    SaslHandshakeRequest => SaslHandshakeResponse, SaslHandshake 1..=1, |_| 0;
+    SaslAuthenticateRequest => SaslAuthenticateResponse, SaslAuthenticate 0..=2, |_| 0;
 }
 
 pub(crate) fn millis(wire: i32) -> Duration {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     io::{self, IoSlice},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
 };
@@ -13,7 +14,37 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{error::KafkaError, wire::transport::Halves};
+use crate::{error::KafkaError, wire::tls::looks_like_alert};
+
+/// Why a connection can't be used any more.
+#[derive(Debug)]
+pub(super) enum Breakage {
+    /// Reading or writing failed.
+    Socket(io::Error),
+    /// The other side answers in TLS, and was asked in plain text.
+    SpeaksTls,
+    /// What came is not what was asked for; or who we are is no longer believed.
+    Other(String),
+}
+
+impl fmt::Display for Breakage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                f.write_str("the broker closed it")
+            }
+            Self::Socket(error) => error.fmt(f),
+            Self::SpeaksTls => f.write_str("the broker speaks TLS on this port"),
+            Self::Other(detail) => f.write_str(detail),
+        }
+    }
+}
+
+impl From<io::Error> for Breakage {
+    fn from(error: io::Error) -> Self {
+        Self::Socket(error)
+    }
+}
 
 type AnswerSender = oneshot::Sender<Result<Bytes, KafkaError>>;
 
@@ -42,22 +73,22 @@ type Line = Mutex<VecDeque<Waiting>>;
 ///
 /// One task for both directions: a caller that goes away can't leave half a request on the wire.
 pub(super) async fn drive(
-    halves: Halves,
+    read: impl AsyncRead + Unpin,
+    write: impl AsyncWrite + Unpin,
     mut requests: mpsc::Receiver<Outgoing>,
-    broken: Arc<OnceLock<Arc<str>>>,
+    broken: Arc<OnceLock<Breakage>>,
     stop: CancellationToken,
 ) {
     let line = Line::default();
-    let Halves { read, write } = halves;
     let cause = tokio::select! {
         () = stop.cancelled() => None,
-        Err(error) = send(write, &mut requests, &line) => Some(error.to_string()),
+        Err(error) = send(write, &mut requests, &line) => Some(Breakage::Socket(error)),
         cause = receive(read, &line) => Some(cause),
     };
     if let Some(cause) = cause {
-        tracing::debug!(cause, "connection broke");
-        // nobody else sets it
-        drop(broken.set(cause.into()));
+        tracing::debug!(%cause, "connection broke");
+        // nobody else sets it, or there is a cause already
+        drop(broken.set(cause));
     }
     stop.cancel();
 }
@@ -83,22 +114,25 @@ async fn send(
     Err(io::Error::other("closed"))
 }
 
-async fn receive(mut socket: impl AsyncRead + Unpin, line: &Line) -> String {
+async fn receive(mut socket: impl AsyncRead + Unpin, line: &Line) -> Breakage {
     let spare = Spare::default();
     loop {
         let (length, correlation) = match head(&mut socket).await {
             Ok(head) => head,
-            Err(error) => return describe(&error),
+            Err(breakage) => return breakage,
         };
         let next = line
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pop_front();
         let Some(waiting) = next else {
-            return format!("an answer with correlation id {correlation} that nobody waits for");
+            let detail =
+                format!("an answer with correlation id {correlation} that nobody waits for");
+            return Breakage::Other(detail);
         };
         let length = match check(length, correlation, &waiting) {
             Ok(length) => length,
+            Err(_) if looks_like_alert(&length.to_be_bytes()) => return Breakage::SpeaksTls,
             Err(detail) => {
                 let error = KafkaError::Malformed {
                     operation: waiting.operation,
@@ -106,19 +140,27 @@ async fn receive(mut socket: impl AsyncRead + Unpin, line: &Line) -> String {
                 };
                 // the caller may have gone
                 drop(waiting.answer.send(Err(error)));
-                return detail;
+                return Breakage::Other(detail);
             }
         };
         match body(&mut socket, length, waiting.expected, &spare).await {
             Ok(body) => drop(waiting.answer.send(Ok(body))),
-            Err(error) => return describe(&error),
+            Err(error) => return error.into(),
         }
     }
 }
 
-async fn head(socket: &mut (impl AsyncRead + Unpin)) -> io::Result<(i32, i32)> {
+async fn head(socket: &mut (impl AsyncRead + Unpin)) -> Result<(i32, i32), Breakage> {
     let mut head = [0; 8];
-    socket.read_exact(&mut head).await?;
+    let mut filled = 0;
+    while filled < head.len() {
+        match socket.read(&mut head[filled..]).await? {
+            // a TLS alert is shorter than this head
+            0 if looks_like_alert(&head[..filled]) => return Err(Breakage::SpeaksTls),
+            0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+            read => filled += read,
+        }
+    }
     let mut head = &head[..];
     Ok((head.get_i32(), head.get_i32()))
 }
@@ -173,14 +215,6 @@ async fn fill(
         }
     }
     Ok(())
-}
-
-fn describe(error: &io::Error) -> String {
-    if error.kind() == io::ErrorKind::UnexpectedEof {
-        "the broker closed it".to_owned()
-    } else {
-        error.to_string()
-    }
 }
 
 /// Smaller answers come and go without being noticed.
