@@ -1,9 +1,10 @@
 //! The rights that the README names are enough, and none of them is too much: without it, what lacks is told.
 
-use std::{fs, process::Stdio};
+use std::{fs, process::Stdio, slice};
 
 use lifeboat_tests::{
-    Acl, KafkaCluster, Message, Program, ReadOptions, Run, Scratch, TestContext, compare,
+    Acl, ClusterBuilder, KafkaCluster, Message, Program, ReadOptions, Run, Scratch, Security,
+    TestContext, compare,
 };
 
 use crate::{
@@ -11,11 +12,12 @@ use crate::{
     lifeboat::{backup, init},
 };
 
-/// Whoever comes without credentials.
-const PRINCIPAL: &str = "User:ANONYMOUS";
-
-fn guarded() -> lifeboat_tests::ClusterBuilder {
-    KafkaCluster::builder().authorizer(true)
+fn guarded() -> ClusterBuilder {
+    KafkaCluster::builder()
+        .security(Security::SaslPlaintext)
+        .sasl_mechanisms(&["SCRAM-SHA-512"])
+        .users(&[("agent", "a"), ("restorer", "r")])
+        .authorizer(true)
 }
 
 /// The README's commands for this principal of it.
@@ -32,7 +34,7 @@ fn granting(principal: &str) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// Runs them with Kafka's own tool, for our principal and on this cluster; the rights that they grant.
+/// Runs them with Kafka's own tool on this cluster; the rights that they grant.
 fn grant(cluster: &KafkaCluster, principal: &str) -> Vec<Acl> {
     let scratch = Scratch::new("acls").unwrap();
     let mut granted = Vec::new();
@@ -42,7 +44,6 @@ fn grant(cluster: &KafkaCluster, principal: &str) -> Vec<Acl> {
         for at in 0..words.len() {
             match words[at].as_str() {
                 "--bootstrap-server" => words[at + 1] = cluster.admin_bootstrap(),
-                "--allow-principal" => PRINCIPAL.clone_into(&mut words[at + 1]),
                 "--topic" => resource = ("TOPIC", words[at + 1].clone()),
                 "--group" => resource = ("GROUP", words[at + 1].clone()),
                 "--cluster" => resource = ("CLUSTER", "kafka-cluster".to_owned()),
@@ -67,7 +68,7 @@ fn grant(cluster: &KafkaCluster, principal: &str) -> Vec<Acl> {
                 "AlterConfigs" => "ALTER_CONFIGS".to_owned(),
                 other => other.to_uppercase(),
             };
-            Acl::allow(PRINCIPAL, &operation, kind, &name)
+            Acl::allow(principal, &operation, kind, &name)
         }));
     }
     // known to the brokers, too, when this returns
@@ -87,21 +88,42 @@ fn fill(cluster: &KafkaCluster) {
     workload.commit("shop", &offsets).unwrap();
 }
 
-fn run(program: &Program, verb: &[&str], bootstrap: &str, more: &[&str]) -> Run {
-    let mut arguments = verb.to_vec();
-    arguments.extend(["--bootstrap-servers", bootstrap]);
-    arguments.extend(more);
-    program.run(&arguments).unwrap()
+/// A verb of the program, as a user of a cluster.
+struct Verb<'c> {
+    program: Program,
+    words: Vec<String>,
+    cluster: &'c KafkaCluster,
+    user: &'static str,
 }
 
-/// That the run ended so and said this of the principal.
-fn told(run: Run, code: i32, lacks: &[&str]) {
-    let run = run.expect_code(code).unwrap();
-    let said = format!("{}{}", run.stdout, run.stderr);
-    for right in lacks {
-        let sentence = format!("{PRINCIPAL} lacks {right}");
-        assert!(said.contains(&sentence), "not told: {sentence}\n{said}");
+impl Verb<'_> {
+    fn run(&self) -> Run {
+        let file = self.cluster.directory().join("client.properties");
+        let properties = self.cluster.client_properties(self.user).unwrap();
+        fs::write(&file, properties).unwrap();
+        let mut arguments = self.words.clone();
+        arguments.extend([
+            "--bootstrap-servers".to_owned(),
+            self.cluster.bootstrap(),
+            "--command-config".to_owned(),
+            file.display().to_string(),
+        ]);
+        self.program.run(&arguments).unwrap()
     }
+
+    /// That it ends so, and tells that its user lacks these rights.
+    fn ends(&self, code: i32, lacks: &[&str]) {
+        let run = self.run().expect_code(code).unwrap();
+        let said = format!("{}{}", run.stdout, run.stderr);
+        for right in lacks {
+            let sentence = format!("User:{} lacks {right}", self.user);
+            assert!(said.contains(&sentence), "not told: {sentence}\n{said}");
+        }
+    }
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|&word| word.to_owned()).collect()
 }
 
 #[test]
@@ -111,31 +133,29 @@ fn a_backup_takes_the_rights_that_the_readme_names_and_tells_each_that_it_lacks(
     let a = context.start_a(&guarded()).unwrap();
     fill(a);
     init(&program, &url);
-    let back_up = || {
-        run(
-            &program,
-            &["backup", "--repository", &url],
-            &a.bootstrap(),
-            &[],
-        )
+    let back_up = Verb {
+        program,
+        words: words(&["backup", "--repository", &url, "--json"]),
+        cluster: a,
+        user: "agent",
     };
     let without = |lost: &[Acl], instead: &[Acl], lacks: &[&str]| {
         a.alter_acls(instead, lost).unwrap();
-        told(back_up(), 3, lacks);
+        back_up.ends(3, lacks);
         a.alter_acls(lost, instead).unwrap();
     };
 
     // nothing is allowed, and nothing can be known: that is told too
-    told(back_up(), 3, &["Describe on the cluster"]);
+    back_up.ends(3, &["Describe on the cluster"]);
     let granted = grant(a, "User:agent");
-    let report = backup(&program, &url, &a.bootstrap(), &[]);
+    let report = back_up.run().expect_code(0).unwrap().json().unwrap();
+    let problems = report["problems"].as_array().map(Vec::len);
+    assert_eq!(problems, Some(0), "{report:#}");
+    let totals = &report["commit"]["totals"];
     assert_eq!(
-        report["problems"].as_array().map(Vec::len),
-        Some(0),
-        "{report:#}"
+        (&totals["records"], &totals["groups"]),
+        (&4.into(), &1.into())
     );
-    assert_eq!(report["commit"]["totals"]["records"], 4);
-    assert_eq!(report["commit"]["totals"]["groups"], 1);
 
     assert_eq!(granted.len(), 4);
     for acl in &granted {
@@ -146,19 +166,16 @@ fn a_backup_takes_the_rights_that_the_readme_names_and_tells_each_that_it_lacks(
             ("DESCRIBE", "CLUSTER") => &["Describe on the cluster"],
             other => panic!("nobody tests {other:?}"),
         };
-        without(std::slice::from_ref(acl), &[], lacks);
+        without(slice::from_ref(acl), &[], lacks);
     }
     // one that can be seen and not read, one that can't even be seen
-    let read = Acl::allow(PRINCIPAL, "READ", "TOPIC", "*");
-    let see = Acl::allow(PRINCIPAL, "DESCRIBE", "TOPIC", "orders");
-    without(
-        &[read],
-        &[see],
-        &["Read on topic orders", "Read on topic payments"],
-    );
-    let hide = Acl::allow(PRINCIPAL, "ALL", "TOPIC", "payments").denied();
+    let read = Acl::allow("User:agent", "READ", "TOPIC", "*");
+    let see = Acl::allow("User:agent", "DESCRIBE", "TOPIC", "orders");
+    let both = ["Read on topic orders", "Read on topic payments"];
+    without(&[read], &[see], &both);
+    let hide = Acl::allow("User:agent", "ALL", "TOPIC", "payments").denied();
     without(&[], &[hide], &["Read on topic payments"]);
-    told(back_up(), 0, &[]);
+    back_up.ends(0, &[]);
 }
 
 #[test]
@@ -171,16 +188,20 @@ fn a_restore_takes_the_rights_that_the_readme_names_and_tells_each_that_it_lacks
     fill(a);
     init(&program, &url);
     backup(&program, &url, &a.bootstrap(), &[]);
-    let verb = [
-        "restore",
-        "latest",
-        "--repository",
-        &url,
-        "--state",
-        &state,
-        "--yes",
-    ];
-    let restore = |more: &[&str]| run(&program, &verb, &b.bootstrap(), more);
+    let restore = Verb {
+        program,
+        words: words(&[
+            "restore",
+            "latest",
+            "--repository",
+            &url,
+            "--state",
+            &state,
+            "--yes",
+        ]),
+        cluster: b,
+        user: "restorer",
+    };
     let records = || b.oracle().read(&ReadOptions::default()).unwrap().records();
     // one that is there and empty, one that is not
     let begin_anew = || {
@@ -204,21 +225,20 @@ fn a_restore_takes_the_rights_that_the_readme_names_and_tells_each_that_it_lacks
             ("CREATE", "TOPIC") => (3, &["Create on topic orders"]),
             ("WRITE", "TOPIC") => (1, &["Write on topic orders"]),
             ("READ", "TOPIC") => (1, &["Read on topic orders"]),
-            ("ALTER_CONFIGS", "TOPIC") => (1, &["AlterConfigs on topic orders"]),
+            ("ALTER_CONFIGS", "TOPIC") => (1, &["AlterConfigs on topic payments"]),
             ("READ", "GROUP") => (3, &["Read on group shop"]),
             other => panic!("nobody tests {other:?}"),
         };
-        b.alter_acls(&[], std::slice::from_ref(acl)).unwrap();
-        let done = restore(&[]);
-        told(done, code, lacks);
+        b.alter_acls(&[], slice::from_ref(acl)).unwrap();
+        restore.ends(code, lacks);
         if code == 1 {
             assert_eq!(records(), 0, "{acl:?}");
         }
-        b.alter_acls(std::slice::from_ref(acl), &[]).unwrap();
+        b.alter_acls(slice::from_ref(acl), &[]).unwrap();
     }
 
     begin_anew();
-    told(restore(&[]), 0, &[]);
+    restore.ends(0, &[]);
     let found = compare(&a.oracle(), &b.oracle(), &ReadOptions::default()).unwrap();
     assert_eq!(found, Vec::<String>::new());
     assert_eq!(b.oracle().groups().unwrap().len(), 2);
