@@ -172,8 +172,8 @@ impl KafkaError {
             Self::Tls { problem, .. } => problem.is_retriable(),
             Self::Token { problem, .. } => problem.is_retriable(),
             Self::Broker { code, .. } => code.is_retriable(),
-            Self::Authentication { .. }
-            | Self::UnsupportedApi { .. }
+            Self::Authentication { problem, .. } => problem.is_retriable(),
+            Self::UnsupportedApi { .. }
             | Self::Malformed { .. }
             | Self::Consumer { .. }
             | Self::Interrupted

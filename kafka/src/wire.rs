@@ -10,7 +10,7 @@ use std::{
 use kafka_protocol::{messages::MetadataResponse, protocol::StrBytes};
 use lifeboat_config::KafkaProperties;
 
-use crate::error::KafkaError;
+use crate::error::{AuthenticationProblem, KafkaError};
 
 mod answer;
 mod configs;
@@ -231,16 +231,22 @@ async fn introduce(
                 return Ok((cluster_id, view));
             }
             // the others would say the same
-            Err(error @ (KafkaError::Authentication { .. } | KafkaError::Token { .. })) => {
+            Err(error @ (KafkaError::Authentication { .. } | KafkaError::Token { .. }))
+                if !error.is_retriable() =>
+            {
                 return Err(error);
             }
             Err(error) => failures.push((address.to_string(), error)),
         }
     }
-    if failures.len() == 1 && matches!(failures[0].1, KafkaError::Tls { .. }) {
-        return Err(failures.remove(0).1);
+    use KafkaError as E;
+    match <[_; 1]>::try_from(failures) {
+        Ok([(_, error @ (E::Tls { .. } | E::Authentication { .. } | E::Token { .. }))]) => {
+            Err(error)
+        }
+        Ok(single) => Err(E::Bootstrap(single.into())),
+        Err(failures) => Err(E::Bootstrap(failures)),
     }
-    Err(KafkaError::Bootstrap(failures))
 }
 
 async fn ask_for_brokers(
@@ -248,7 +254,17 @@ async fn ask_for_brokers(
     settings: &ClientSettings,
 ) -> Result<MetadataResponse, KafkaError> {
     let connection = Connection::open(address, settings).await?;
-    let answer = connection.call(&metadata::no_topics()).await?;
+    let answer = connection.call(&metadata::no_topics()).await;
+    let answer = answer.map_err(|error| match error {
+        // versions are told to everybody
+        KafkaError::Disconnected { address, .. } if settings.transport.sasl().is_none() => {
+            KafkaError::Authentication {
+                address,
+                problem: AuthenticationProblem::Wanted,
+            }
+        }
+        other => other,
+    })?;
     metadata::verdict(&answer)?;
     Ok(answer)
 }

@@ -16,6 +16,8 @@ use crate::{
     render::{Paint, safe},
 };
 
+mod kafka;
+
 /// Why a verb failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -60,6 +62,12 @@ impl Failure {
     /// Somebody stopped it.
     pub(crate) fn interrupted() -> Self {
         Self::new(Exit::Interrupted, "interrupted")
+    }
+
+    /// With the section of the configuration file that it is about.
+    pub(crate) fn within(mut self, section: &str) -> Self {
+        self.message = format!("{section}: {}", self.message);
+        self
     }
 
     /// With what to do about it.
@@ -232,26 +240,29 @@ impl From<RepositoryError> for Failure {
 
 impl From<KafkaError> for Failure {
     fn from(error: KafkaError) -> Self {
-        use KafkaError as E;
         if let Some(right) = error.missing_right() {
             return Self {
                 right: Some(right),
                 ..Self::of(Exit::Error, &error)
             };
         }
-        let hint = match &error {
-            E::Connect { .. } | E::Bootstrap(_) => {
-                "check the address (--bootstrap-servers) and that the brokers listen there without TLS and SASL"
+        match &error {
+            KafkaError::Interrupted => Self::interrupted(),
+            KafkaError::Property { hint, .. } => {
+                let failure = Self::of(Exit::Usage, &error);
+                match hint {
+                    Some(hint) => failure.hint(hint),
+                    None => failure,
+                }
             }
-            E::Timeout { .. } | E::Disconnected { .. } => {
-                "check the brokers' logs and the network; request.timeout.ms says how long is waited"
+            _ => {
+                let failure = Self::of(Exit::Error, &error);
+                match kafka::hint(&error) {
+                    Some(hint) => failure.hint(hint),
+                    None => failure,
+                }
             }
-            E::UnsupportedApi { .. } => "Kafka 3.6 and newer are supported",
-            E::Property { .. } => return Self::of(Exit::Usage, &error),
-            E::Interrupted => return Self::interrupted(),
-            _ => return Self::of(Exit::Error, &error),
-        };
-        Self::of(Exit::Error, &error).hint(hint)
+        }
     }
 }
 

@@ -24,5 +24,7 @@ mod settings;
 mod verbs;
 
 fn main() -> ExitCode {
+    // one provider of cryptography for everything that speaks TLS; it can't be there already
+    drop(rustls::crypto::ring::default_provider().install_default());
     app::run(std::env::args_os().collect())
 }

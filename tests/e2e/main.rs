@@ -12,5 +12,6 @@ mod rights;
 mod roundtrip;
 mod screens;
 mod secured;
+mod security;
 mod testkit;
 mod versions;

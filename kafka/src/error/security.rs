@@ -90,6 +90,9 @@ pub enum AuthenticationProblem {
     /// The listener is one without SASL.
     #[error("its listener does not take SASL")]
     NotWanted,
+    /// We have not said who we are, and the listener seems to be one with SASL.
+    #[error("it closed the connection at the first question, as a listener does that wants SASL")]
+    Wanted,
     /// The broker does not know the password either: it may not be the broker.
     #[error("it could not prove that it knows the password of {user}")]
     Unproven {
@@ -104,6 +107,13 @@ pub enum AuthenticationProblem {
         /// What is wrong.
         detail: String,
     },
+}
+
+impl AuthenticationProblem {
+    /// Whether it may heal by itself: a broker that stops looks like one that wants to know who we are.
+    pub fn is_retriable(&self) -> bool {
+        matches!(self, Self::Wanted)
+    }
 }
 
 /// Why there is no token.

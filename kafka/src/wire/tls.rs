@@ -14,6 +14,8 @@ use crate::error::{KafkaError, TlsProblem};
 
 mod material;
 mod problem;
+#[cfg(test)]
+pub(crate) mod testing;
 mod verifier;
 
 pub(crate) use material::{KeyPair, load_identity, load_trust};

@@ -87,7 +87,7 @@ fn causes_stand_below_the_error_and_none_is_said_twice() {
     insta::assert_snapshot!(text, @"
     error: can't connect to kafka:9092
       connection refused
-      hint: check the address (--bootstrap-servers) and that the brokers listen there without TLS and SASL
+      hint: check the address (--bootstrap-servers), that the brokers listen there, and the network between
     ");
     let twice =
         Failure::new(Exit::Error, "can't start: no memory").because(&io::Error::other("no memory"));

@@ -73,13 +73,13 @@ fn what_is_named_nowhere_is_asked_for() {
 fn a_wrong_properties_file_is_named_with_its_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("client.properties");
-    fs::write(&path, "# a comment\nsasl.password=hunter2\n").unwrap();
+    fs::write(&path, "# a comment\nsasl.pasword=hunter2\n").unwrap();
     let failure = Settings::new(None)
         .source(&source(Some("a:1"), Some(path.clone())))
         .unwrap_err();
     let text = failure.render(Paint::never());
     assert!(
-        text.contains("client.properties: sasl.password:") && text.contains("(line 2)"),
+        text.contains("client.properties: sasl.pasword:") && text.contains("(line 2)"),
         "{text}"
     );
     assert!(!text.contains("hunter2"));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use lifeboat_archive::json::Document;
 use lifeboat_config::{KafkaProperties, ResolvedConfig};
+use lifeboat_kafka::wire::check_properties;
 use serde::{Deserialize, Serialize};
 
 use crate::{answer::Answer, exit::Exit, failure::Failure, flags::ConfigVerb, session::Session};
@@ -42,7 +43,11 @@ pub(crate) fn run(verb: ConfigVerb, session: &Session) -> Result<Answer, Failure
             .hint("name it with --config or LIFEBOAT_CONFIG"));
     }
     let file = path.map(|path| path.display().to_string());
-    let document = ConfigDocument::new(file, session.settings.file()?);
+    let config = session.settings.file()?;
+    if matches!(verb, ConfigVerb::Check) {
+        check_clusters(config)?;
+    }
+    let document = ConfigDocument::new(file, config);
     Ok(Answer::new(
         session,
         Exit::Ok,
@@ -52,6 +57,17 @@ pub(crate) fn run(verb: ConfigVerb, session: &Session) -> Result<Answer, Failure
             ConfigVerb::Show => document.yaml(),
         },
     ))
+}
+
+/// Properties that contradict each other, and certificates and keys that can't be read. Nobody is asked for anything.
+fn check_clusters(config: &ResolvedConfig) -> Result<(), Failure> {
+    let kafka = config.kafka.iter().map(|kafka| ("kafka".to_owned(), kafka));
+    let targets = config.targets.iter();
+    let targets = targets.map(|(name, kafka)| (format!("targets.{name}"), kafka));
+    for (section, properties) in kafka.chain(targets) {
+        check_properties(properties).map_err(|error| Failure::from(error).within(&section))?;
+    }
+    Ok(())
 }
 
 impl ConfigDocument {
@@ -99,8 +115,10 @@ impl ConfigDocument {
             "  kafka       {}\n",
             self.kafka.as_ref().map_or_else(none, servers)
         ));
+        text.push_str(&self.kafka.as_ref().map(understood).unwrap_or_default());
         for (name, kafka) in &self.targets {
             text.push_str(&format!("  target      {name}: {}\n", servers(kafka)));
+            text.push_str(&understood(kafka));
         }
         text.push_str(&format!(
             "  repository  {}\n",
@@ -145,6 +163,23 @@ impl ConfigDocument {
         ));
         text
     }
+}
+
+/// The properties that are understood, besides the servers; of a text of many lines the first.
+fn understood(kafka: &BTreeMap<String, String>) -> String {
+    kafka
+        .iter()
+        .filter(|(name, _)| *name != "bootstrap.servers")
+        .map(|(name, value)| {
+            let first = value.lines().next().unwrap_or_default();
+            let more = if value.trim_end().contains('\n') {
+                " …"
+            } else {
+                ""
+            };
+            format!("              {name}: {first}{more}\n")
+        })
+        .collect()
 }
 
 fn yaml_map(properties: &BTreeMap<String, String>, indent: &str) -> String {

@@ -34,6 +34,7 @@ fn check_says_what_the_file_names() {
     insta::assert_snapshot!(document().summary(), @"
     /etc/lifeboat.yaml is fine
       kafka       kafka-1:9092,kafka-2:9092
+                  client.id: ***
       target      dr: dr:9092
       repository  file:///back%20ups
     ");
@@ -63,4 +64,26 @@ fn what_show_prints_is_a_configuration_that_says_the_same() {
     "#);
     let again = ConfigDocument::new(None, &parse(&text));
     assert_eq!(again.yaml(), text);
+}
+
+#[test]
+fn check_refuses_what_could_not_work() {
+    for (text, problem, hint) in [
+        (
+            "kafka:\n  sasl.mechanism: PLAIN\n",
+            "kafka: sasl.mechanism: has no effect with security.protocol PLAINTEXT",
+            "set security.protocol to SASL_SSL",
+        ),
+        (
+            "targets:\n  dr:\n    security.protocol: SSL\n    ssl.ca.location: /nowhere/ca.pem\n",
+            "targets.dr: ssl.ca.location: can't read /nowhere/ca.pem",
+            "",
+        ),
+    ] {
+        let failure = check_clusters(&parse(text)).unwrap_err();
+        assert_eq!(failure.exit.code(), 2);
+        let shown = failure.render(crate::render::Paint::never());
+        assert!(shown.contains(problem) && shown.contains(hint), "{shown}");
+    }
+    check_clusters(&parse(YAML)).unwrap();
 }
