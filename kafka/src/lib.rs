@@ -6,6 +6,7 @@ pub mod error;
 mod pace;
 pub mod reader;
 pub mod records;
+pub mod rights;
 pub mod wire;
 
 pub use error::{ErrorCode, KafkaError};
