@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests: what fails here should panic")]
 
+mod chaos;
 mod crash;
 mod damage;
 mod docs;

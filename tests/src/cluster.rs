@@ -281,6 +281,37 @@ impl KafkaCluster {
         self.start()
     }
 
+    /// The node (from 0) that leads most partitions of ordinary topics.
+    pub fn leads_most(&self) -> Result<usize> {
+        let leaders = self.oracle().leaders()?;
+        let led = |index: &usize| {
+            let id = self.broker_id(*index);
+            let ordinary = leaders.iter().filter(|led| !led.topic.starts_with("__"));
+            ordinary.filter(|led| led.leader == id).count()
+        };
+        let most = (0..self.nodes.len()).max_by_key(led);
+        most.context("no nodes")
+    }
+
+    /// Waits until every replica of every partition is in sync.
+    pub fn wait_until_in_sync(&self) -> Result<()> {
+        let deadline = Instant::now() + START_DEADLINE;
+        loop {
+            let leaders = self.oracle().leaders()?;
+            let behind = leaders.iter().find(|led| led.in_sync.len() < led.replicas);
+            match behind {
+                None => return Ok(()),
+                Some(behind) if Instant::now() > deadline => {
+                    bail!(
+                        "not in sync within {START_DEADLINE:?}: {behind:?}\n{}",
+                        self.log_tail()
+                    );
+                }
+                Some(_) => thread::sleep(Duration::from_millis(100)),
+            }
+        }
+    }
+
     /// Kills node `index` in the middle of whatever it does.
     pub fn kill_broker(&mut self, index: usize) -> Result<()> {
         self.nodes[index].kill()

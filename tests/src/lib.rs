@@ -22,8 +22,8 @@ pub use context::{TestContext, fidelity_cluster};
 pub use home::KafkaHome;
 pub use java::Jvm;
 pub use oracle::{
-    CommittedOffset, Contents, Isolation, Oracle, PartitionContents, ReadOptions, ShownRecord,
-    TopicDescription, compare,
+    CommittedOffset, Contents, Isolation, Leadership, Oracle, PartitionContents, ReadOptions,
+    ShownRecord, TopicDescription, compare,
 };
 pub use program::{Program, Run, Running, Signal, Terminal};
 pub use random::Random;

@@ -144,6 +144,21 @@ pub struct TopicDescription {
     pub configs: BTreeMap<String, String>,
 }
 
+/// Who leads a partition, and which replicas are in sync. Ids of brokers.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Leadership {
+    /// The topic, internal ones included.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// −1 where none leads.
+    pub leader: i32,
+    /// How many replicas there are.
+    pub replicas: usize,
+    /// Those in sync.
+    pub in_sync: Vec<i32>,
+}
+
 impl Oracle {
     pub(crate) fn new(client: Client) -> Self {
         Self { client }
@@ -193,6 +208,16 @@ impl Oracle {
         }
         let answer: Answer = self.client.call("groups", &json!({}))?;
         Ok(answer.committed)
+    }
+
+    /// Who leads what.
+    pub fn leaders(&self) -> Result<Vec<Leadership>> {
+        #[derive(Deserialize)]
+        struct Answer {
+            partitions: Vec<Leadership>,
+        }
+        let answer: Answer = self.client.call("leaders", &json!({}))?;
+        Ok(answer.partitions)
     }
 
     /// All topics but internal ones.

@@ -36,6 +36,7 @@ public final class Main {
             Map.entry("groups", request -> Groups.read(as(request, Groups.Request.class))),
             Map.entry("commit", request -> Groups.commit(as(request, Groups.CommitRequest.class))),
             Map.entry("topics", request -> Topics.describe(as(request, Topics.DescribeRequest.class))),
+            Map.entry("leaders", request -> Topics.leaders(as(request, Topics.LeadersRequest.class))),
             Map.entry("create_topics", request -> Topics.create(as(request, Topics.CreateRequest.class))),
             Map.entry("delete_topics", request -> Topics.delete(as(request, Topics.DeleteRequest.class))),
             Map.entry("delete_records", request -> Topics.trim(as(request, Topics.TrimRequest.class))),

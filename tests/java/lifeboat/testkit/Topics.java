@@ -10,10 +10,12 @@ import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.admin.ListTopicsOptions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.admin.TopicDescription;
+import org.apache.kafka.common.Node;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.RetriableException;
@@ -27,6 +29,13 @@ final class Topics {
 
     record DescribedTopics(List<Described> topics) {}
 
+    record LeadersRequest(Cluster cluster) {}
+
+    /** Ids of nodes; {@code leader} is -1 where none leads. */
+    record Led(String topic, int partition, int leader, int replicas, List<Integer> inSync) {}
+
+    record Leaders(List<Led> partitions) {}
+
     record Wanted(String name, int partitions, short replicationFactor, Map<String, String> configs) {}
 
     record CreateRequest(Cluster cluster, List<Wanted> topics) {}
@@ -39,6 +48,19 @@ final class Topics {
     record AlterRequest(Cluster cluster, String topic, Map<String, String> configs) {}
 
     private Topics() {}
+
+    /** Of every partition, internal ones too. */
+    static Leaders leaders(LeadersRequest request) throws Exception {
+        try (Admin admin = Clients.admin(request.cluster)) {
+            var names = admin.listTopics(new ListTopicsOptions().listInternal(true)).names().get();
+            List<Led> partitions = new ArrayList<>();
+            admin.describeTopics(names).allTopicNames().get().forEach((name, topic) -> topic.partitions()
+                    .forEach(p -> partitions.add(new Led(name, p.partition(),
+                            p.leader() == null ? -1 : p.leader().id(), p.replicas().size(),
+                            p.isr().stream().map(Node::id).toList()))));
+            return new Leaders(partitions);
+        }
+    }
 
     static DescribedTopics describe(DescribeRequest request) throws Exception {
         try (Admin admin = Clients.admin(request.cluster)) {

@@ -1,0 +1,200 @@
+//! Brokers die, come back and are restarted one after the other while a backup or a restore runs: nothing is lost and
+//! nothing comes twice.
+
+use std::{
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
+
+use lifeboat_tests::{
+    Bulk, ClusterBuilder, Contents, KafkaCluster, Program, ReadOptions, Running, Security,
+    TestContext, folder_size,
+};
+
+use crate::lifeboat::{init, verify};
+
+const STORED_BYTES: u64 = 24_000_000;
+/// A run goes on when it has stored so much more.
+const STEP: u64 = 2_000_000;
+const DEADLINE: Duration = Duration::from_secs(120);
+const USER: &str = "lifeboat";
+/// Producer state of such records is forgotten by the brokers while they are written.
+const TEN_YEARS_AGO: i64 = 1_480_000_000_000;
+
+fn three_brokers() -> ClusterBuilder {
+    KafkaCluster::builder()
+        .brokers(3)
+        .heap_megabytes(320)
+        .security(Security::SaslSsl)
+        .sasl_mechanisms(&["SCRAM-SHA-512"])
+        .users(&[(USER, "pass")])
+        .setting("producer.id.expiration.check.interval.ms", "1000")
+}
+
+fn fill(a: &KafkaCluster) -> Contents {
+    for (topic, start_timestamp) in [("orders", None), ("history", Some(TEN_YEARS_AGO))] {
+        let bulk = Bulk::orders(topic);
+        a.workload()
+            .bulk(&Bulk {
+                partitions: 12,
+                replication_factor: 3,
+                stored_bytes: STORED_BYTES / 2,
+                start_timestamp: start_timestamp.unwrap_or(bulk.start_timestamp),
+                ..bulk
+            })
+            .unwrap();
+    }
+    a.wait_until_in_sync().unwrap();
+    a.oracle().read(&ReadOptions::default()).unwrap()
+}
+
+/// What happens to a cluster while something runs on it, and how slow that is to be, so that it is not over before.
+struct Trouble {
+    happens: fn(&mut KafkaCluster, &mut Watch<'_>),
+    rate: &'static str,
+}
+
+/// The broker that leads most is killed, and comes back while the others go on.
+fn killed(cluster: &mut KafkaCluster, watch: &mut Watch<'_>) {
+    watch.goes_on(cluster);
+    let index = cluster.leads_most().unwrap();
+    cluster.kill_broker(index).unwrap();
+    watch.goes_on(cluster);
+    cluster.start_broker(index).unwrap();
+    assert!(!watch.running.has_ended(), "too small for this test");
+}
+
+/// All three, one after the other, each as an operator does.
+fn rolling_restart(cluster: &mut KafkaCluster, watch: &mut Watch<'_>) {
+    watch.goes_on(cluster);
+    for index in 0..3 {
+        cluster.stop_broker(index).unwrap();
+        cluster.start_broker(index).unwrap();
+        cluster.wait_until_in_sync().unwrap();
+    }
+    assert!(!watch.running.has_ended(), "too small for this test");
+}
+
+/// Sees by what grows on the disk that a run goes on.
+struct Watch<'r> {
+    running: &'r Running,
+    folders: Vec<PathBuf>,
+}
+
+impl Watch<'_> {
+    fn size(&self) -> u64 {
+        let sizes = self
+            .folders
+            .iter()
+            .map(|folder| folder_size(folder).unwrap_or(0));
+        sizes.sum()
+    }
+
+    /// Waits until so much more is there.
+    fn goes_on(&mut self, cluster: &KafkaCluster) {
+        let (from, deadline) = (self.size(), Instant::now() + DEADLINE);
+        while self.size() < from + STEP {
+            assert!(
+                !self.running.has_ended() && Instant::now() < deadline,
+                "it does not go on:\n{}\n{}",
+                self.running.stderr(),
+                cluster.log_tail()
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+struct Scene {
+    context: TestContext,
+    program: Program,
+    url: String,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let context = TestContext::new().unwrap();
+        let (program, url) = (context.program().unwrap(), context.repository_url());
+        init(&program, &url);
+        Self {
+            context,
+            program,
+            url,
+        }
+    }
+
+    fn properties(&self, name: &str, cluster: &KafkaCluster) -> String {
+        let path = self.context.scratch().join(name);
+        std::fs::write(&path, cluster.client_properties(USER).unwrap()).unwrap();
+        path.display().to_string()
+    }
+
+    fn start(&self, cluster: &KafkaCluster, rate: &str, arguments: &[&str]) -> Running {
+        let properties = self.properties("client.properties", cluster);
+        let bootstrap = cluster.bootstrap();
+        let common = [
+            "--repository",
+            &self.url,
+            "--bootstrap-servers",
+            &bootstrap,
+            "--command-config",
+            &properties,
+            "--max-rate",
+            rate,
+            "--json",
+        ];
+        let arguments = [arguments, &common].concat();
+        self.program.spawn(&arguments).unwrap()
+    }
+}
+
+/// Backs up a cluster in trouble, restores into another one in the same trouble; everything must be there once.
+fn everything_comes_back_in(trouble: &Trouble) {
+    let scene = Scene::new();
+    let mut a = three_brokers().start().unwrap();
+    let original = fill(&a);
+    let running = scene.start(&a, trouble.rate, &["backup"]);
+    let repository = scene.context.repository();
+    let mut watch = Watch {
+        running: &running,
+        folders: vec![repository],
+    };
+    (trouble.happens)(&mut a, &mut watch);
+    let report = running.wait().unwrap().expect_code(0).unwrap();
+    let report = report.json().unwrap();
+    assert_eq!(report["commit"]["state"], "complete", "{report:#}");
+    verify(&scene.program, &scene.url);
+    drop(a);
+
+    let mut b = three_brokers().start().unwrap();
+    let folders = (0..3).map(|index| b.data_dir(index)).collect();
+    let state = scene.context.scratch().join("state").display().to_string();
+    let restore = ["restore", "latest", "--yes", "--state", &state];
+    let running = scene.start(&b, trouble.rate, &restore);
+    let mut watch = Watch {
+        running: &running,
+        folders,
+    };
+    (trouble.happens)(&mut b, &mut watch);
+    running.wait().unwrap().expect_code(0).unwrap();
+    let restored = b.oracle().read(&ReadOptions::default()).unwrap();
+    assert_eq!(original.differences(&restored), Vec::<String>::new());
+    assert_eq!(original.records(), restored.records());
+}
+
+#[test]
+fn a_broker_that_is_killed_and_comes_back_costs_neither_a_record_nor_gives_one_twice() {
+    everything_comes_back_in(&Trouble {
+        happens: killed,
+        rate: "2MB",
+    });
+}
+
+#[test]
+fn a_rolling_restart_costs_neither_a_record_nor_gives_one_twice() {
+    everything_comes_back_in(&Trouble {
+        happens: rolling_restart,
+        rate: "512KiB",
+    });
+}
