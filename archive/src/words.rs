@@ -15,7 +15,7 @@ mod sizes;
 pub use clock::Clock;
 pub use glob::{GlobError, TopicGlob, TopicGlobs};
 pub use progress::{Progress, ProgressView};
-pub use sizes::{ByteSize, HumanCount, HumanDuration};
+pub use sizes::{ByteSize, HumanCount, HumanDuration, TimeSpan};
 
 /// One partition of one topic.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

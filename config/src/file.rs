@@ -282,6 +282,11 @@ impl Resolver<'_> {
         if let Some(text) = &section.max_rate {
             backup.max_rate = self.parsed("backup.max-rate", text);
         }
+        if let Some(text) = &section.retry_deadline
+            && let Some(span) = self.parsed("backup.retry-deadline", text)
+        {
+            backup.retry_deadline = span;
+        }
         if let Some(number) = &section.max_connections {
             backup.max_connections = number.value;
         }

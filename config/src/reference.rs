@@ -86,6 +86,13 @@ fn keys() -> Vec<Key> {
             "connections to each broker that data are read by, 1 to 32; one more is for questions; `--max-connections`",
         ),
         key(
+            "backup",
+            "retry-deadline",
+            &defaults.retry_deadline.to_string(),
+            "how long a partition may be without a leader, or its leader behind, before the rest of it is a gap; \
+             `--retry-deadline`",
+        ),
+        key(
             "backup.topics",
             "include",
             "`[\"*\"]`",

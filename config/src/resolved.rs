@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lifeboat_archive::words::{ByteSize, TopicGlobs};
+use lifeboat_archive::words::{ByteSize, TimeSpan, TopicGlobs};
 
 use crate::{KafkaProperties, RepositoryUrl};
 
@@ -41,6 +41,8 @@ pub struct BackupSettings {
     pub max_rate: Option<ByteSize>,
     /// Connections to each broker that data are read by.
     pub max_connections: u32,
+    /// How long a partition may be out of reach before the rest of it is a gap.
+    pub retry_deadline: TimeSpan,
 }
 
 impl BackupSettings {
@@ -103,6 +105,7 @@ impl Default for BackupSettings {
             compression_level: 3,
             max_rate: None,
             max_connections: 2,
+            retry_deadline: TimeSpan::seconds(120),
         }
     }
 }

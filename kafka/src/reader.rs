@@ -46,6 +46,9 @@ pub struct ReadRange {
     pub topic_id: TopicId,
     /// From the log start to the captured end.
     pub range: OffsetRange,
+    /// The leader's epoch when the end was captured, −1 where it is not known: what a later leader wrote below that end
+    /// replaces records that were lost (R2, R5).
+    pub leader_epoch: i32,
 }
 
 /// How much is asked at a time, and how long is waited.

@@ -99,6 +99,7 @@ impl Settings {
             compression_level,
             max_rate,
             max_connections,
+            retry_deadline,
         } = flags.limits;
         settings.memory = memory.unwrap_or(settings.memory);
         settings.segment_size = segment_size.unwrap_or(settings.segment_size);
@@ -106,6 +107,7 @@ impl Settings {
         settings.compression_level = compression_level.unwrap_or(settings.compression_level);
         settings.max_rate = max_rate.or(settings.max_rate);
         settings.max_connections = max_connections.unwrap_or(settings.max_connections);
+        settings.retry_deadline = retry_deadline.unwrap_or(settings.retry_deadline);
         check(&settings)?;
         Ok(backup::Options {
             topics: choose(settings.topics, &flags.topics)?,
@@ -115,8 +117,8 @@ impl Settings {
             compression_level: settings.compression_level,
             max_rate: settings.max_rate,
             max_connections: settings.max_connections as usize,
+            retry_deadline: settings.retry_deadline.0,
             new_cluster: flags.new_cluster,
-            ..backup::Options::default()
         })
     }
 

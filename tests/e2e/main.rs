@@ -7,6 +7,7 @@ mod crash;
 mod damage;
 mod docs;
 mod lifeboat;
+mod moving;
 mod program;
 mod readable;
 mod rights;

@@ -73,6 +73,7 @@ pub(super) async fn stream(
             topic_partition: bounds.topic_partition.clone(),
             topic_id: bounds.topic_id,
             range: bounds.range(),
+            leader_epoch: bounds.leader_epoch,
         })
         .collect();
     let options = ReaderOptions {

@@ -87,6 +87,33 @@ fn scaled<'u>(number: u64, units: &[&'u str]) -> (String, &'u str) {
     (text, units[at])
 }
 
+/// A length of time as it is written in settings: `30s`, `2m`, `1h 30m`, `14d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct TimeSpan(pub Duration);
+
+impl TimeSpan {
+    /// So many seconds.
+    pub const fn seconds(seconds: u64) -> Self {
+        Self(Duration::from_secs(seconds))
+    }
+}
+
+impl fmt::Display for TimeSpan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&humantime::format_duration(self.0).to_string())
+    }
+}
+
+impl FromStr for TimeSpan {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let span = humantime::parse_duration(text);
+        span.map(Self)
+            .map_err(|_| ParseError::new("length of time (such as 30s, 2m or 14d)", text))
+    }
+}
+
 /// A duration for people: `0.8 s`, `1 m 54 s`, `2 h 05 m`, `3 d 4 h`.
 #[derive(Clone, Copy, Debug)]
 pub struct HumanDuration(pub Duration);
@@ -116,6 +143,19 @@ mod tests {
         assert_eq!("4096".parse(), Ok(ByteSize(4096)));
         for bad in ["", "MiB", "12 parsecs", "-1", "99999999999TiB"] {
             assert!(bad.parse::<ByteSize>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn lengths_of_time_read_as_they_are_written() {
+        for (text, seconds) in [("30s", 30), ("2m", 120), ("1h 30m", 5_400), ("14d", 1_209_600)] {
+            let span: TimeSpan = text.parse().unwrap();
+            assert_eq!(span, TimeSpan::seconds(seconds), "{text}");
+            assert_eq!(span.to_string().parse(), Ok(span));
+        }
+        // a number alone says nothing of its unit
+        for bad in ["", "5", "s", "-1s", "1 parsec"] {
+            assert!(bad.parse::<TimeSpan>().is_err(), "{bad}");
         }
     }
 

@@ -61,6 +61,7 @@ pub(crate) struct BackupSection {
     pub(crate) compression_level: Option<Placed<i32>>,
     pub(crate) max_rate: Option<Placed<String>>,
     pub(crate) max_connections: Option<Placed<u32>>,
+    pub(crate) retry_deadline: Option<Placed<String>>,
 }
 
 impl BackupSection {

@@ -124,7 +124,7 @@ impl Position {
             return self.judge_error(code);
         }
         let end = self.range.range.end;
-        match walk(&answer.records, self.offset, end) {
+        match walk(&answer.records, self.offset, end, self.range.leader_epoch) {
             Ok(Walk {
                 batches,
                 next,
@@ -142,8 +142,7 @@ impl Position {
                     Verdict::Lost(GapReason::Corrupt)
                 }
             }
-            // a batch across the captured end is not the one that ended there
-            Err(Fault::Straddles) => Verdict::Lost(GapReason::Truncated),
+            Err(Fault::Rewritten) => Verdict::Lost(GapReason::Truncated),
         }
     }
 
@@ -191,14 +190,15 @@ struct Walk {
 enum Fault {
     /// A checksum or a length is wrong.
     Corrupt,
-    /// The first new batch begins before the end of the range and ends behind it.
-    Straddles,
+    /// The first new batch is not the one that was there when the end was captured: it ends behind it, or a later leader
+    /// wrote it.
+    Rewritten,
 }
 
-/// Cuts the whole batches of `[offset, end)` out of `records`, checking each checksum.
+/// Cuts the whole batches of `[offset, end)` that were there under `leader_epoch` out of `records`, checking each checksum.
 ///
 /// A fault behind good batches is left for the next answer, which begins with it.
-fn walk(records: &Bytes, offset: i64, end: i64) -> Result<Walk, Fault> {
+fn walk(records: &Bytes, offset: i64, end: i64, leader_epoch: i32) -> Result<Walk, Fault> {
     let mut next = offset;
     let mut taken = 0..0;
     let mut position = 0;
@@ -219,8 +219,9 @@ fn walk(records: &Bytes, offset: i64, end: i64) -> Result<Walk, Fault> {
             fault = Some(Fault::Corrupt);
             break;
         }
-        if batch.header.next_offset() > end {
-            fault = Some(Fault::Straddles);
+        let written_later = leader_epoch >= 0 && batch.header.leader_epoch > leader_epoch;
+        if written_later || batch.header.next_offset() > end {
+            fault = Some(Fault::Rewritten);
             break;
         }
         if batch.header.next_offset() <= next {

@@ -1,7 +1,7 @@
 //! `lifeboat backup`.
 
 use clap::Args;
-use lifeboat_archive::words::ByteSize;
+use lifeboat_archive::words::{ByteSize, TimeSpan};
 
 use super::{RepositoryFlags, SourceFlags, TopicFlags};
 
@@ -51,4 +51,7 @@ pub(crate) struct LimitFlags {
     /// Connections to each broker that data are read by [default: 2]
     #[arg(long, value_name = "NUMBER")]
     pub(crate) max_connections: Option<u32>,
+    /// How long a partition may be out of reach before the rest of it is a gap [default: 2m]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) retry_deadline: Option<TimeSpan>,
 }

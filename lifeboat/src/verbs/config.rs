@@ -1,8 +1,8 @@
 //! `lifeboat config`: what the configuration says.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use lifeboat_archive::json::Document;
+use lifeboat_archive::{json::Document, words::TimeSpan};
 use lifeboat_config::{KafkaProperties, ResolvedConfig};
 use lifeboat_kafka::wire::check_properties;
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,7 @@ struct BackupDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     max_rate_bytes: Option<u64>,
     max_connections: u32,
+    retry_deadline_ms: u64,
 }
 
 pub(crate) fn run(verb: ConfigVerb, session: &Session) -> Result<Answer, Failure> {
@@ -103,6 +104,7 @@ impl ConfigDocument {
                 compression_level: backup.compression_level,
                 max_rate_bytes: backup.max_rate.map(|rate| rate.0),
                 max_connections: backup.max_connections,
+                retry_deadline_ms: millis(backup.retry_deadline),
             },
         }
     }
@@ -158,14 +160,15 @@ impl ConfigDocument {
         let backup = &self.backup;
         text.push_str(&format!(
             "backup:\n  topics:\n    include: [{}]\n    exclude: [{}]\n  memory: {}\n  segment-size: {}\n  \
-             archive-size: {}\n  compression-level: {}\n  max-connections: {}\n",
+             archive-size: {}\n  compression-level: {}\n  max-connections: {}\n  retry-deadline: {}\n",
             list(&backup.include),
             list(&backup.exclude),
             size(backup.memory_bytes),
             size(backup.segment_bytes),
             size(backup.archive_bytes),
             backup.compression_level,
-            backup.max_connections
+            backup.max_connections,
+            TimeSpan(Duration::from_millis(backup.retry_deadline_ms))
         ));
         if let Some(rate) = backup.max_rate_bytes {
             text.push_str(&format!("  max-rate: {}\n", size(rate)));
@@ -189,6 +192,10 @@ fn understood(kafka: &BTreeMap<String, String>) -> String {
             format!("              {name}: {first}{more}\n")
         })
         .collect()
+}
+
+fn millis(span: TimeSpan) -> u64 {
+    u64::try_from(span.0.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn yaml_map(properties: &BTreeMap<String, String>, indent: &str) -> String {

@@ -21,6 +21,7 @@ fn position(start: i64, end: i64) -> Position {
         topic_partition: TopicPartition::new("orders", 0),
         topic_id: TopicId([7; 16]),
         range: OffsetRange::new(start, end),
+        leader_epoch: 5,
     };
     Position::new(0, range)
 }
@@ -213,6 +214,32 @@ fn r2_a_batch_across_the_captured_end_means_that_the_log_was_truncated() {
     assert!(matches!(verdict, Verdict::Read { done: false, .. }));
     let verdict = position.judge(&answer(batch(5, 5), 10), ALONE);
     assert_eq!(verdict, Verdict::Lost(GapReason::Truncated));
+}
+
+/// The leader's epoch is not covered by the checksum.
+fn batch_of_epoch(base_offset: i64, count: i32, leader_epoch: i32) -> Vec<u8> {
+    let mut batch = batch(base_offset, count);
+    batch[12..16].copy_from_slice(&leader_epoch.to_be_bytes());
+    batch
+}
+
+#[test]
+fn r2_r5_what_a_later_leader_wrote_below_the_captured_end_means_that_the_log_was_truncated() {
+    let mut position = position(0, 10);
+    let mut records = batch_of_epoch(0, 5, 5);
+    records.extend(batch_of_epoch(5, 5, 6));
+    let verdict = position.judge(&answer(records, 20), ALONE);
+    let before = Verdict::Read {
+        batches: batch_of_epoch(0, 5, 5).into(),
+        done: false,
+    };
+    assert_eq!(verdict, before);
+    let verdict = position.judge(&answer(batch_of_epoch(5, 5, 6), 20), ALONE);
+    assert_eq!(verdict, Verdict::Lost(GapReason::Truncated));
+    // behind the end it is what producers do
+    position.advance(10);
+    let verdict = position.judge(&answer(batch_of_epoch(10, 5, 6), 20), ALONE);
+    assert!(matches!(verdict, Verdict::Read { done: true, .. }));
 }
 
 #[test]

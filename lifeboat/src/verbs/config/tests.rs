@@ -63,6 +63,7 @@ fn what_show_prints_is_a_configuration_that_says_the_same() {
       archive-size: 128MiB
       compression-level: 3
       max-connections: 2
+      retry-deadline: 2m
       max-rate: 50MiB
     "#);
     let again = ConfigDocument::new(None, &parse(&text));
