@@ -24,6 +24,8 @@ use crate::{
 
 /// No token is longer.
 const ANSWER_LIMIT: usize = 1 << 20;
+/// With less of its life left a token is hardly worth showing: brokers end the session with it.
+const LEAST_LEFT: Duration = Duration::from_secs(3);
 /// Of a token that does not say when it ends.
 const UNTOLD_LIFE: Duration = Duration::from_secs(300);
 
@@ -87,7 +89,10 @@ impl TokenSource {
                 let life = token.ends.as_millis() - now.as_millis();
                 let life = Duration::from_millis(u64::try_from(life).unwrap_or(0));
                 let window = self.settings.refresh;
-                let after = window.refresh_after(life, rand::random());
+                let mut after = window.refresh_after(life, rand::random());
+                if let Some(latest) = life.checked_sub(LEAST_LEFT) {
+                    after = after.min(latest.max(life / 2));
+                }
                 let after = millis(after.as_secs_f64());
                 *held = Some(Held {
                     token: Arc::clone(&token),
