@@ -1,7 +1,7 @@
 //! Lifeboat gets into secured clusters by every way that Kafka offers, says why where it is kept out, and never shows a
 //! secret.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, path::PathBuf, process::Command, time::Duration};
 
 use lifeboat_tests::{
     Bulk, Certificate, ClusterBuilder, KafkaCluster, Message, Program, ReadOptions, Run, Security,
@@ -208,6 +208,52 @@ fn a_client_certificate_lets_us_in_in_either_spelling() {
 fn other_identity() -> String {
     let made = rcgen::generate_simple_self_signed(["nobody".to_owned()]).unwrap();
     made.signing_key.serialize_pem() + &made.cert.pem()
+}
+
+/// What Java's own tool does with the words of a command line.
+fn keytool(words: &str) {
+    let run = Command::new("keytool")
+        .args(words.split_whitespace())
+        .args(["-noprompt"])
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{words}: {run:?}");
+}
+
+#[test]
+fn a_trust_store_of_javas_is_read_and_a_jks_one_once_it_is_converted_as_the_error_says() {
+    let mut scene = Scene::new();
+    scene.start(&secured(Security::Ssl { client_auth: false }, &[]));
+    let bootstrap = scene.bootstrap();
+    let ca = scene.a().ca_pem().display().to_string();
+    let store = |name: &str| scene.context.scratch().join(name).display().to_string();
+    let (pkcs12, jks, converted) = (store("one.p12"), store("two.jks"), store("two.p12"));
+    for (kind, path) in [("PKCS12", &pkcs12), ("JKS", &jks)] {
+        keytool(&format!(
+            "-importcert -alias ca -file {ca} -keystore {path} -storetype {kind} -storepass s3cr3t-too"
+        ));
+    }
+    let of = |path: &str| {
+        format!(
+            "security.protocol=SSL\nssl.truststore.location={path}\nssl.truststore.password=s3cr3t-too\n"
+        )
+    };
+    let works = |scene: &Scene, path: &str| {
+        let file = scene.file("client.properties", &of(path));
+        let more = ["--command-config", &file];
+        scene.run_backup(&bootstrap, &more).expect_code(0).unwrap();
+    };
+    works(&scene, &pkcs12);
+    let text = scene.refused(&bootstrap, &of(&pkcs12).replace("too", "not"));
+    assert_says(&text, "can't be opened with ssl.truststore.password", "");
+    let text = scene.refused(&bootstrap, &of(&jks));
+    assert_says(&text, "a JKS store can't be read", "convert it: keytool ");
+    let (_, command) = text.split_once("convert it: keytool ").unwrap();
+    let (command, _) = command.split_once(';').unwrap();
+    keytool(&format!(
+        "{command} -srcstorepass s3cr3t-too -deststorepass s3cr3t-too"
+    ));
+    works(&scene, &converted);
 }
 
 fn assert_says(text: &str, problem: &str, hint: &str) {

@@ -13,6 +13,7 @@ use reqwest::{
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue},
     redirect,
 };
+use rustls::RootCertStore;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 use url::form_urlencoded;
@@ -61,8 +62,14 @@ impl fmt::Debug for TokenSource {
 
 impl TokenSource {
     pub(crate) fn new(settings: OAuthBearer, clock: Clock) -> Result<Self, KafkaError> {
-        let tls = tls::client_config(&settings.trust, None, true)?;
-        if settings.token_endpoint.scheme() == "http" {
+        let plain = settings.token_endpoint.scheme() == "http";
+        let roots = if plain {
+            RootCertStore::empty()
+        } else {
+            tls::roots(&settings.trust, "https.ca.location")?
+        };
+        let tls = tls::client_config(roots, None, true)?;
+        if plain {
             tracing::warn!(
                 token_endpoint = %settings.token_endpoint,
                 "the client's secret goes over the network unencrypted"
