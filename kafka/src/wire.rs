@@ -27,6 +27,7 @@ mod producers;
 mod retry;
 mod rights;
 pub(crate) mod sasl;
+mod shape;
 pub(crate) mod tls;
 mod topics;
 mod transport;

@@ -115,11 +115,34 @@ fn discovery() {
         let file = scene.file("client.properties", &properties);
         let run = scene
             .program
-            .run(&["backup", "--repository", &scene.url, "--bootstrap-servers", &bootstrap, "--command-config", &file, "--log-level", "trace"])
+            .run(&[
+                "backup",
+                "--repository",
+                &scene.url,
+                "--bootstrap-servers",
+                &bootstrap,
+                "--command-config",
+                &file,
+                "--log-level",
+                "trace",
+            ])
             .unwrap();
-        println!("{mechanism} {:?}\n{}\n{}", run.code, run.stdout, run.stderr.lines().filter(|l| !l.contains("TRACE mio")).take(60).collect::<Vec<_>>().join("\n"));
+        println!(
+            "{mechanism} {:?}\n{}\n{}",
+            run.code,
+            run.stdout,
+            run.stderr
+                .lines()
+                .filter(|l| !l.contains("TRACE mio"))
+                .take(60)
+                .collect::<Vec<_>>()
+                .join("\n")
+        );
         shows_no_secret(&run);
-        println!("wrong password: {}", scene.refused(&bootstrap, &properties.replace("Pass", "Wrong")));
+        println!(
+            "wrong password: {}",
+            scene.refused(&bootstrap, &properties.replace("Pass", "Wrong"))
+        );
     }
     let ca = scene.a().ca_pem().display().to_string();
     for text in [
