@@ -16,7 +16,7 @@ mod answer;
 mod configs;
 mod connection;
 #[cfg(test)]
-mod fake_broker;
+pub(crate) mod fake_broker;
 mod fetch;
 mod groups;
 mod log_dirs;
