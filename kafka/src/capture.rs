@@ -14,6 +14,10 @@ use crate::{
     wire::{Cluster, ConfigEntry, ConfigSource, GroupOffsets, ListedGroup, TopicMetadata},
 };
 
+mod hidden;
+
+pub use hidden::hidden;
+
 /// Groups asked at the same time; their coordinators answer one after the other anyway.
 const GROUPS_AT_ONCE: usize = 16;
 
@@ -44,7 +48,10 @@ pub async fn topics(
             Some(Err(error)) => {
                 problems.push(partial(
                     format!("topic {}", topic.name),
-                    format!("its configuration can't be read: {error}"),
+                    format!(
+                        "its configuration can't be read: {}",
+                        cluster.explain(&error)
+                    ),
                 ));
                 BTreeMap::new()
             }
@@ -72,7 +79,10 @@ pub async fn groups(cluster: &Cluster) -> Result<(GroupsDocument, Vec<Problem>),
         .map(|(broker, error)| {
             partial(
                 format!("broker {broker}"),
-                format!("the groups that it coordinates are missing: {error}"),
+                format!(
+                    "the groups that it coordinates are missing: {}",
+                    cluster.explain(error)
+                ),
             )
         })
         .collect();
@@ -91,7 +101,8 @@ pub async fn groups(cluster: &Cluster) -> Result<(GroupsDocument, Vec<Problem>),
         .buffered(GROUPS_AT_ONCE);
     let mut documents = Vec::with_capacity(names.len());
     while let Some((group, offsets)) = read.next().await {
-        documents.extend(group_document(group, offsets, &mut problems));
+        let explain = |error: &KafkaError| cluster.explain(error);
+        documents.extend(group_document(group, offsets, explain, &mut problems));
     }
     Ok((GroupsDocument { groups: documents }, problems))
 }
@@ -148,6 +159,7 @@ fn most_common_length(assignment: &[Vec<i32>]) -> i16 {
 fn group_document(
     group: ListedGroup,
     offsets: Result<GroupOffsets, KafkaError>,
+    explain: impl Fn(&KafkaError) -> String,
     problems: &mut Vec<Problem>,
 ) -> Option<GroupDocument> {
     let subject = format!("group {}", group.group);
@@ -158,7 +170,7 @@ fn group_document(
         Err(error) => {
             problems.push(partial(
                 subject,
-                format!("its offsets can't be read: {error}"),
+                format!("its offsets can't be read: {}", explain(&error)),
             ));
             return None;
         }
@@ -175,7 +187,7 @@ fn group_document(
     for (partition, error) in &offsets.unreadable {
         problems.push(partial(
             subject.clone(),
-            format!("{partition}: its offset can't be read: {error}"),
+            format!("{partition}: its offset can't be read: {}", explain(error)),
         ));
     }
     Some(GroupDocument {
@@ -270,7 +282,13 @@ mod tests {
             unreadable: Vec::new(),
         };
         let mut problems = Vec::new();
-        let document = group_document(listed("checkout"), Ok(offsets), &mut problems).unwrap();
+        let document = group_document(
+            listed("checkout"),
+            Ok(offsets),
+            ToString::to_string,
+            &mut problems,
+        )
+        .unwrap();
         assert_eq!(document.offsets, [offset]);
         assert_eq!(problems.len(), 1);
         assert_eq!(problems[0].subject, "group checkout");
@@ -286,12 +304,18 @@ mod tests {
         );
         let mut problems = Vec::new();
         assert_eq!(
-            group_document(listed("secret"), Err(denied), &mut problems),
+            group_document(
+                listed("secret"),
+                Err(denied),
+                ToString::to_string,
+                &mut problems
+            ),
             None
         );
         assert!(problems[0].partial);
         let gone = KafkaError::broker("OffsetFetch", "group x", ErrorCode::GROUP_ID_NOT_FOUND);
-        assert_eq!(group_document(listed("x"), Err(gone), &mut problems), None);
+        let document = group_document(listed("x"), Err(gone), ToString::to_string, &mut problems);
+        assert_eq!(document, None);
         assert_eq!(problems.len(), 1);
     }
 }

@@ -5,6 +5,7 @@ pub mod capture;
 pub mod error;
 pub mod reader;
 pub mod records;
+pub mod rights;
 pub mod wire;
 
 pub use error::{ErrorCode, KafkaError};

@@ -16,7 +16,7 @@ mod answer;
 mod configs;
 mod connection;
 #[cfg(test)]
-mod fake_broker;
+pub(crate) mod fake_broker;
 mod fetch;
 mod groups;
 mod log_dirs;
@@ -25,7 +25,9 @@ mod offsets;
 mod produce;
 mod producers;
 mod retry;
+mod rights;
 pub(crate) mod sasl;
+mod shape;
 pub(crate) mod tls;
 mod topics;
 mod transport;
@@ -35,11 +37,13 @@ pub use configs::{ConfigChange, ConfigEntry, ConfigOperation, ConfigSource, Topi
 pub use connection::Connection;
 pub use fetch::{DivergingEpoch, FetchAnswer, FetchLimits, FetchPosition, FetchedPartition, fetch};
 pub use groups::{CommitOutcomes, GroupListing, GroupOffsets, GroupState, ListedGroup};
+pub use log_dirs::TopicsOnDisk;
 pub use metadata::{Leadership, PartitionMetadata, TopicMetadata, TopicScope};
 pub use offsets::{ListedOffset, OffsetSpec};
 pub use produce::{ProduceAnswer, produce};
 pub use producers::{ActiveProducer, ProducerIdentity};
 pub use retry::Patience;
+pub use rights::Rights;
 pub use topics::NewTopic;
 
 use connection::ClientSettings;
@@ -67,6 +71,7 @@ struct Inner {
     settings: ClientSettings,
     bootstrap: Vec<Address>,
     cluster_id: String,
+    principal: Arc<str>,
     view: RwLock<View>,
     connections: Mutex<HashMap<(i32, usize), Arc<Slot>>>,
     /// The coordinators of groups, as last heard of.
@@ -100,6 +105,7 @@ impl Cluster {
                 settings,
                 bootstrap,
                 cluster_id,
+                principal: rights::principal(properties),
                 view: RwLock::new(view),
                 connections: Mutex::default(),
                 coordinators: Mutex::default(),

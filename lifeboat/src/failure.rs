@@ -5,7 +5,7 @@ use std::{error::Error, io::IsTerminal};
 use lifeboat_agent::backup::BackupError;
 use lifeboat_archive::json::{self, Document};
 use lifeboat_config::{LoadError, PropertyError, UrlError};
-use lifeboat_kafka::KafkaError;
+use lifeboat_kafka::{KafkaError, rights::Right};
 use lifeboat_repository::RepositoryError;
 use lifeboat_restore::{plan::PlanError, restore::RestoreError, verify::VerifyError};
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,8 @@ pub(crate) struct Failure {
     message: String,
     causes: Vec<String>,
     hint: Option<String>,
+    /// The right that would have helped.
+    right: Option<Right>,
 }
 
 /// A failure as `--json` prints it.
@@ -48,6 +50,7 @@ impl Failure {
             message: message.into(),
             causes: Vec::new(),
             hint: None,
+            right: None,
         }
     }
 
@@ -70,6 +73,18 @@ impl Failure {
     /// With what to do about it.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Where a right is missing: whose, and the command that grants it.
+    pub(crate) fn of_principal(mut self, principal: &str) -> Self {
+        if let Some(right) = &self.right {
+            let lacks = format!("{principal} lacks {right}");
+            if !self.message.contains(&lacks) {
+                self.causes.push(lacks);
+            }
+            self.hint = Some(format!("allow it: {}", right.grant(principal)));
+        }
         self
     }
 
@@ -225,6 +240,12 @@ impl From<RepositoryError> for Failure {
 
 impl From<KafkaError> for Failure {
     fn from(error: KafkaError) -> Self {
+        if let Some(right) = error.missing_right() {
+            return Self {
+                right: Some(right),
+                ..Self::of(Exit::Error, &error)
+            };
+        }
         match &error {
             KafkaError::Interrupted => Self::interrupted(),
             KafkaError::Property { hint, .. } => {
@@ -286,6 +307,18 @@ impl From<RestoreError> for Failure {
                 Exit::Damaged,
                 "`lifeboat verify` tells everything that is damaged; an older snapshot may hold it intact",
             ),
+            E::Topic { ref source, .. } if source.missing_right().is_some() => {
+                return Self {
+                    right: source.missing_right(),
+                    ..Self::of(Exit::Error, &error)
+                };
+            }
+            E::Denied { ref lacking, .. } => {
+                return Self {
+                    right: lacking.first().cloned(),
+                    ..Self::of(Exit::Error, &error)
+                };
+            }
             E::Topic { .. } => (
                 Exit::Error,
                 "mend the cause and restore again into an empty cluster",

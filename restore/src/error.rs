@@ -1,7 +1,7 @@
 //! Why a restore ended, cut by what can be done about it.
 
 use lifeboat_archive::{records::RecordError, words::TopicPartition};
-use lifeboat_kafka::KafkaError;
+use lifeboat_kafka::{KafkaError, rights::Right};
 use lifeboat_repository::RepositoryError;
 
 use crate::{journal::JournalError, plan::PlanError, verify::Damage};
@@ -40,6 +40,14 @@ pub enum RestoreError {
         /// Why.
         source: Box<KafkaError>,
     },
+    /// The target does not let us do what it takes. Nothing was written.
+    #[error("nothing was written: {principal} lacks {}", rights(.lacking))]
+    Denied {
+        /// Who we are for the target.
+        principal: String,
+        /// Every right that is missing.
+        lacking: Vec<Right>,
+    },
     /// The target is not any more as it was when the plan was made.
     #[error("topic {topic} has changed since the plan was made: {problem}")]
     Changed {
@@ -71,6 +79,11 @@ pub enum RestoreError {
     /// It was asked to stop.
     #[error("interrupted")]
     Cancelled,
+}
+
+fn rights(lacking: &[Right]) -> String {
+    let rights: Vec<_> = lacking.iter().map(ToString::to_string).collect();
+    rights.join(", ")
 }
 
 fn listed(topics: &[(String, String)]) -> String {

@@ -6,7 +6,11 @@ use lifeboat_archive::{
     documents::{CommittedOffset, GroupDocument, GroupsDocument},
     words::TopicPartition,
 };
-use lifeboat_kafka::{ErrorCode, KafkaError, wire::Cluster};
+use lifeboat_kafka::{
+    ErrorCode, KafkaError,
+    rights::{Operation, Resource, Right},
+    wire::Cluster,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -191,7 +195,20 @@ async fn restore_group(
         return Ok(restored);
     }
     // it may have come to life since the plan was made
-    let state = cluster.describe_group(&group.group).await?;
+    let state = match cluster.describe_group(&group.group).await {
+        Ok(state) => state,
+        // the records are there: a group that can't be had is no reason to leave the others out
+        Err(error) if error.missing_right().is_some() => {
+            let right = Right {
+                operation: Operation::Read,
+                resource: Resource::Group(group.group.clone()),
+            };
+            restored.skipped = Some(format!("{error}: {} lacks {right}", cluster.principal()));
+            restored.partial = true;
+            return Ok(restored);
+        }
+        Err(error) => return Err(error),
+    };
     if !state.is_vacant() {
         let state = state.state.to_lowercase();
         restored.skipped = Some(format!("it is active on the target ({state})"));
@@ -204,13 +221,14 @@ async fn restore_group(
     {
         Ok(outcomes) => outcomes,
         Err(error) if error.code().is_some() => {
-            restored.skipped = Some(error.to_string());
+            restored.skipped = Some(cluster.explain(&error));
             restored.partial = true;
             return Ok(restored);
         }
         Err(error) => return Err(error),
     };
-    let too_long = restored.account(&translated.offsets, group, outcomes);
+    let explain = |error: &KafkaError| cluster.explain(error);
+    let too_long = restored.account(&translated.offsets, group, outcomes, explain);
     if !too_long.is_empty() {
         commit_without_metadata(cluster, group, &too_long, &mut restored).await?;
     }
@@ -232,7 +250,8 @@ async fn commit_without_metadata(
         })
         .collect();
     let outcomes = cluster.commit_offsets(&group.group, &bare).await?;
-    restored.account(&bare, group, outcomes);
+    let explain = |error: &KafkaError| cluster.explain(error);
+    restored.account(&bare, group, outcomes, explain);
     restored.partial = true;
     for offset in too_long {
         let length = offset.metadata.len();
@@ -257,6 +276,7 @@ impl RestoredGroup {
         offsets: &[CommittedOffset],
         group: &GroupDocument,
         outcomes: Vec<(TopicPartition, Result<(), KafkaError>)>,
+        explain: impl Fn(&KafkaError) -> String,
     ) -> Vec<CommittedOffset> {
         let mut too_long = Vec::new();
         for (offset, (_, outcome)) in offsets.iter().zip(outcomes) {
@@ -267,7 +287,7 @@ impl RestoredGroup {
                 }
                 Err(error) => {
                     self.partial = true;
-                    let text = format!("not committed: {error}");
+                    let text = format!("not committed: {}", explain(&error));
                     self.notes
                         .push(note(source_of(group, offset), offset.offset, &text));
                 }

@@ -8,12 +8,15 @@ use std::{
 use lifeboat_archive::words::{OffsetRange, TopicPartition};
 use lifeboat_kafka::{
     ErrorCode, KafkaError,
+    rights::{Operation, Right},
     wire::{
-        Cluster, ConfigEntry, ConfigSource, ListedOffset, OffsetSpec, TopicMetadata, TopicScope,
+        Cluster, ConfigEntry, ConfigSource, ListedOffset, OffsetSpec, TopicConfigs, TopicMetadata,
+        TopicScope,
     },
 };
 
 use crate::{
+    error::RestoreError,
     plan::{ExistingTopic, Target},
     settings::TopicDefaults,
 };
@@ -25,7 +28,7 @@ pub(crate) async fn look(
     cluster: &Cluster,
     topics: &[Arc<str>],
     groups: bool,
-) -> Result<Target, KafkaError> {
+) -> Result<Target, RestoreError> {
     let everything = cluster.topics(TopicScope::All).await?;
     let existing: Vec<&TopicMetadata> = everything
         .iter()
@@ -56,13 +59,14 @@ pub(crate) async fn look(
     for entries in configs.values().flatten() {
         learn_defaults(&mut target.defaults, entries);
     }
+    may_be_changed(cluster, &existing, &configs)?;
     for topic in existing {
         if let Some(code) = topic.error {
-            return Err(unreadable(&topic.name, code));
+            return Err(unreadable(&topic.name, code).into());
         }
         let settings = match configs.get(&topic.name) {
             Some(Ok(entries)) => own_settings(entries),
-            Some(Err(error)) => return Err(error.clone()),
+            Some(Err(error)) => return Err(error.clone().into()),
             None => BTreeMap::new(),
         };
         let found = ExistingTopic {
@@ -77,6 +81,37 @@ pub(crate) async fn look(
         target.groups = group_states(cluster).await?;
     }
     Ok(target)
+}
+
+/// Whoever may not see the settings of topics may not change them either, as a restore into them has to.
+fn may_be_changed(
+    cluster: &Cluster,
+    existing: &[&TopicMetadata],
+    configs: &TopicConfigs,
+) -> Result<(), RestoreError> {
+    let denied = |name: &Arc<str>| {
+        let error = configs.get(name)?.as_ref().err()?;
+        error.missing_right().map(|_| error)
+    };
+    let lacking: Vec<Right> = existing
+        .iter()
+        .filter(|topic| denied(&topic.name).is_some())
+        .map(|topic| Right::on_topic(Operation::AlterConfigs, &topic.name))
+        .collect();
+    if !lacking.is_empty() {
+        return Err(RestoreError::Denied {
+            principal: cluster.principal().to_owned(),
+            lacking,
+        });
+    }
+    if let Some(error) = configs.keys().find_map(denied) {
+        let error = cluster.explain(error);
+        tracing::warn!(
+            error,
+            "the target's defaults are not known: Kafka's own are assumed"
+        );
+    }
+    Ok(())
 }
 
 fn unreadable(topic: &str, code: ErrorCode) -> KafkaError {

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use lifeboat_archive::words::{TopicId, TopicPartition};
 use lifeboat_kafka::{
     ErrorCode, KafkaError,
+    rights::{Operation, Right},
     wire::{Cluster, ConfigChange, NewTopic, OffsetSpec, Patience, TopicScope},
 };
 
@@ -26,7 +27,7 @@ const LEADERS: Duration = Duration::from_secs(60);
 
 /// Asks the target whether it would take each topic with its settings, and amends the plan: settings that it refuses
 /// are left out and named, a topic that it does not take at all is refused (R25).
-pub(crate) async fn preflight(cluster: &Cluster, plan: &mut Plan) -> Result<(), KafkaError> {
+pub(crate) async fn preflight(cluster: &Cluster, plan: &mut Plan) -> Result<(), RestoreError> {
     let names: Vec<usize> = (0..plan.topics.len())
         .filter(|&at| plan.topics[at].is_written())
         .collect();
@@ -43,19 +44,27 @@ pub(crate) async fn preflight(cluster: &Cluster, plan: &mut Plan) -> Result<(), 
     for chunk in names.chunks(AT_ONCE) {
         doubtful.extend(doubtful_of(cluster, plan, chunk).await?);
     }
+    let mut denied = Vec::new();
     for at in doubtful {
         let topic = &mut plan.topics[at];
         if let Err(error) = settle(cluster, topic).await {
             if error.code().is_none() {
-                return Err(error);
+                return Err(error.into());
             }
+            denied.extend(error.missing_right());
             topic.action = TopicAction::Refuse {
                 records: 0,
-                reason: format!("the target does not take it: {error}"),
+                reason: format!("the target does not take it: {}", cluster.explain(&error)),
             };
         }
     }
     plan.recount();
+    if !denied.is_empty() && plan.written().next().is_none() {
+        return Err(RestoreError::Denied {
+            principal: cluster.principal().to_owned(),
+            lacking: denied,
+        });
+    }
     Ok(())
 }
 
@@ -203,6 +212,7 @@ pub(crate) async fn prepare(
         }
     }
     await_leaders(cluster, &mut ready).await?;
+    confirm_rights(cluster, plan).await?;
     confirm_starts(cluster, &ready).await?;
     ready.sort_by(|one, other| one.topic.cmp(&other.topic));
     Ok(ready)
@@ -267,6 +277,44 @@ fn same_topic(topic: &mut ReadyTopic, id: TopicId) -> Result<(), RestoreError> {
     Err(RestoreError::Changed {
         topic: topic.topic.to_string(),
         problem: "it was made anew".to_owned(),
+    })
+}
+
+/// What the target lets us do with a topic can be asked when it is there, and is better known before than after writing.
+async fn confirm_rights(cluster: &Cluster, plan: &Plan) -> Result<(), RestoreError> {
+    let written: Vec<&PlannedTopic> = plan.written().collect();
+    let mut lacking = Vec::new();
+    for chunk in written.chunks(AT_ONCE) {
+        let names: Vec<Arc<str>> = chunk
+            .iter()
+            .map(|topic| topic.topic.as_str().into())
+            .collect();
+        let rights = cluster.topic_rights(&names).await?;
+        for (topic, name) in chunk.iter().zip(&names) {
+            let Some(rights) = rights.get(name) else {
+                continue;
+            };
+            let needed = [
+                (Operation::Write, true),
+                (Operation::Read, plan.compare),
+                (
+                    Operation::AlterConfigs,
+                    !topic.settings.final_changes().is_empty(),
+                ),
+            ];
+            for (operation, needed) in needed {
+                if needed && !rights.allow(operation) {
+                    lacking.push(Right::on_topic(operation, name));
+                }
+            }
+        }
+    }
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    Err(RestoreError::Denied {
+        principal: cluster.principal().to_owned(),
+        lacking,
     })
 }
 

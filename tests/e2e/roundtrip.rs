@@ -15,7 +15,7 @@ const LOG_APPEND_TIME: &str = "append-time";
 /// Compacted topics must not be compacted between the backup and the comparison, nor on the target before it.
 const COMPACTED: [&str; 2] = ["compacted", "compacted.transactional"];
 
-fn not_compacted_any_more(a: &KafkaCluster) {
+pub(crate) fn not_compacted_any_more(a: &KafkaCluster) {
     for topic in COMPACTED {
         a.workload()
             .alter_configs(
@@ -27,7 +27,7 @@ fn not_compacted_any_more(a: &KafkaCluster) {
 }
 
 /// Everything that a user of the clusters could see of a difference.
-fn differences(original: &Oracle, restored: &Oracle) -> Vec<String> {
+pub(crate) fn differences(original: &Oracle, restored: &Oracle) -> Vec<String> {
     let everything = ReadOptions::default();
     let mut found = compare(original, restored, &everything).unwrap();
     let with_types = ReadOptions {

@@ -114,7 +114,10 @@ impl ClusterBuilder {
             Some(version) => KafkaHome::get_version(version)?,
             None => usual_home()?,
         };
-        prepare_class_archive(&home);
+        // it pays where a version is started often
+        if self.version.is_none() {
+            prepare_class_archive(&home);
+        }
         // a port that was free may be taken by the time that Kafka binds it
         let mut last = None;
         for _ in 0..3 {
@@ -208,6 +211,11 @@ impl KafkaCluster {
     pub fn client_properties_with(&self, user: &str, mechanism: &str) -> Result<String> {
         let properties = self.secured.client_properties(user, Some(mechanism))?;
         Ok(properties_text(&properties))
+    }
+
+    /// The addresses for those who may do everything, whatever clients need to get in.
+    pub fn admin_bootstrap(&self) -> String {
+        self.inside().bootstrap
     }
 
     /// Gives and takes rights, and returns when they hold.

@@ -73,6 +73,11 @@ impl TestContext {
         self.a = None;
     }
 
+    /// Ends cluster B for good.
+    pub fn destroy_b(&mut self) {
+        self.b = None;
+    }
+
     /// The program.
     pub fn program(&self) -> Result<Program> {
         Program::built()

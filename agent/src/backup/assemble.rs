@@ -6,12 +6,17 @@ use lifeboat_archive::{
     json,
     lists::{ArchiveReference, ListedSegment, ObjectReference, PartitionList, TopicList},
     manifest::{
-        Manifest, ManifestPartition, ManifestTopic, Problem, SnapshotKind, SnapshotState, Totals,
+        GapReason, Manifest, ManifestPartition, ManifestTopic, Problem, SnapshotKind,
+        SnapshotState, Totals,
     },
     tarball::documents_archive,
     words::{Clock, SnapshotId, Timestamp},
 };
-use lifeboat_kafka::{capture, wire::Cluster};
+use lifeboat_kafka::{
+    capture,
+    rights::{Operation, Right},
+    wire::Cluster,
+};
 use lifeboat_repository::ClusterRepository;
 
 use super::{
@@ -53,6 +58,7 @@ impl Assembly<'_> {
         problems.append(&mut self.groups.problems);
         problems.append(&mut self.bounds.problems);
         problems.extend(self.offsets_beyond_the_data());
+        problems.extend(self.unreadable(&topics));
         let totals = self.totals(&topics);
         let partial = totals.gaps > 0 || problems.iter().any(|problem| problem.partial);
         let manifest = Manifest {
@@ -166,6 +172,29 @@ impl Assembly<'_> {
             }
         }
         problems
+    }
+
+    /// Topics with gaps because we may not read them: once each, with the right that is missing.
+    fn unreadable(&self, topics: &[ManifestTopic]) -> Vec<Problem> {
+        let gaps = |topic: &ManifestTopic| {
+            let mut gaps = topic
+                .partitions
+                .iter()
+                .flat_map(|partition| &partition.gaps);
+            gaps.any(|gap| gap.reason == GapReason::Unauthorized)
+        };
+        let unreadable = topics.iter().filter(|topic| gaps(topic));
+        unreadable
+            .map(|topic| {
+                let right = Right::on_topic(Operation::Read, &topic.topic);
+                let principal = self.cluster.principal();
+                Problem {
+                    subject: format!("topic {}", topic.topic),
+                    problem: format!("its records can't be read: {principal} lacks {right}"),
+                    partial: true,
+                }
+            })
+            .collect()
     }
 
     fn totals(&self, topics: &[ManifestTopic]) -> Totals {

@@ -85,7 +85,7 @@ pub(super) async fn capture(
                     leader_epoch,
                 });
             }
-            Err(error) => bounds.problems.push(unknown(&tp, &error.to_string())),
+            Err(error) => bounds.problems.push(unknown(&tp, &cluster.explain(&error))),
         }
     }
     Ok(bounds)

@@ -1,6 +1,6 @@
 //! What the snapshot is to hold besides records: topics, their settings, groups.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use lifeboat_archive::{
     documents::{GroupsDocument, TopicsDocument},
@@ -45,11 +45,14 @@ pub(super) async fn topics(
     options: &Options,
 ) -> Result<PlannedTopics, BackupError> {
     let all = cluster.topics(TopicScope::All).await?;
+    let visible = all.iter().map(|topic| Arc::clone(&topic.name)).collect();
+    let chosen = |name: &str| options.topics.choose(name);
+    let hidden = capture::hidden(cluster, &visible, chosen).await?;
     let (chosen, others): (Vec<_>, Vec<_>) = all
         .into_iter()
         .filter(|topic| !topic.internal)
         .partition(|topic| options.topics.choose(&topic.name));
-    if chosen.is_empty() && !others.is_empty() {
+    if chosen.is_empty() && hidden.is_empty() && !others.is_empty() {
         return Err(BackupError::NothingChosen {
             available: others.len(),
         });
@@ -68,6 +71,7 @@ pub(super) async fn topics(
     metadata.sort_by(|a, b| a.name.cmp(&b.name));
     let (document, unreadable) = capture::topics(cluster, &metadata).await?;
     problems.extend(unreadable);
+    problems.extend(hidden);
     Ok(PlannedTopics {
         metadata,
         document,

@@ -1,70 +1,61 @@
-//! How large partitions are on the brokers' disks.
+//! What lies on the brokers' disks.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
 use futures::future::join_all;
 use kafka_protocol::messages::DescribeLogDirsRequest;
-use lifeboat_archive::words::TopicPartition;
 
 use super::{ADMIN, Cluster};
 use crate::error::{ErrorCode, KafkaError};
 
+/// The topics whose replicas lie on the brokers' disks.
+#[derive(Clone, Debug, Default)]
+pub struct TopicsOnDisk {
+    /// Their names, whether we may see them or not.
+    pub topics: BTreeSet<Arc<str>>,
+    /// Brokers that did not tell.
+    pub unanswered: Vec<(i32, KafkaError)>,
+}
+
 impl Cluster {
-    /// The bytes of each partition on its leader, as far as the brokers tell: for progress and plans, not for decisions.
-    ///
-    /// Data in tiered storage is not counted.
-    pub async fn log_sizes(&self) -> HashMap<TopicPartition, u64> {
+    /// Asks all brokers for the topics on their disks. It takes Describe on the cluster, and no right on any topic.
+    pub async fn topics_on_disk(&self) -> TopicsOnDisk {
         let brokers = self.brokers();
-        let answers = brokers.iter().map(|broker| self.log_sizes_on(broker.id));
-        let mut sizes: HashMap<TopicPartition, u64> = HashMap::new();
+        let answers = brokers.iter().map(|broker| self.topics_of(broker.id));
+        let mut found = TopicsOnDisk::default();
         for (broker, answer) in brokers.iter().zip(join_all(answers).await) {
-            let replicas = match answer {
-                Ok(replicas) => replicas,
-                Err(error) => {
-                    tracing::debug!(broker = broker.id, %error, "log sizes unknown");
-                    continue;
-                }
-            };
-            for (partition, size) in replicas {
-                if self
-                    .leader(&partition)
-                    .is_none_or(|leader| leader == broker.id)
-                {
-                    let known = sizes.entry(partition).or_default();
-                    *known = size.max(*known);
-                }
+            match answer {
+                Ok(topics) => found.topics.extend(topics),
+                Err(error) => found.unanswered.push((broker.id, error)),
             }
         }
-        sizes
+        found
     }
 
-    async fn log_sizes_on(&self, broker: i32) -> Result<Vec<(TopicPartition, u64)>, KafkaError> {
+    async fn topics_of(&self, broker: i32) -> Result<BTreeSet<Arc<str>>, KafkaError> {
+        let mut patience = self.patience();
+        loop {
+            match self.log_dirs_of(broker).await {
+                Err(error) if error.is_retriable() => {
+                    if !patience.pause().await {
+                        return Err(error);
+                    }
+                }
+                settled => return settled,
+            }
+        }
+    }
+
+    async fn log_dirs_of(&self, broker: i32) -> Result<BTreeSet<Arc<str>>, KafkaError> {
         let connection = self.broker(broker, ADMIN).await?;
         let request = DescribeLogDirsRequest::default().with_topics(None);
         let answer = connection.call(&request).await?;
         if let Some(code) = ErrorCode::from_wire(answer.error_code) {
-            return Err(KafkaError::broker(
-                "DescribeLogDirs",
-                format!("broker {broker}"),
-                code,
-            ));
+            let subject = format!("broker {broker}");
+            return Err(KafkaError::broker("DescribeLogDirs", subject, code));
         }
-        let mut sizes = Vec::new();
-        for topic in answer
-            .results
-            .iter()
-            .flat_map(|directory| &directory.topics)
-        {
-            let name: Arc<str> = topic.name.as_str().into();
-            for partition in &topic.partitions {
-                // a future replica is a copy on its way to another disk
-                if partition.is_future_key {
-                    continue;
-                }
-                let key = TopicPartition::new(Arc::clone(&name), partition.partition_index);
-                sizes.push((key, u64::try_from(partition.partition_size).unwrap_or(0)));
-            }
-        }
-        Ok(sizes)
+        let folders = answer.results.iter();
+        let topics = folders.flat_map(|folder| &folder.topics);
+        Ok(topics.map(|topic| Arc::from(topic.name.as_str())).collect())
     }
 }

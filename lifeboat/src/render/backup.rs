@@ -136,7 +136,7 @@ fn hint(reason: GapReason) -> &'static str {
             "look at the brokers that lead these partitions, and back up again"
         }
         GapReason::Unauthorized => {
-            "allow it: kafka-acls --add --allow-principal … --operation Read --topic …"
+            "allow it: kafka-acls.sh --bootstrap-server … --add --allow-principal … --operation Read --topic …"
         }
         GapReason::Corrupt => {
             "look at the disks of the leader; another replica may hold these batches intact"

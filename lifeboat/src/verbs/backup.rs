@@ -26,7 +26,8 @@ pub(crate) async fn run(flags: &BackupFlags, session: &Session) -> Result<Answer
         progress,
         cancel: session.interrupt.token(),
     };
-    let report = backup.run().await?;
+    let denied = |error| Failure::from(error).of_principal(backup.cluster.principal());
+    let report = backup.run().await.map_err(denied)?;
     let exit = if report.is_partial() {
         Exit::Partial
     } else {

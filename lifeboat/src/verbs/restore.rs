@@ -22,7 +22,9 @@ use crate::{
 pub(crate) async fn run(flags: &RestoreFlags, session: &Session) -> Result<Answer, Failure> {
     let restore = prepare(flags, session).await?;
     session.progress.watch(&restore.progress);
-    let planning = async { Ok(restore.plan().await?) };
+    let principal = restore.cluster.principal().to_owned();
+    let denied = |error| Failure::from(error).of_principal(&principal);
+    let planning = async { restore.plan().await.map_err(denied) };
     let plan = session.interrupt.unless(planning).await?;
     if flags.dry_run {
         return Ok(dry_run(&plan, session));
@@ -33,7 +35,7 @@ pub(crate) async fn run(flags: &RestoreFlags, session: &Session) -> Result<Answe
         ask(&plan, session).await?;
         session.progress.watch(&restore.progress);
     }
-    let report = restore.apply(plan).await?;
+    let report = restore.apply(plan).await.map_err(denied)?;
     let exit = if report.partial {
         Exit::Partial
     } else {
