@@ -370,3 +370,6 @@ impl Router {
         debug_assert!(sent.is_ok() || context.events.is_closed());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,7 @@ mod answer;
 mod configs;
 mod connection;
 #[cfg(test)]
-mod fake_broker;
+pub(crate) mod fake_broker;
 mod fetch;
 mod groups;
 mod log_dirs;
@@ -27,6 +27,7 @@ mod producers;
 mod retry;
 mod rights;
 pub(crate) mod sasl;
+mod shape;
 pub(crate) mod tls;
 mod topics;
 mod transport;

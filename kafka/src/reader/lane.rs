@@ -87,6 +87,13 @@ impl Lane {
                 return Ok(());
             }
         };
+        // beyond a quota a broker answers without any partition: the connection waits as long as it was told
+        if answer.partitions.is_empty() && !answer.throttle.is_zero() {
+            for position in asked.into_iter().rev() {
+                self.queue.push_front(position);
+            }
+            return Ok(());
+        }
         let bytes = answer.partitions.iter().map(|p| p.records.len()).sum();
         let hold = MemoryBudget::keep(permit, bytes);
         let around = Around {

@@ -69,8 +69,13 @@ impl Answer {
         Err(self.wrong("a varint of more than 32 bits"))
     }
 
+    /// How many bytes are left.
+    pub(crate) fn left(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The length of a compact string, array or byte string; `None` is null.
-    fn compact_length(&mut self) -> Result<Option<usize>, KafkaError> {
+    pub(crate) fn compact_length(&mut self) -> Result<Option<usize>, KafkaError> {
         let plus_one = self.unsigned_varint()?;
         plus_one
             .checked_sub(1)

@@ -13,7 +13,7 @@ use std::{
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::{
     messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse, RequestHeader},
-    protocol::{Decodable, Encodable, HeaderVersion, StrBytes},
+    protocol::{Encodable, HeaderVersion, StrBytes},
 };
 use tokio::{
     sync::{RwLock, mpsc, oneshot},
@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     answer::Answer,
+    shape::{self, Encoding, answers},
     transport::{Address, Stream, Transport},
     versions::{Api, Call, Versions},
 };
@@ -216,9 +217,8 @@ impl Connection {
             expected: 0,
             grace,
         };
-        let mut answer = self.send(exchange, turn).await?;
-        let answer =
-            C::Answer::decode(&mut answer, version).map_err(|error| malformed(C::API, &error))?;
+        let answer = self.send(exchange, turn).await?;
+        let answer: C::Answer = shape::decode(C::API, C::SHAPE, answer, version)?;
         self.note_throttle(C::throttle(&answer));
         Ok(answer)
     }
@@ -353,7 +353,7 @@ impl Connection {
         request
             .encode(&mut body, version)
             .map_err(|error| wrong(&error))?;
-        let mut answer = self
+        let answer = self
             .exchange(Exchange {
                 api: API_VERSIONS,
                 version,
@@ -368,7 +368,8 @@ impl Connection {
         let refused =
             answer.get(..2) == Some(&ErrorCode::UNSUPPORTED_VERSION.number().to_be_bytes());
         let version = if refused { 0 } else { version };
-        ApiVersionsResponse::decode(&mut answer, version).map_err(|error| wrong(&error))
+        let flexible = version >= 3;
+        Encoding { version, flexible }.decode(API_VERSIONS, answers::API_VERSIONS, answer)
     }
 }
 

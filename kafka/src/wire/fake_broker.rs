@@ -25,17 +25,17 @@ use crate::error::KafkaError;
 
 /// A request that came in.
 #[derive(Clone, Debug)]
-pub(super) struct Asked {
-    pub(super) api: i16,
-    pub(super) version: i16,
-    pub(super) correlation: i32,
-    pub(super) body: Bytes,
+pub(crate) struct Asked {
+    pub(crate) api: i16,
+    pub(crate) version: i16,
+    pub(crate) correlation: i32,
+    pub(crate) body: Bytes,
     /// Where the broker that was asked listens.
-    pub(super) port: u16,
+    pub(crate) port: u16,
 }
 
 /// What to do about a request.
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// A proper answer with this body.
     Body(Out),
     /// These bytes instead of a frame.
@@ -47,8 +47,8 @@ pub(super) enum Reply {
     Nothing,
 }
 
-pub(super) struct FakeBroker {
-    pub(super) port: u16,
+pub(crate) struct FakeBroker {
+    pub(crate) port: u16,
     asked: Arc<Mutex<Vec<Asked>>>,
     task: JoinHandle<()>,
 }
@@ -61,7 +61,7 @@ impl Drop for FakeBroker {
 
 impl FakeBroker {
     /// Offers these APIs in these versions, all of them flexible ones.
-    pub(super) async fn start(
+    pub(crate) async fn start(
         apis: &[(ApiKey, i16, i16)],
         script: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
     ) -> Self {
@@ -82,7 +82,7 @@ impl FakeBroker {
     }
 
     /// Leaves ApiVersions to the script as well.
-    pub(super) async fn start_bare(
+    pub(crate) async fn start_bare(
         script: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -101,7 +101,7 @@ impl FakeBroker {
     }
 
     /// What was asked of this API so far.
-    pub(super) fn asked(&self, api: ApiKey) -> Vec<Asked> {
+    pub(crate) fn asked(&self, api: ApiKey) -> Vec<Asked> {
         let asked = self.asked.lock().unwrap();
         asked
             .iter()
@@ -110,11 +110,11 @@ impl FakeBroker {
             .collect()
     }
 
-    pub(super) async fn connection(&self) -> Result<Arc<Connection>, KafkaError> {
+    pub(crate) async fn connection(&self) -> Result<Arc<Connection>, KafkaError> {
         Connection::open(&Address::new("127.0.0.1", self.port), &settings()).await
     }
 
-    pub(super) async fn cluster(&self) -> Result<Cluster, KafkaError> {
+    pub(crate) async fn cluster(&self) -> Result<Cluster, KafkaError> {
         Cluster::connect(&properties(&format!("127.0.0.1:{}", self.port))).await
     }
 
@@ -127,7 +127,7 @@ impl FakeBroker {
 }
 
 /// Half a second for a request, one for an operation.
-pub(super) fn properties(servers: &str) -> KafkaProperties {
+pub(crate) fn properties(servers: &str) -> KafkaProperties {
     let mut properties = KafkaProperties::from_bootstrap_servers(servers).unwrap();
     properties.set("request.timeout.ms", "500").unwrap();
     properties
@@ -187,7 +187,7 @@ async fn serve(
 }
 
 /// The answer to `asked` as it goes over the wire, under any correlation id.
-pub(super) fn framed(asked: &Asked, correlation: i32, body: &Out) -> Vec<u8> {
+pub(crate) fn framed(asked: &Asked, correlation: i32, body: &Out) -> Vec<u8> {
     let mut frame = Out::default();
     frame.i32(correlation);
     let plain = [ApiKey::ApiVersions as i16, ApiKey::SaslHandshake as i16];
@@ -203,35 +203,35 @@ pub(super) fn framed(asked: &Asked, correlation: i32, body: &Out) -> Vec<u8> {
 
 /// A body in the flexible encoding.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Out(pub(super) Vec<u8>);
+pub(crate) struct Out(pub(crate) Vec<u8>);
 
 impl Out {
-    pub(super) fn bool(&mut self, value: bool) -> &mut Self {
+    pub(crate) fn bool(&mut self, value: bool) -> &mut Self {
         self.0.put_u8(u8::from(value));
         self
     }
 
-    pub(super) fn i16(&mut self, value: i16) -> &mut Self {
+    pub(crate) fn i16(&mut self, value: i16) -> &mut Self {
         self.0.put_i16(value);
         self
     }
 
-    pub(super) fn i32(&mut self, value: i32) -> &mut Self {
+    pub(crate) fn i32(&mut self, value: i32) -> &mut Self {
         self.0.put_i32(value);
         self
     }
 
-    pub(super) fn i64(&mut self, value: i64) -> &mut Self {
+    pub(crate) fn i64(&mut self, value: i64) -> &mut Self {
         self.0.put_i64(value);
         self
     }
 
-    pub(super) fn id(&mut self, id: TopicId) -> &mut Self {
+    pub(crate) fn id(&mut self, id: TopicId) -> &mut Self {
         self.0.put_slice(&id.0);
         self
     }
 
-    pub(super) fn array(&mut self, count: usize) -> &mut Self {
+    pub(crate) fn array(&mut self, count: usize) -> &mut Self {
         let mut rest = count + 1;
         while rest >= 0x80 {
             self.0.put_u8(u8::try_from(rest & 0x7f).unwrap() | 0x80);
@@ -241,32 +241,32 @@ impl Out {
         self
     }
 
-    pub(super) fn null(&mut self) -> &mut Self {
+    pub(crate) fn null(&mut self) -> &mut Self {
         self.0.put_u8(0);
         self
     }
 
-    pub(super) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         self.array(bytes.len());
         self.0.put_slice(bytes);
         self
     }
 
-    pub(super) fn text(&mut self, text: &str) -> &mut Self {
+    pub(crate) fn text(&mut self, text: &str) -> &mut Self {
         self.bytes(text.as_bytes())
     }
 
-    pub(super) fn tags(&mut self) -> &mut Self {
+    pub(crate) fn tags(&mut self) -> &mut Self {
         self.0.put_u8(0);
         self
     }
 }
 
 /// A topic in a made-up metadata answer: its name, its id, and leader and epoch of each partition.
-pub(super) type FakeTopic<'a> = (&'a str, TopicId, &'a [(i32, i32)]);
+pub(crate) type FakeTopic<'a> = (&'a str, TopicId, &'a [(i32, i32)]);
 
 /// Metadata 12: brokers by id and port, and topics.
-pub(super) fn metadata(brokers: &[(i32, u16)], topics: &[FakeTopic<'_>]) -> Out {
+pub(crate) fn metadata(brokers: &[(i32, u16)], topics: &[FakeTopic<'_>]) -> Out {
     let mut out = Out::default();
     out.i32(0).array(brokers.len());
     for &(id, port) in brokers {

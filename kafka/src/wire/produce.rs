@@ -4,14 +4,14 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use indexmap::IndexMap;
-use kafka_protocol::{
-    messages::{ApiKey, ProduceResponse, produce_response::PartitionProduceResponse},
-    protocol::Decodable,
+use kafka_protocol::messages::{
+    ApiKey, ProduceResponse, produce_response::PartitionProduceResponse,
 };
 use lifeboat_archive::words::{TopicId, TopicPartition};
 
 use super::{
     connection::{Connection, Exchange},
+    shape::{self, answers},
     versions::{Api, millis},
 };
 use crate::error::{ErrorCode, KafkaError};
@@ -52,7 +52,7 @@ pub async fn produce(
         .iter()
         .map(|(partition, id, _)| (partition.clone(), *id))
         .collect();
-    let mut body = connection
+    let body = connection
         .exchange(Exchange {
             api: PRODUCE,
             version,
@@ -63,8 +63,7 @@ pub async fn produce(
             grace: timeout,
         })
         .await?;
-    let answer = ProduceResponse::decode(&mut body, version)
-        .map_err(|error| malformed(error.to_string()))?;
+    let answer: ProduceResponse = shape::decode(PRODUCE, answers::PRODUCE, body, version)?;
     let throttle = millis(answer.throttle_time_ms);
     connection.note_throttle(throttle);
     Ok(ProduceAnswer {

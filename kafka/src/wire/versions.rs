@@ -19,6 +19,7 @@ use kafka_protocol::{
     protocol::{Decodable, Encodable, HeaderVersion, VersionRange},
 };
 
+use super::shape::{Field, answers};
 use crate::error::KafkaError;
 
 /// A request, its answer, and the versions of it that this crate writes correctly.
@@ -26,6 +27,8 @@ use crate::error::KafkaError;
 /// kafka-protocol's own `Request` wants its broker half as well.
 pub(crate) trait Call: Encodable + HeaderVersion + Sync {
     const API: Api;
+    /// What the answer looks like.
+    const SHAPE: &'static [Field];
     type Answer: Decodable + HeaderVersion + Send;
 
     fn throttle(answer: &Self::Answer) -> Duration;
@@ -50,9 +53,10 @@ impl Api {
 }
 
 macro_rules! calls {
-    ($($request:ident => $answer:ident, $key:ident $min:literal..=$max:literal, $throttle:expr;)+) => {$(
+    ($($request:ident => $answer:ident, $key:ident $min:literal..=$max:literal $shape:ident, $throttle:expr;)+) => {$(
         impl Call for $request {
             const API: Api = Api::new(ApiKey::$key, stringify!($key), $min, $max);
+            const SHAPE: &'static [Field] = answers::$shape;
             type Answer = $answer;
 
             fn throttle(answer: &$answer) -> Duration {
@@ -61,36 +65,36 @@ macro_rules! calls {
             }
         }
     )+};
-    ($($request:ident => $answer:ident, $key:ident $min:literal..=$max:literal;)+) => {
-        calls! {$($request => $answer, $key $min..=$max, |answer| answer.throttle_time_ms;)+}
+    ($($request:ident => $answer:ident, $key:ident $min:literal..=$max:literal $shape:ident;)+) => {
+        calls! {$($request => $answer, $key $min..=$max $shape, |answer| answer.throttle_time_ms;)+}
     };
 }
 
 // Lower ends: the first version with the fields that are relied on; Kafka 3.6 has all of them. Upper ends: topic names
 // instead of ids where the callers know names only.
 calls! {
-    MetadataRequest => MetadataResponse, Metadata 10..=13;
-    ListOffsetsRequest => ListOffsetsResponse, ListOffsets 4..=10;
-    FindCoordinatorRequest => FindCoordinatorResponse, FindCoordinator 4..=6;
-    OffsetFetchRequest => OffsetFetchResponse, OffsetFetch 8..=9;
-    OffsetCommitRequest => OffsetCommitResponse, OffsetCommit 6..=9;
-    ListGroupsRequest => ListGroupsResponse, ListGroups 4..=5;
-    DescribeGroupsRequest => DescribeGroupsResponse, DescribeGroups 0..=6;
-    ConsumerGroupDescribeRequest => ConsumerGroupDescribeResponse, ConsumerGroupDescribe 0..=1;
-    CreateTopicsRequest => CreateTopicsResponse, CreateTopics 7..=7;
-    DeleteTopicsRequest => DeleteTopicsResponse, DeleteTopics 6..=6;
-    DescribeClusterRequest => DescribeClusterResponse, DescribeCluster 0..=2;
-    DescribeConfigsRequest => DescribeConfigsResponse, DescribeConfigs 1..=4;
-    IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse, IncrementalAlterConfigs 0..=1;
-    InitProducerIdRequest => InitProducerIdResponse, InitProducerId 3..=5;
-    DescribeProducersRequest => DescribeProducersResponse, DescribeProducers 0..=0;
-    DescribeLogDirsRequest => DescribeLogDirsResponse, DescribeLogDirs 1..=4;
+    MetadataRequest => MetadataResponse, Metadata 10..=13 METADATA;
+    ListOffsetsRequest => ListOffsetsResponse, ListOffsets 4..=10 LIST_OFFSETS;
+    FindCoordinatorRequest => FindCoordinatorResponse, FindCoordinator 4..=6 FIND_COORDINATOR;
+    OffsetFetchRequest => OffsetFetchResponse, OffsetFetch 8..=9 OFFSET_FETCH;
+    OffsetCommitRequest => OffsetCommitResponse, OffsetCommit 6..=9 OFFSET_COMMIT;
+    ListGroupsRequest => ListGroupsResponse, ListGroups 4..=5 LIST_GROUPS;
+    DescribeGroupsRequest => DescribeGroupsResponse, DescribeGroups 0..=6 DESCRIBE_GROUPS;
+    ConsumerGroupDescribeRequest => ConsumerGroupDescribeResponse, ConsumerGroupDescribe 0..=1 CONSUMER_GROUP_DESCRIBE;
+    CreateTopicsRequest => CreateTopicsResponse, CreateTopics 7..=7 CREATE_TOPICS;
+    DeleteTopicsRequest => DeleteTopicsResponse, DeleteTopics 6..=6 DELETE_TOPICS;
+    DescribeClusterRequest => DescribeClusterResponse, DescribeCluster 0..=2 DESCRIBE_CLUSTER;
+    DescribeConfigsRequest => DescribeConfigsResponse, DescribeConfigs 1..=4 DESCRIBE_CONFIGS;
+    IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse, IncrementalAlterConfigs 0..=1 INCREMENTAL_ALTER_CONFIGS;
+    InitProducerIdRequest => InitProducerIdResponse, InitProducerId 3..=5 INIT_PRODUCER_ID;
+    DescribeProducersRequest => DescribeProducersResponse, DescribeProducers 0..=0 DESCRIBE_PRODUCERS;
+    DescribeLogDirsRequest => DescribeLogDirsResponse, DescribeLogDirs 1..=4 DESCRIBE_LOG_DIRS;
 }
 
 // these are not throttled
 calls! {
-    SaslHandshakeRequest => SaslHandshakeResponse, SaslHandshake 1..=1, |_| 0;
-    SaslAuthenticateRequest => SaslAuthenticateResponse, SaslAuthenticate 0..=2, |_| 0;
+    SaslHandshakeRequest => SaslHandshakeResponse, SaslHandshake 1..=1 SASL_HANDSHAKE, |_| 0;
+    SaslAuthenticateRequest => SaslAuthenticateResponse, SaslAuthenticate 0..=2 SASL_AUTHENTICATE, |_| 0;
 }
 
 pub(crate) fn millis(wire: i32) -> Duration {

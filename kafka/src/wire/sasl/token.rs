@@ -13,6 +13,7 @@ use reqwest::{
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue},
     redirect,
 };
+use rustls::RootCertStore;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 use url::form_urlencoded;
@@ -24,6 +25,8 @@ use crate::{
 
 /// No token is longer.
 const ANSWER_LIMIT: usize = 1 << 20;
+/// With less of its life left a token is hardly worth showing: brokers end the session with it.
+const LEAST_LEFT: Duration = Duration::from_secs(3);
 /// Of a token that does not say when it ends.
 const UNTOLD_LIFE: Duration = Duration::from_secs(300);
 
@@ -59,8 +62,14 @@ impl fmt::Debug for TokenSource {
 
 impl TokenSource {
     pub(crate) fn new(settings: OAuthBearer, clock: Clock) -> Result<Self, KafkaError> {
-        let tls = tls::client_config(&settings.trust, None, true)?;
-        if settings.token_endpoint.scheme() == "http" {
+        let plain = settings.token_endpoint.scheme() == "http";
+        let roots = if plain {
+            RootCertStore::empty()
+        } else {
+            tls::roots(&settings.trust, "https.ca.location")?
+        };
+        let tls = tls::client_config(roots, None, true)?;
+        if plain {
             tracing::warn!(
                 token_endpoint = %settings.token_endpoint,
                 "the client's secret goes over the network unencrypted"
@@ -87,7 +96,10 @@ impl TokenSource {
                 let life = token.ends.as_millis() - now.as_millis();
                 let life = Duration::from_millis(u64::try_from(life).unwrap_or(0));
                 let window = self.settings.refresh;
-                let after = window.refresh_after(life, rand::random());
+                let mut after = window.refresh_after(life, rand::random());
+                if let Some(latest) = life.checked_sub(LEAST_LEFT) {
+                    after = after.min(latest.max(life / 2));
+                }
                 let after = millis(after.as_secs_f64());
                 *held = Some(Held {
                     token: Arc::clone(&token),

@@ -1,0 +1,184 @@
+//! The answers that kafka-protocol decodes, field by field as Kafka's message definitions have them.
+
+use super::{
+    BOOL,
+    Field::{self, Data, Each, List, Since, Struct, Tagged, Text, Until},
+    I8, I16, I32, I64, UUID,
+};
+
+pub(crate) const API_VERSIONS: &[Field] = &[
+    I16,
+    List(&[I16, I16, I16]),
+    Since(1, &I32),
+    Tagged(0, &List(&[Text, I16, I16])),
+    Tagged(1, &I64),
+    Tagged(2, &List(&[Text, I16, I16])),
+    Tagged(3, &BOOL),
+];
+
+pub(crate) const METADATA: &[Field] = &[
+    I32,
+    List(&[I32, Text, I32, Text]),
+    Text,
+    I32,
+    List(&[
+        I16,
+        Text,
+        UUID,
+        BOOL,
+        List(&[I16, I32, I32, I32, Each(&I32), Each(&I32), Each(&I32)]),
+        I32,
+    ]),
+    Until(10, &I32),
+    Since(13, &I16),
+];
+
+pub(crate) const LIST_OFFSETS: &[Field] = &[I32, List(&[Text, List(&[I32, I16, I64, I64, I32])])];
+
+pub(crate) const FIND_COORDINATOR: &[Field] = &[I32, List(&[Text, I32, Text, I32, I16, Text])];
+
+pub(crate) const OFFSET_FETCH: &[Field] = &[
+    I32,
+    List(&[Text, List(&[Text, List(&[I32, I64, I32, Text, I16])]), I16]),
+];
+
+pub(crate) const OFFSET_COMMIT: &[Field] = &[I32, List(&[Text, List(&[I32, I16])])];
+
+pub(crate) const LIST_GROUPS: &[Field] = &[I32, I16, List(&[Text, Text, Text, Since(5, &Text)])];
+
+pub(crate) const DESCRIBE_GROUPS: &[Field] = &[
+    Since(1, &I32),
+    List(&[
+        I16,
+        Since(6, &Text),
+        Text,
+        Text,
+        Text,
+        Text,
+        List(&[Text, Since(4, &Text), Text, Text, Data, Data]),
+        Since(3, &I32),
+    ]),
+];
+
+const ASSIGNMENT: Field = Struct(&[List(&[UUID, Text, Each(&I32)])]);
+
+pub(crate) const CONSUMER_GROUP_DESCRIBE: &[Field] = &[
+    I32,
+    List(&[
+        I16,
+        Text,
+        Text,
+        Text,
+        I32,
+        I32,
+        Text,
+        List(&[
+            Text,
+            Text,
+            Text,
+            I32,
+            Text,
+            Text,
+            Each(&Text),
+            Text,
+            ASSIGNMENT,
+            ASSIGNMENT,
+            Since(1, &I8),
+        ]),
+        I32,
+    ]),
+];
+
+pub(crate) const CREATE_TOPICS: &[Field] = &[
+    I32,
+    List(&[
+        Text,
+        UUID,
+        I16,
+        Text,
+        I32,
+        I16,
+        List(&[Text, Text, BOOL, I8, BOOL]),
+        Tagged(0, &I16),
+    ]),
+];
+
+pub(crate) const DELETE_TOPICS: &[Field] = &[I32, List(&[Text, UUID, I16, Text])];
+
+pub(crate) const DESCRIBE_CLUSTER: &[Field] = &[
+    I32,
+    I16,
+    Text,
+    Since(1, &I8),
+    Text,
+    I32,
+    List(&[I32, Text, I32, Text, Since(2, &BOOL)]),
+    I32,
+];
+
+pub(crate) const DESCRIBE_CONFIGS: &[Field] = &[
+    I32,
+    List(&[
+        I16,
+        Text,
+        I8,
+        Text,
+        List(&[
+            Text,
+            Text,
+            BOOL,
+            I8,
+            BOOL,
+            List(&[Text, Text, I8]),
+            Since(3, &I8),
+            Since(3, &Text),
+        ]),
+    ]),
+];
+
+pub(crate) const INCREMENTAL_ALTER_CONFIGS: &[Field] = &[I32, List(&[I16, Text, I8, Text])];
+
+pub(crate) const INIT_PRODUCER_ID: &[Field] = &[I32, I16, I64, I16];
+
+pub(crate) const DESCRIBE_PRODUCERS: &[Field] = &[
+    I32,
+    List(&[
+        Text,
+        List(&[I32, I16, Text, List(&[I64, I32, I32, I64, I32, I64])]),
+    ]),
+];
+
+pub(crate) const DESCRIBE_LOG_DIRS: &[Field] = &[
+    I32,
+    Since(3, &I16),
+    List(&[
+        I16,
+        Text,
+        List(&[Text, List(&[I32, I64, I64, BOOL])]),
+        Since(4, &I64),
+        Since(4, &I64),
+    ]),
+];
+
+pub(crate) const SASL_HANDSHAKE: &[Field] = &[I16, Each(&Text)];
+
+pub(crate) const SASL_AUTHENTICATE: &[Field] = &[I16, Text, Data, Since(1, &I64)];
+
+pub(crate) const PRODUCE: &[Field] = &[
+    List(&[
+        Until(12, &Text),
+        Since(13, &UUID),
+        List(&[
+            I32,
+            I16,
+            I64,
+            I64,
+            I64,
+            List(&[I32, Text]),
+            Text,
+            Since(10, &Tagged(0, &Struct(&[I32, I32]))),
+        ]),
+    ]),
+    I32,
+    Since(10, &Tagged(0, &List(&[I32, Text, I32, Text]))),
+];
