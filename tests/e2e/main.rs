@@ -7,6 +7,7 @@ mod damage;
 mod docs;
 mod lifeboat;
 mod program;
+mod quota;
 mod readable;
 mod rights;
 mod roundtrip;
