@@ -17,7 +17,7 @@ fn a_backup_under_a_quota_is_slower_and_never_incomplete() {
     let a = context.start_a(&quick).unwrap();
     let load = Bulk {
         codec: "none".to_owned(),
-        bytes: 24_000_000,
+        bytes: 16_000_000,
         ..Bulk::orders("orders")
     };
     let written = a.workload().bulk(&load).unwrap();
@@ -29,7 +29,7 @@ fn a_backup_under_a_quota_is_slower_and_never_incomplete() {
     assert_eq!(report["commit"]["totals"]["records"], written.records);
     let elapsed = Duration::from_millis(report["elapsed_ms"].as_u64().unwrap());
     assert!(
-        elapsed > Duration::from_secs(4),
+        elapsed > Duration::from_secs(3),
         "not slowed down: {elapsed:?}"
     );
     verify(&program, &url);
