@@ -197,7 +197,8 @@ mod tests {
                 "BACKUP_VOLUME" => Some("/backups".to_owned()),
                 _ => None,
             },
-            read_file: &|path| std::fs::read_to_string(path),
+            // mounted secrets
+            read_file: &|_| Ok("hunter2".to_owned()),
         };
         let mut names = Vec::new();
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -212,6 +213,9 @@ mod tests {
                     "{}",
                     path.display()
                 );
+                for kafka in config.kafka.iter().chain(config.targets.values()) {
+                    kafka.security().unwrap();
+                }
                 names.push(path);
             }
         }

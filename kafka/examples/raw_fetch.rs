@@ -1,6 +1,7 @@
-//! `raw_fetch BOOTSTRAP TOPIC`: fetches a topic as raw batches to nowhere and prints how fast that is, for `make bench`.
+//! `raw_fetch BOOTSTRAP TOPIC [CLIENT.PROPERTIES]`: fetches a topic as raw batches to nowhere and prints how fast that
+//! is, for `make bench`.
 
-use std::{env, error::Error, time::Instant};
+use std::{env, error::Error, fs, time::Instant};
 
 use lifeboat_archive::words::{OffsetRange, TopicPartition};
 use lifeboat_config::KafkaProperties;
@@ -13,10 +14,13 @@ use lifeboat_kafka::{
 #[expect(clippy::print_stdout, reason = "the figures are the result")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [bootstrap, topic] = &arguments[..] else {
-        return Err("usage: raw_fetch BOOTSTRAP TOPIC".into());
+    let (bootstrap, topic, more) = match &arguments[..] {
+        [bootstrap, topic] => (bootstrap, topic, String::new()),
+        [bootstrap, topic, file] => (bootstrap, topic, fs::read_to_string(file)?),
+        _ => return Err("usage: raw_fetch BOOTSTRAP TOPIC [CLIENT.PROPERTIES]".into()),
     };
-    let properties = KafkaProperties::from_bootstrap_servers(bootstrap)?;
+    let mut properties = KafkaProperties::parse_properties(&more)?;
+    properties.set("bootstrap.servers", bootstrap)?;
     let cluster = Cluster::connect(&properties).await?;
     let ranges = ranges(&cluster, topic).await?;
     let wanted = ranges.len();

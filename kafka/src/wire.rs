@@ -240,13 +240,16 @@ async fn introduce(
             Err(error) => failures.push((address.to_string(), error)),
         }
     }
+    Err(together(failures))
+}
+
+/// A server that is alone, and there, speaks for itself.
+fn together(failures: Vec<(String, KafkaError)>) -> KafkaError {
     use KafkaError as E;
     match <[_; 1]>::try_from(failures) {
-        Ok([(_, error @ (E::Tls { .. } | E::Authentication { .. } | E::Token { .. }))]) => {
-            Err(error)
-        }
-        Ok(single) => Err(E::Bootstrap(single.into())),
-        Err(failures) => Err(E::Bootstrap(failures)),
+        Ok([(_, error @ (E::Tls { .. } | E::Authentication { .. } | E::Token { .. }))]) => error,
+        Ok(single) => E::Bootstrap(single.into()),
+        Err(failures) => E::Bootstrap(failures),
     }
 }
 

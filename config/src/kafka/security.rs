@@ -242,11 +242,11 @@ impl RefreshWindow {
     pub fn refresh_after(&self, lifetime: Duration, chance: f64) -> Duration {
         let part = (self.factor + self.jitter * chance.clamp(0.0, 1.0)).min(1.0);
         let usual = lifetime.mul_f64(part);
-        // a life too short for both is divided by the factor alone
-        if self.min_period + self.buffer >= lifetime {
-            return usual;
+        match lifetime.checked_sub(self.buffer) {
+            Some(latest) if latest > self.min_period => usual.clamp(self.min_period, latest),
+            // a life too short for both is divided by the factor alone
+            _ => usual,
         }
-        usual.clamp(self.min_period, lifetime - self.buffer)
     }
 }
 

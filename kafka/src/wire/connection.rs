@@ -98,7 +98,8 @@ impl Connection {
         address: &Address,
         settings: &ClientSettings,
     ) -> Result<Arc<Self>, KafkaError> {
-        let stream = settings.transport.dial(address).await?;
+        // large futures, needed once
+        let stream = Box::pin(settings.transport.dial(address)).await?;
         let (queue, requests) = mpsc::channel(QUEUE);
         let broken = Arc::new(OnceLock::new());
         let stop = CancellationToken::new();
@@ -128,12 +129,8 @@ impl Connection {
         connection.versions = versions.map_err(|error| connection.explain(error))?;
         let connection = Arc::new(connection);
         if let Some(sasl) = settings.transport.sasl() {
-            let proof = sasl.prepare().await?;
-            let lifetime = proof.show(&connection).await;
-            let lifetime = lifetime.map_err(|error| connection.explain(error))?;
-            if let Some(lifetime) = lifetime {
-                session::keep(&connection, sasl, lifetime);
-            }
+            let session = Box::pin(session::begin(&connection, sasl)).await;
+            session.map_err(|error| connection.explain(error))?;
         }
         Ok(connection)
     }
@@ -239,12 +236,12 @@ impl Connection {
         let flexible = exchange.header_version >= 2 && api.key != API_VERSIONS.key;
         let limit = self.settings.request_timeout + exchange.grace;
         let (answer, receiver) = oneshot::channel();
-        let outgoing = self.frame(exchange, answer)?;
         let conversation = async {
             let gate = match turn {
                 Turn::Usual => Some(self.gate.read().await),
                 Turn::Inside => None,
             };
+            let outgoing = self.frame(exchange, answer)?;
             self.queue
                 .send(outgoing)
                 .await

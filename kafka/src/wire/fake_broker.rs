@@ -117,6 +117,13 @@ impl FakeBroker {
     pub(crate) async fn cluster(&self) -> Result<Cluster, KafkaError> {
         Cluster::connect(&properties(&format!("127.0.0.1:{}", self.port))).await
     }
+
+    /// With more properties, as a `.properties` file has them.
+    pub(super) async fn cluster_with(&self, more: &str) -> Result<Cluster, KafkaError> {
+        let more = KafkaProperties::parse_properties(more).unwrap();
+        let properties = properties(&format!("127.0.0.1:{}", self.port)).overridden_by(more);
+        Cluster::connect(&properties).await
+    }
 }
 
 /// Half a second for a request, one for an operation.
@@ -150,7 +157,8 @@ async fn serve(
         let (api, version, correlation) = (frame.get_i16(), frame.get_i16(), frame.get_i32());
         let client_id = frame.get_i16();
         frame.advance(usize::try_from(client_id).unwrap());
-        let flexible = api != ApiKey::ApiVersions as i16 || version >= 3;
+        let flexible = (api != ApiKey::ApiVersions as i16 || version >= 3)
+            && api != ApiKey::SaslHandshake as i16;
         assert!(
             !flexible || frame.get_u8() == 0,
             "tagged fields in the header"
@@ -182,7 +190,8 @@ async fn serve(
 pub(crate) fn framed(asked: &Asked, correlation: i32, body: &Out) -> Vec<u8> {
     let mut frame = Out::default();
     frame.i32(correlation);
-    if asked.api != ApiKey::ApiVersions as i16 {
+    let plain = [ApiKey::ApiVersions as i16, ApiKey::SaslHandshake as i16];
+    if !plain.contains(&asked.api) {
         frame.tags();
     }
     frame.0.extend_from_slice(&body.0);

@@ -43,7 +43,8 @@ impl Tls {
     pub(crate) fn new(settings: &config::Tls) -> Result<Self, KafkaError> {
         let identity = settings.identity.as_ref().map(load_identity).transpose()?;
         let shows_certificate = identity.is_some();
-        let config = client_config(&settings.trust, identity, settings.verify_host_name)?;
+        let roots = roots(&settings.trust, "ssl.ca.location")?;
+        let config = client_config(roots, identity, settings.verify_host_name)?;
         Ok(Self {
             connector: TlsConnector::from(Arc::new(config)),
             shows_certificate,
@@ -78,13 +79,12 @@ impl Tls {
     }
 }
 
-/// TLS as `trust` and `identity` say.
+/// TLS that believes `roots` and shows `identity`.
 pub(crate) fn client_config(
-    trust: &config::Trust,
+    roots: RootCertStore,
     identity: Option<KeyPair>,
     verify_host_name: bool,
 ) -> Result<ClientConfig, KafkaError> {
-    let roots = roots(trust)?;
     let builder = ClientConfig::builder();
     let builder = if verify_host_name {
         builder.with_root_certificates(roots)
@@ -120,7 +120,11 @@ pub(crate) fn client_config(
         .map_err(|error| unusable(error.to_string()))
 }
 
-fn roots(trust: &config::Trust) -> Result<RootCertStore, KafkaError> {
+/// The authorities; `property` is where others than the system's could be named.
+pub(crate) fn roots(
+    trust: &config::Trust,
+    property: &'static str,
+) -> Result<RootCertStore, KafkaError> {
     let mut roots = RootCertStore::empty();
     let Some((certificates, property)) = load_trust(trust)? else {
         let found = rustls_native_certs::load_native_certs();
@@ -129,9 +133,9 @@ fn roots(trust: &config::Trust) -> Result<RootCertStore, KafkaError> {
         }
         if roots.add_parsable_certificates(found.certs).0 == 0 {
             return Err(KafkaError::property(
-                "ssl.ca.location",
+                property,
                 "is not given, and the system has no certificate authorities",
-                Some("install the system's (ca-certificates), or name a file with the brokers'"),
+                Some("install the system's (ca-certificates), or name a file with others"),
             ));
         }
         return Ok(roots);

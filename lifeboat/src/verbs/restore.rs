@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal};
 
 use lifeboat_archive::words::Progress;
-use lifeboat_kafka::wire::Cluster;
+use lifeboat_kafka::{records, wire::Cluster};
 use lifeboat_restore::{plan::Plan, restore::Restore};
 
 use crate::{
@@ -49,6 +49,10 @@ pub(crate) async fn run(flags: &RestoreFlags, session: &Session) -> Result<Answe
 async fn prepare(flags: &RestoreFlags, session: &Session) -> Result<Restore, Failure> {
     let options = restore_options(flags)?;
     let properties = session.settings.target(&flags.target)?;
+    if options.compare {
+        // known only after hours else: what was written is read back with another client
+        records::check_properties(&properties)?;
+    }
     // the snapshot first: whether it is there is known at once
     let repository = session.cluster(&flags.repository, &flags.choice).await?;
     let commit = repository

@@ -11,11 +11,25 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::{Connection, link::Breakage};
 use crate::{error::KafkaError, wire::sasl::Sasl};
 
+/// A broker takes no second re-authentication within a second.
+const LEAST_WAIT: Duration = Duration::from_millis(1100);
 /// Between two tries while nothing but the token endpoint fails.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// Proves who we are, and goes on doing so where the broker wants that.
+pub(super) async fn begin(
+    connection: &Arc<Connection>,
+    sasl: &Arc<Sasl>,
+) -> Result<(), KafkaError> {
+    let proof = sasl.prepare().await?;
+    if let Some(lifetime) = proof.show(connection).await? {
+        keep(connection, sasl, lifetime);
+    }
+    Ok(())
+}
+
 /// Proves again and again who we are, until the connection is gone.
-pub(super) fn keep(connection: &Arc<Connection>, sasl: &Arc<Sasl>, lifetime: Duration) {
+fn keep(connection: &Arc<Connection>, sasl: &Arc<Sasl>, lifetime: Duration) {
     let stop = connection.stop.clone();
     let keeper = Keeper {
         connection: Arc::downgrade(connection),
@@ -42,7 +56,7 @@ impl Keeper {
             let begin = Instant::now();
             // half of it is left for requests that are on their way: a broker that receives one later ends the
             // connection
-            sleep_until(begin + left / 2).await;
+            sleep_until(begin + (left / 2).max(LEAST_WAIT)).await;
             match self.renew(begin + left).await {
                 Ok(next) => lifetime = next,
                 Err(error) => return self.give_up(&error),

@@ -13,8 +13,9 @@ use reqwest::{
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue},
     redirect,
 };
+use rustls::RootCertStore;
 use serde::Deserialize;
-use tokio::{sync::Mutex, time::Instant};
+use tokio::sync::Mutex;
 use url::form_urlencoded;
 
 use crate::{
@@ -24,6 +25,8 @@ use crate::{
 
 /// No token is longer.
 const ANSWER_LIMIT: usize = 1 << 20;
+/// With less of its life left a token is hardly worth showing: brokers end the session with it.
+const LEAST_LEFT: Duration = Duration::from_secs(3);
 /// Of a token that does not say when it ends.
 const UNTOLD_LIFE: Duration = Duration::from_secs(300);
 
@@ -46,8 +49,7 @@ pub(crate) struct TokenSource {
 
 struct Held {
     token: Arc<Token>,
-    renew: Instant,
-    end: Instant,
+    renew: Timestamp,
 }
 
 impl fmt::Debug for TokenSource {
@@ -60,8 +62,14 @@ impl fmt::Debug for TokenSource {
 
 impl TokenSource {
     pub(crate) fn new(settings: OAuthBearer, clock: Clock) -> Result<Self, KafkaError> {
-        let tls = tls::client_config(&settings.trust, None, true)?;
-        if settings.token_endpoint.scheme() == "http" {
+        let plain = settings.token_endpoint.scheme() == "http";
+        let roots = if plain {
+            RootCertStore::empty()
+        } else {
+            tls::roots(&settings.trust, "https.ca.location")?
+        };
+        let tls = tls::client_config(roots, None, true)?;
+        if plain {
             tracing::warn!(
                 token_endpoint = %settings.token_endpoint,
                 "the client's secret goes over the network unencrypted"
@@ -78,26 +86,30 @@ impl TokenSource {
     /// The token that is good now; gets a new one where it is time for that.
     pub(crate) async fn token(&self) -> Result<Arc<Token>, KafkaError> {
         let mut held = self.held.lock().await;
-        let now = Instant::now();
+        let now = self.clock.now();
         if let Some(held) = held.as_ref().filter(|held| now < held.renew) {
             return Ok(Arc::clone(&held.token));
         }
         match self.get().await {
             Ok(token) => {
                 let token = Arc::new(token);
-                let life = token.ends.as_millis() - self.clock.now().as_millis();
+                let life = token.ends.as_millis() - now.as_millis();
                 let life = Duration::from_millis(u64::try_from(life).unwrap_or(0));
                 let window = self.settings.refresh;
+                let mut after = window.refresh_after(life, rand::random());
+                if let Some(latest) = life.checked_sub(LEAST_LEFT) {
+                    after = after.min(latest.max(life / 2));
+                }
+                let after = millis(after.as_secs_f64());
                 *held = Some(Held {
                     token: Arc::clone(&token),
-                    renew: now + window.refresh_after(life, rand::random()),
-                    end: now + life,
+                    renew: Timestamp::from_millis(now.as_millis() + after),
                 });
                 tracing::debug!(principal = token.principal, ?life, "got a token");
                 Ok(token)
             }
             // the old one does for the time being
-            Err(problem) => match held.as_ref().filter(|held| now < held.end) {
+            Err(problem) => match held.as_ref().filter(|held| now < held.token.ends) {
                 Some(held) => {
                     tracing::warn!(%problem, "no new token yet");
                     Ok(Arc::clone(&held.token))

@@ -332,7 +332,7 @@ fn reasons(error: &ErrorStack) -> String {
     let texts: Vec<_> = error
         .errors()
         .iter()
-        .filter_map(|error| error.reason())
+        .filter_map(openssl::error::Error::reason)
         .collect();
     if texts.is_empty() {
         "unknown form".to_owned()
