@@ -9,6 +9,7 @@ mod docs;
 mod lifeboat;
 mod moving;
 mod program;
+mod quota;
 mod readable;
 mod rights;
 mod roundtrip;

@@ -176,6 +176,20 @@ fn a_backup_takes_the_rights_that_the_readme_names_and_tells_each_that_it_lacks(
     let hide = Acl::allow("User:agent", "ALL", "TOPIC", "payments").denied();
     without(&[], &[hide], &["Read on topic payments"]);
     back_up.ends(0, &[]);
+
+    // rights on some topics do for these
+    let some = ["READ", "DESCRIBE_CONFIGS"];
+    let some = some.map(|right| Acl::allow("User:agent", right, "TOPIC", "ord").prefixed());
+    let of_topics = granted.iter().filter(|acl| acl.resource() == "TOPIC");
+    a.alter_acls(&some, &of_topics.cloned().collect::<Vec<_>>())
+        .unwrap();
+    let mut chosen = back_up.words.clone();
+    chosen.extend(words(&["--topics", "ord*"]));
+    let chosen = Verb {
+        words: chosen,
+        ..back_up
+    };
+    chosen.ends(0, &[]);
 }
 
 #[test]

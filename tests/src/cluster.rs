@@ -223,6 +223,11 @@ impl KafkaCluster {
         acls::alter(&self.inside(), add, remove)
     }
 
+    /// Limits what the brokers send to clients of this id, and returns when it holds.
+    pub fn limit_client(&self, client_id: &str, bytes_per_second: u32) -> Result<()> {
+        acls::limit(&self.inside(), client_id, bytes_per_second)
+    }
+
     /// The producer of this cluster, who may do everything, whatever clients need to get in.
     pub fn workload(&self) -> Workload {
         Workload::new(self.inside())

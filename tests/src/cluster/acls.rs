@@ -62,6 +62,16 @@ pub(super) fn alter(inside: &Client, add: &[Acl], remove: &[Acl]) -> Result<()> 
         .map(drop)
 }
 
+/// Limits what brokers send to the client of this id.
+pub(super) fn limit(inside: &Client, client_id: &str, bytes_per_second: u32) -> Result<()> {
+    inside
+        .call::<Value>(
+            "quota",
+            &json!({ "client_id": client_id, "bytes_per_second": bytes_per_second }),
+        )
+        .map(drop)
+}
+
 /// SCRAM users; those of PLAIN stand in the brokers' settings.
 pub(super) fn add_users(
     inside: &Client,

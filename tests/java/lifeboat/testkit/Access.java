@@ -13,6 +13,10 @@ import org.apache.kafka.common.acl.AclBinding;
 import org.apache.kafka.common.acl.AclBindingFilter;
 import org.apache.kafka.common.acl.AclOperation;
 import org.apache.kafka.common.acl.AclPermissionType;
+import org.apache.kafka.common.quota.ClientQuotaAlteration;
+import org.apache.kafka.common.quota.ClientQuotaEntity;
+import org.apache.kafka.common.quota.ClientQuotaFilter;
+import org.apache.kafka.common.quota.ClientQuotaFilterComponent;
 import org.apache.kafka.common.resource.PatternType;
 import org.apache.kafka.common.resource.ResourcePattern;
 import org.apache.kafka.common.resource.ResourceType;
@@ -36,7 +40,24 @@ final class Access {
 
     record AclsRequest(Cluster cluster, List<Acl> add, List<Acl> remove) {}
 
+    /** {@code bytesPerSecond} of what brokers send to this client; null: as much as it takes. */
+    record QuotaRequest(Cluster cluster, String clientId, Double bytesPerSecond) {}
+
     private Access() {}
+
+    /** Limits a client, by the id that it gives itself. */
+    static Map<String, Object> quota(QuotaRequest request) throws Exception {
+        var entity = new ClientQuotaEntity(Map.of(ClientQuotaEntity.CLIENT_ID, request.clientId));
+        var limit = new ClientQuotaAlteration.Op("consumer_byte_rate", request.bytesPerSecond);
+        try (Admin admin = Clients.admin(request.cluster)) {
+            admin.alterClientQuotas(List.of(new ClientQuotaAlteration(entity, List.of(limit)))).all().get();
+            var filter = ClientQuotaFilter.containsOnly(List.of(
+                    ClientQuotaFilterComponent.ofEntity(ClientQuotaEntity.CLIENT_ID, request.clientId)));
+            Waiting.until("the quota is known", 30_000, () ->
+                    admin.describeClientQuotas(filter).entities().get().isEmpty() == (request.bytesPerSecond == null));
+        }
+        return Map.of();
+    }
 
     /** Creates users with SCRAM credentials, and returns when every broker knows them. */
     static Map<String, Object> users(UsersRequest request) throws Exception {

@@ -43,6 +43,7 @@ public final class Main {
             Map.entry("alter_configs", request -> Topics.alter(as(request, Topics.AlterRequest.class))),
             Map.entry("users", request -> Access.users(as(request, Access.UsersRequest.class))),
             Map.entry("acls", request -> Access.acls(as(request, Access.AclsRequest.class))),
+            Map.entry("quota", request -> Access.quota(as(request, Access.QuotaRequest.class))),
             Map.entry("produce", request -> Produce.send(as(request, Produce.Request.class))),
             Map.entry("settle", request -> Transactions.settle(as(request, Transactions.SettleRequest.class))),
             Map.entry("transactions", request -> Transactions.list(as(request, Transactions.ListRequest.class))));
