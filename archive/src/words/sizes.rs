@@ -148,7 +148,12 @@ mod tests {
 
     #[test]
     fn lengths_of_time_read_as_they_are_written() {
-        for (text, seconds) in [("30s", 30), ("2m", 120), ("1h 30m", 5_400), ("14d", 1_209_600)] {
+        for (text, seconds) in [
+            ("30s", 30),
+            ("2m", 120),
+            ("1h 30m", 5_400),
+            ("14d", 1_209_600),
+        ] {
             let span: TimeSpan = text.parse().unwrap();
             assert_eq!(span, TimeSpan::seconds(seconds), "{text}");
             assert_eq!(span.to_string().parse(), Ok(span));

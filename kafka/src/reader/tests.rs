@@ -109,6 +109,7 @@ async fn read(
         topic_partition: TopicPartition::new("orders", 0),
         topic_id: ORDERS,
         range: OffsetRange::new(0, RECORDS),
+        leader_epoch: -1,
     }];
     let options = ReaderOptions {
         retry_deadline,
@@ -299,6 +300,7 @@ async fn r4_a_topic_that_was_made_anew_is_never_read_on() {
         topic_partition: TopicPartition::new("orders", 0),
         topic_id: ORDERS,
         range: OffsetRange::new(0, RECORDS),
+        leader_epoch: -1,
     }];
     let options = ReaderOptions {
         retry_deadline: Duration::from_millis(600),
