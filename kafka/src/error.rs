@@ -182,6 +182,8 @@ impl KafkaError {
     }
 
     /// Whether the broker certainly did nothing: it was never asked, or it said no.
+    ///
+    /// Not for Produce, whose leader may say no after it has appended: when it is deposed while it waits for its followers.
     pub fn is_certainly_undone(&self) -> bool {
         match self {
             Self::Timeout { .. } | Self::Disconnected { .. } | Self::Malformed { .. } => false,

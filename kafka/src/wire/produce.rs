@@ -33,7 +33,7 @@ pub struct ProduceAnswer {
 /// Writes one batch to each of these partitions, which this broker leads.
 ///
 /// `acks` is 1 or −1: without an answer nobody knows what was written. `timeout` is how long the broker waits for the
-/// other replicas. An error of the whole request leaves open what was written; see [`KafkaError::is_certainly_undone`].
+/// other replicas. An error of the whole request leaves open what was written.
 pub async fn produce(
     connection: &Connection,
     acks: i16,
