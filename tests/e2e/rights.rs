@@ -193,6 +193,34 @@ fn a_backup_takes_the_rights_that_the_readme_names_and_tells_each_that_it_lacks(
 }
 
 #[test]
+fn a_certificate_is_named_as_kafka_names_it() {
+    let mut context = TestContext::new().unwrap();
+    let (program, url) = (context.program().unwrap(), context.repository_url());
+    let certified = KafkaCluster::builder()
+        .security(Security::Ssl { client_auth: true })
+        .authorizer(true);
+    let a = context.start_a(&certified).unwrap();
+    fill(a);
+    init(&program, &url);
+    let back_up = Verb {
+        program,
+        words: words(&["backup", "--repository", &url]),
+        cluster: a,
+        user: "CN=lifeboat",
+    };
+    back_up.ends(3, &["Describe on the cluster"]);
+    let granted = [
+        ("READ", "TOPIC", "*"),
+        ("DESCRIBE_CONFIGS", "TOPIC", "*"),
+        ("DESCRIBE", "GROUP", "*"),
+        ("DESCRIBE", "CLUSTER", "kafka-cluster"),
+    ]
+    .map(|(right, kind, name)| Acl::allow("User:CN=lifeboat", right, kind, name));
+    a.alter_acls(&granted, &[]).unwrap();
+    back_up.ends(0, &[]);
+}
+
+#[test]
 fn a_restore_takes_the_rights_that_the_readme_names_and_tells_each_that_it_lacks() {
     let mut context = TestContext::new().unwrap();
     let (program, url) = (context.program().unwrap(), context.repository_url());
