@@ -183,7 +183,8 @@ impl KafkaProperties {
             .iter()
             .filter_map(|known| {
                 let value = self.values.get(known.name)?;
-                Some((known.librdkafka?.to_owned(), value.text.expose().to_owned()))
+                let name = known.librdkafka?;
+                Some((name.to_owned(), within_limits(name, value.text.expose())))
             })
             .collect();
         let mut set =
@@ -251,6 +252,20 @@ pub(crate) fn reference()
              about,
              ..
          }| (name, aliases, about),
+    )
+}
+
+/// librdkafka refuses what is outside of its own limits; up to them it waits as long.
+fn within_limits(name: &str, text: &str) -> String {
+    let limits = match name {
+        "socket.timeout.ms" => (10, 300_000),
+        "socket.connection.setup.timeout.ms" => (1_000, 2_147_483_647),
+        _ => return text.to_owned(),
+    };
+    let given = text.parse::<u64>();
+    given.map_or_else(
+        |_| text.to_owned(),
+        |given| given.clamp(limits.0, limits.1).to_string(),
     )
 }
 

@@ -112,7 +112,8 @@ pub fn read_records(
 
 /// Whether records can be read with these properties; talks to nobody.
 pub fn check_properties(properties: &KafkaProperties) -> Result<(), KafkaError> {
-    client::config(properties).map(drop)
+    let config = client::config(properties)?.create_native_config();
+    config.map(drop).map_err(|error| client_error(&error))
 }
 
 struct Reading<F> {

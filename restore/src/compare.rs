@@ -74,6 +74,7 @@ impl Comparison {
         let records = Arc::new(AtomicU64::new(0));
         let mut options = ReadOptions::from(Isolation::ReadUncommitted);
         options.stop = cancel.child_token();
+        options.stall_limit = PATIENCE;
         let stop = options.stop.clone().drop_guard();
         let (properties, counter) = (properties.clone(), Arc::clone(&records));
         let reader = spawn_blocking(move || read_back(&properties, &taken, options, &counter));
@@ -136,6 +137,8 @@ impl Comparison {
     }
 }
 
+/// Longer than the writing waits for a leader: what that survives must not fail here.
+const PATIENCE: Duration = Duration::from_secs(240);
 /// How often the progress is brought up to date.
 const SHOW_EVERY: Duration = Duration::from_millis(100);
 

@@ -185,27 +185,41 @@ pub struct Journal {
 impl Journal {
     /// Begins a journal in `folder`, which is made where it is missing, with the first line.
     pub fn begin(folder: &Path, planned: Planned) -> Result<Self, JournalError> {
-        let path = folder.join(format!(
-            "restore-{}-{}-{}.jsonl",
+        let name = format!(
+            "restore-{}-{}-{}",
             planned.snapshot,
             planned.target_cluster_id,
             planned.at.compact()
-        ));
-        let fail = |operation| {
-            let path = path.clone();
+        );
+        let fail = |operation, path: &Path| {
+            let path = path.to_owned();
             move |source| JournalError::File {
                 operation,
                 path,
                 source,
             }
         };
-        std::fs::create_dir_all(folder).map_err(fail("make the folder of"))?;
-        let mut options = OpenOptions::new();
-        options.append(true).create_new(true);
-        let file = options.open(&path).map_err(fail("create"))?;
+        std::fs::create_dir_all(folder).map_err(fail("make the folder of", folder))?;
+        let mut number = 1;
+        let (path, file) = loop {
+            // two restores may begin within one second
+            let path = folder.join(match number {
+                1 => format!("{name}.jsonl"),
+                _ => format!("{name}-{number}.jsonl"),
+            });
+            let mut options = OpenOptions::new();
+            options.append(true).create_new(true);
+            match options.open(&path) {
+                Ok(file) => break (path, file),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+                Err(error) => return Err(fail("create", &path)(error)),
+            }
+        };
         // the name as well as the content
-        let folder = File::open(folder).map_err(fail("open the folder of"))?;
-        folder.sync_all().map_err(fail("sync the folder of"))?;
+        let opened = File::open(folder).map_err(fail("open the folder of", folder))?;
+        opened
+            .sync_all()
+            .map_err(fail("sync the folder of", folder))?;
         let journal = Self {
             path,
             file: Mutex::new(file),

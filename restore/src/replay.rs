@@ -162,6 +162,11 @@ impl Replay<'_> {
             lane.await?;
         }
         self.confirm_ends(&mut written).await;
+        for stopped in written.iter().filter(|written| written.outcome.is_err()) {
+            if let Some(comparison) = self.comparison {
+                comparison.leave(stopped.slot);
+            }
+        }
         Ok(written)
     }
 

@@ -125,7 +125,7 @@ impl Restore {
     /// Plans and applies the plan.
     pub async fn run(self) -> Result<Report, RestoreError> {
         let plan = self.plan().await?;
-        self.apply(plan).await
+        Box::pin(self.apply(plan)).await
     }
 
     /// Applies exactly `plan`.
@@ -144,9 +144,8 @@ impl Restore {
         // Reading back goes on beside the writing; one waits for the network and the disks of the other.
         let comparison = self.begin_comparison(&plan);
         // The groups' offsets are known before the data: they are resolved while it passes by.
-        let written = self
-            .write(&plan, &groups, ready, &journal, comparison.as_ref())
-            .await?;
+        let write = self.write(&plan, &groups, ready, &journal, comparison.as_ref());
+        let written = Box::pin(write).await?;
         // All read back before groups and settings: a group never points into data that was not proven.
         let comparing_ms = self.compare(comparison, &written, &journal).await?;
         // Groups before settings: a consumer may start as soon as its offsets are there.

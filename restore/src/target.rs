@@ -59,6 +59,14 @@ pub(crate) async fn look(
     for entries in configs.values().flatten() {
         learn_defaults(&mut target.defaults, entries);
     }
+    let is_there = |name: &&Arc<str>| existing.iter().any(|topic| topic.name == **name);
+    if let Some(name) = topics.iter().find(|name| !is_there(name)) {
+        // a topic hides the defaults of what it sets itself; one that would be made does not
+        match cluster.default_topic_settings(name).await {
+            Ok(entries) => learn_defaults(&mut target.defaults, &entries),
+            Err(error) => assumed(cluster, &error),
+        }
+    }
     may_be_changed(cluster, &existing, &configs)?;
     for topic in existing {
         if let Some(code) = topic.error {
@@ -105,13 +113,17 @@ fn may_be_changed(
         });
     }
     if let Some(error) = configs.keys().find_map(denied) {
-        let error = cluster.explain(error);
-        tracing::warn!(
-            error,
-            "the target's defaults are not known: Kafka's own are assumed"
-        );
+        assumed(cluster, error);
     }
     Ok(())
+}
+
+fn assumed(cluster: &Cluster, error: &KafkaError) {
+    let error = cluster.explain(error);
+    tracing::warn!(
+        error,
+        "the target's defaults are not known: Kafka's own are assumed"
+    );
 }
 
 fn unreadable(topic: &str, code: ErrorCode) -> KafkaError {

@@ -160,37 +160,43 @@ fn r23_retention_that_would_delete_what_was_restored_is_put_off_and_told() {
     let mut context = TestContext::new().unwrap();
     let (program, url) = (context.program().unwrap(), context.repository_url());
     let state = context.scratch().join("state").display().to_string();
+    // what a topic does not say, the target's brokers do
+    let strict = KafkaCluster::builder().setting("log.retention.ms", "3600000");
+    context.start_b(&strict).unwrap();
     let (a, b) = context.both().unwrap();
-    let hour = ("retention.ms", "3600000");
-    a.workload()
-        .create_topic("old", 1, &[("retention.ms", "-1")])
-        .unwrap();
-    let ancient = lifeboat_tests::Message {
-        timestamp: Some(1_450_000_000_000),
-        ..lifeboat_tests::Message::text("old", 0, "ten years old")
-    };
-    a.workload().produce(&[], &[ancient]).unwrap();
-    // the active segment is not deleted at once, so the source still has it when it is backed up
-    a.workload()
-        .alter_configs("old", &[(hour.0, Some(hour.1))])
-        .unwrap();
+    for (topic, retention) in [("old", Some("3600000")), ("silent", None)] {
+        a.workload()
+            .create_topic(topic, 1, &[("retention.ms", "-1")])
+            .unwrap();
+        let ancient = lifeboat_tests::Message {
+            timestamp: Some(1_450_000_000_000),
+            ..lifeboat_tests::Message::text(topic, 0, "ten years old")
+        };
+        a.workload().produce(&[], &[ancient]).unwrap();
+        // the active segment is not deleted at once, so the source still has it when it is backed up
+        a.workload()
+            .alter_configs(topic, &[("retention.ms", retention)])
+            .unwrap();
+    }
 
     init(&program, &url);
-    backup(&program, &url, &a.bootstrap(), &["--topics", "old"]);
+    backup(&program, &url, &a.bootstrap(), &[]);
     let report = restore(&program, &url, &b.bootstrap(), &state, &[]);
 
-    let topics = b.oracle().topics().unwrap();
-    let configs: &BTreeMap<String, String> = &topics[0].configs;
-    assert_eq!(
-        configs.get("retention.ms").map(String::as_str),
-        Some("-1"),
-        "{configs:?}"
-    );
+    for topic in b.oracle().topics().unwrap() {
+        let configs: &BTreeMap<String, String> = &topic.configs;
+        assert_eq!(
+            configs.get("retention.ms").map(String::as_str),
+            Some("-1"),
+            "{}: {configs:?}",
+            topic.name
+        );
+    }
     let told = report.to_string();
     assert!(told.contains("retention"), "{told}");
     assert_eq!(
         b.oracle().read(&ReadOptions::default()).unwrap().records(),
-        1
+        2
     );
 }
 

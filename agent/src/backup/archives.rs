@@ -13,7 +13,7 @@ use lifeboat_archive::{
     words::Clock,
 };
 use lifeboat_repository::{ArchiveUpload, ClusterRepository};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::{BackupError, Options};
@@ -51,6 +51,8 @@ pub(super) struct ArchiveWriter {
     pub(super) clock: Clock,
     /// Counts down the bytes that are written.
     pub(super) waiting: Arc<AtomicU64>,
+    /// Told when that becomes less.
+    pub(super) stored: Arc<Notify>,
     /// Nothing will be committed: the open archive is removed and not finished.
     pub(super) give_up: CancellationToken,
 }
@@ -73,6 +75,7 @@ impl ArchiveWriter {
             let bytes = segment.entry.length;
             archive.append(partition, segment).await?;
             self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+            self.stored.notify_one();
             if archive.builder.size() >= self.options.archive_size.0 {
                 self.finish(archive, &mut written).await?;
             } else {

@@ -59,14 +59,14 @@ pub(super) struct Shares {
 impl Options {
     pub(super) fn shares(&self, lanes: u64) -> Shares {
         let memory = self.memory.0.max(16 << 20);
-        // two fifths stay for the parts of uploads and for what compressors and connections keep
-        let fetched = memory / 5;
+        // half stays for the parts of uploads, and for what compressors, connections and the allocator keep
+        let fetched = memory / 6;
         // a connection keeps the memory of one answer for the next, beside the budget
         let request = (fetched / (2 * lanes + 2)).clamp(1 << 20, 8 << 20);
         Shares {
             fetched,
-            segments: memory * 2 / 5,
-            open: memory / 5,
+            segments: memory / 3,
+            open: memory / 6,
             request: u32::try_from(request).unwrap_or(8 << 20),
         }
     }

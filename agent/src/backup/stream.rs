@@ -29,7 +29,10 @@ use lifeboat_kafka::{
     reader::{MemoryBudget, ReadEvent, ReadRange, ReaderOptions, read_ranges},
 };
 use lifeboat_repository::ClusterRepository;
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -92,16 +95,19 @@ pub(super) async fn stream(
     );
     let (queue, inbox) = mpsc::channel(64);
     let waiting = Arc::new(AtomicU64::new(0));
+    let stored = Arc::new(Notify::new());
     let give_up = CancellationToken::new();
     let writer = ArchiveWriter {
         store: store.clone(),
         options: backup.options.clone(),
         clock: backup.clock.clone(),
         waiting: Arc::clone(&waiting),
+        stored: Arc::clone(&stored),
         give_up: give_up.clone(),
     };
     let writer = tokio::spawn(writer.run(inbox));
-    let mut streaming = Streaming::new(backup, &bounds.partitions, shares, queue, waiting);
+    let mut streaming =
+        Streaming::new(backup, &bounds.partitions, shares, queue, (waiting, stored));
     let streamed = streaming.run(events, backup).await;
     if streamed.is_err() {
         // before the queue is closed: what can't be committed any more is not finished either
@@ -192,6 +198,8 @@ struct Streaming<'b> {
     queue: mpsc::Sender<QueuedSegment>,
     /// Bytes of closed segments that are not written yet.
     waiting: Arc<AtomicU64>,
+    /// Told when that becomes less.
+    stored: Arc<Notify>,
     compressors: Arc<Compressors>,
     progress: Progress,
 }
@@ -202,7 +210,7 @@ impl<'b> Streaming<'b> {
         bounds: &'b [PartitionBounds],
         shares: Shares,
         queue: mpsc::Sender<QueuedSegment>,
-        waiting: Arc<AtomicU64>,
+        (waiting, stored): (Arc<AtomicU64>, Arc<Notify>),
     ) -> Self {
         Self {
             bounds,
@@ -217,6 +225,7 @@ impl<'b> Streaming<'b> {
             shares,
             queue,
             waiting,
+            stored,
             compressors: Arc::new(Compressors::new(backup.options.compression_level)),
             progress: backup.progress.clone(),
         }
@@ -234,6 +243,11 @@ impl<'b> Streaming<'b> {
                     let done = done.map_err(|_| BackupError::Broken("a compression task failed"))?;
                     self.settle(done).await?;
                 }
+                // room was made
+                () = self.stored.notified() => {}
+                () = self.queue.closed() => {
+                    return Err(BackupError::Broken("the archive writer ended early"));
+                }
                 event = events.recv(), if self.has_room() => match event {
                     Some(event) => self.accept(event),
                     None => return Err(BackupError::Broken("the reader ended early")),
@@ -247,8 +261,10 @@ impl<'b> Streaming<'b> {
 
     /// Whether more batches may come in.
     fn has_room(&self) -> bool {
-        let held = self.open_bytes + self.waiting.load(Ordering::Relaxed);
-        self.incomplete > 0 && (self.tasks.is_empty() || held <= self.shares.segments)
+        let waiting = self.waiting.load(Ordering::Relaxed);
+        // nothing is on its way that could make room
+        let stuck = self.tasks.is_empty() && waiting == 0;
+        self.incomplete > 0 && (stuck || self.open_bytes + waiting <= self.shares.segments)
     }
 
     fn accept(&mut self, event: ReadEvent) {

@@ -53,16 +53,25 @@ impl Lane {
         loop {
             if self.queue.is_empty() {
                 match self.inbox.recv().await {
-                    Some(position) => self.queue.push_back(position),
+                    Some(position) => self.enqueue(position),
                     None => return,
                 }
             }
             while let Ok(position) = self.inbox.try_recv() {
-                self.queue.push_back(position);
+                self.enqueue(position);
             }
             if self.round().await.is_err() {
                 return;
             }
+        }
+    }
+
+    /// What failed is asked at once: to wait in line is no failure.
+    fn enqueue(&mut self, position: Position) {
+        if position.failing_since.is_some() {
+            self.queue.push_front(position);
+        } else {
+            self.queue.push_back(position);
         }
     }
 

@@ -167,6 +167,9 @@ impl Position {
             self.fail(GapReason::Truncated);
             return Verdict::Again;
         }
+        // the leader answers: what failed has passed, however long its turn takes
+        self.failing_since = None;
+        self.gone_since = None;
         if around.throttled || !around.had_room {
             return Verdict::Again;
         }

@@ -14,7 +14,7 @@ use lifeboat_config::KafkaProperties;
 use rdkafka::{
     Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
-    error::KafkaError as ClientError,
+    error::{KafkaError as ClientError, RDKafkaErrorCode},
 };
 
 use super::{
@@ -160,7 +160,9 @@ impl<F: FnMut(usize, RecordParts<'_>)> Follower<F> {
                 Some(Ok(message)) => message,
                 // the end of what is written so far
                 Some(Err(ClientError::PartitionEOF(_))) => continue,
-                Some(Err(error)) if is_fatal(&error) => return Err(self.fatal(&error)),
+                Some(Err(error)) if is_fatal(&error) && !may_pass(&error) => {
+                    return Err(self.fatal(&error));
+                }
                 Some(Err(error)) => {
                     tracing::debug!(%error, "consumer error");
                     self.last_error = Some(error.to_string());
@@ -187,6 +189,9 @@ impl<F: FnMut(usize, RecordParts<'_>)> Follower<F> {
     }
 
     fn stalled(&self) -> KafkaError {
+        if let Some(failure) = self.consumer.context().failure() {
+            return failure;
+        }
         let cause = self.last_error.as_deref().unwrap_or("no error");
         let awaited = self.followed.first_awaited();
         let place = awaited.map_or_else(String::new, |(topic_partition, position)| {
@@ -199,6 +204,23 @@ impl<F: FnMut(usize, RecordParts<'_>)> Follower<F> {
             ),
         }
     }
+}
+
+/// Of one partition, whose writer says more; or of a broker that stops in the middle of a handshake, which librdkafka
+/// takes for a refusal. What stays so ends by the stall limit.
+fn may_pass(error: &ClientError) -> bool {
+    matches!(
+        error,
+        ClientError::MessageConsumption(
+            RDKafkaErrorCode::Authentication
+                | RDKafkaErrorCode::AutoOffsetReset
+                | RDKafkaErrorCode::OffsetOutOfRange
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::UnknownTopic
+                | RDKafkaErrorCode::UnknownPartition
+                | RDKafkaErrorCode::TopicAuthorizationFailed
+        )
+    )
 }
 
 fn list_of(partition: &TopicPartition, offset: Offset) -> Result<TopicPartitionList, KafkaError> {

@@ -40,7 +40,7 @@ pub enum ConfigSource {
 }
 
 impl ConfigSource {
-    fn from_wire(source: i8) -> Self {
+    pub(super) fn from_wire(source: i8) -> Self {
         match source {
             1 => Self::DynamicTopic,
             2 => Self::DynamicBroker,

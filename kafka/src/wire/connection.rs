@@ -213,7 +213,11 @@ impl Connection {
             version,
             header_version: C::header_version(version),
             body: vec![body.freeze()],
-            answer_limit: ANSWER_LIMIT,
+            // a peer that has not proven anything yet has little to say
+            answer_limit: match turn {
+                Turn::Usual => ANSWER_LIMIT,
+                Turn::Inside => FIRST_ANSWER_LIMIT,
+            },
             expected: 0,
             grace,
         };
@@ -231,7 +235,10 @@ impl Connection {
     async fn send(&self, exchange: Exchange, turn: Turn) -> Result<Bytes, KafkaError> {
         let api = exchange.api;
         if let (Turn::Usual, Some(until)) = (turn, self.throttle()) {
-            sleep_until(until).await;
+            tokio::select! {
+                () = sleep_until(until) => {}
+                () = self.stop.cancelled() => return Err(self.disconnected(api)),
+            }
         }
         let flexible = exchange.header_version >= 2 && api.key != API_VERSIONS.key;
         let limit = self.settings.request_timeout + exchange.grace;

@@ -75,11 +75,18 @@ impl Proof<'_> {
         let mut session = self.begin(connection)?;
         let mut challenge: Option<Bytes> = None;
         let mut lifetime = 0;
+        let mut understood = false;
         loop {
             let mut message = Vec::new();
             let state = match &challenge {
                 // what rsasl answers to this is empty, and Kafka does not take that
                 Some(refusal) if self.token.is_some() && !refusal.is_empty() => {
+                    if std::mem::replace(&mut understood, true) {
+                        return Err(KafkaError::Malformed {
+                            operation: "SaslAuthenticate",
+                            detail: "it refuses the token without end".to_owned(),
+                        });
+                    }
                     message.extend_from_slice(UNDERSTOOD);
                     State::Running
                 }
@@ -231,6 +238,13 @@ fn refused(connection: &Connection, problem: AuthenticationProblem) -> KafkaErro
 /// SCRAM lets the server say how much work a proof is: too little makes passwords easy to guess from what was overheard,
 /// and too much would keep us busy for hours.
 fn check_iterations(challenge: &[u8]) -> Result<(), String> {
+    // rsasl cuts two bytes off each part without looking how many there are
+    if challenge
+        .split(|&byte| byte == b',')
+        .any(|part| part.len() < 2)
+    {
+        return Err("a part of it is too short".to_owned());
+    }
     let text = String::from_utf8_lossy(challenge);
     let given = text.split(',').find_map(|part| part.strip_prefix("i="));
     match given.map(str::parse::<u32>) {

@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use kafka_protocol::{
     messages::{
-        CreateTopicsRequest, DeleteTopicsRequest,
+        CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest,
         create_topics_request::{CreatableTopic, CreatableTopicConfig},
-        create_topics_response::CreatableTopicResult,
+        create_topics_response::{CreatableTopicConfigs, CreatableTopicResult},
         delete_topics_request::DeleteTopicState,
         delete_topics_response::DeletableTopicResult,
     },
@@ -14,7 +14,7 @@ use kafka_protocol::{
 };
 use lifeboat_archive::words::TopicId;
 
-use super::{Cluster, versions::Call};
+use super::{Cluster, ConfigEntry, ConfigSource, versions::Call};
 use crate::error::{ErrorCode, KafkaError};
 
 /// A topic to be made.
@@ -22,13 +22,16 @@ use crate::error::{ErrorCode, KafkaError};
 pub struct NewTopic {
     /// Its name.
     pub name: String,
-    /// How many partitions.
+    /// How many partitions; −1 = the broker's default.
     pub partitions: i32,
     /// How many replicas of each; −1 = the broker's default.
     pub replication_factor: i16,
     /// Its settings.
     pub configs: BTreeMap<String, String>,
 }
+
+/// As many partitions as the brokers give a topic that does not say.
+const BROKERS_DEFAULT: i32 = -1;
 
 /// Something for each topic, in the order of the request.
 type PerTopic<T> = Vec<(String, Result<T, KafkaError>)>;
@@ -57,6 +60,23 @@ impl Cluster {
             |answer| answer.topics.iter().map(created).collect(),
         )
         .await
+    }
+
+    /// What a topic would have that sets nothing itself; `name` is one that is not there. Nothing is made.
+    pub async fn default_topic_settings(&self, name: &str) -> Result<Vec<ConfigEntry>, KafkaError> {
+        let topic = NewTopic {
+            name: name.to_owned(),
+            partitions: BROKERS_DEFAULT,
+            replication_factor: 1,
+            configs: BTreeMap::new(),
+        };
+        let request = CreateTopicsRequest::default()
+            .with_topics(vec![creatable(&topic)])
+            .with_timeout_ms(wire_millis(self.request_timeout()))
+            .with_validate_only(true);
+        let verdict = |answer: &CreateTopicsResponse| would_have(answer, name).map(drop);
+        let answer = self.ask_any(&request, verdict).await?;
+        would_have(&answer, name)
     }
 
     /// Removes topics. Their data is gone when the broker finds the time.
@@ -162,6 +182,25 @@ fn created(topic: &CreatableTopicResult) -> (String, Result<TopicId, KafkaError>
         )),
     };
     (name, outcome)
+}
+
+/// The settings that a topic would have been made with.
+fn would_have(answer: &CreateTopicsResponse, name: &str) -> Result<Vec<ConfigEntry>, KafkaError> {
+    let topic = answer.topics.first();
+    let topic = topic.ok_or_else(|| missing("CreateTopics", name))?;
+    created(topic).1?;
+    if let Some(code) = ErrorCode::from_wire(topic.topic_config_error_code) {
+        return Err(KafkaError::broker("DescribeConfigs", name, code));
+    }
+    let configs = topic.configs.iter().flatten();
+    let entry = |config: &CreatableTopicConfigs| ConfigEntry {
+        name: config.name.to_string(),
+        value: config.value.as_ref().map(ToString::to_string),
+        source: ConfigSource::from_wire(config.config_source),
+        sensitive: config.is_sensitive,
+        read_only: config.read_only,
+    };
+    Ok(configs.map(entry).collect())
 }
 
 fn deleted(topic: &DeletableTopicResult) -> (String, Result<(), KafkaError>) {

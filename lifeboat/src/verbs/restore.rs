@@ -35,7 +35,7 @@ pub(crate) async fn run(flags: &RestoreFlags, session: &Session) -> Result<Answe
         ask(&plan, session).await?;
         session.progress.watch(&restore.progress);
     }
-    let report = restore.apply(plan).await.map_err(denied)?;
+    let report = Box::pin(restore.apply(plan)).await.map_err(denied)?;
     let exit = if report.partial {
         Exit::Partial
     } else {

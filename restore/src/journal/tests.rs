@@ -54,6 +54,16 @@ fn the_plan_is_on_the_disk_before_anything_else_and_every_line_reads_back() {
 }
 
 #[test]
+fn two_restores_of_one_second_have_a_journal_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let journals = [(); 3].map(|()| Journal::begin(folder.path(), planned()).unwrap());
+    for journal in &journals {
+        let lines = Journal::read(journal.path()).unwrap();
+        assert_eq!(lines, [Entry::Planned(planned())]);
+    }
+}
+
+#[test]
 fn a_line_that_a_crash_cut_off_is_passed_over_and_a_damaged_one_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::begin(folder.path(), planned()).unwrap();
@@ -80,14 +90,12 @@ fn a_line_that_a_crash_cut_off_is_passed_over_and_a_damaged_one_is_named() {
 #[test]
 fn a_journal_is_never_written_over() {
     let folder = tempfile::tempdir().unwrap();
-    Journal::begin(folder.path(), planned()).unwrap();
-    assert!(matches!(
-        Journal::begin(folder.path(), planned()),
-        Err(JournalError::File {
-            operation: "create",
-            ..
-        })
-    ));
+    let first = Journal::begin(folder.path(), planned()).unwrap();
+    first.append(&prepared()).unwrap();
+    let second = Journal::begin(folder.path(), planned()).unwrap();
+    assert_ne!(first.path(), second.path());
+    let lines = Journal::read(first.path()).unwrap();
+    assert_eq!(lines, [Entry::Planned(planned()), prepared()]);
 }
 
 #[test]

@@ -67,6 +67,8 @@ pub(super) struct PartitionWriter {
     done: Option<oneshot::Sender<Result<(), WriteError>>>,
     room: Arc<Semaphore>,
     patience: Option<(Instant, Duration)>,
+    /// Why nobody knows whether the first batch was written.
+    doubt: Option<KafkaError>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +108,12 @@ enum Meaning {
 fn meaning(error: &KafkaError) -> Meaning {
     match error {
         KafkaError::Connect { .. } | KafkaError::Bootstrap(_) => Meaning::Undone,
+        // the connection was never made: nothing was sent
+        KafkaError::Tls { .. } | KafkaError::Authentication { .. } | KafkaError::Token { .. }
+            if error.is_retriable() =>
+        {
+            Meaning::Undone
+        }
         KafkaError::Timeout { .. }
         | KafkaError::Disconnected { .. }
         | KafkaError::Malformed { .. } => Meaning::Unknown,
@@ -151,6 +159,7 @@ impl PartitionWriter {
             done: Some(done),
             room,
             patience: None,
+            doubt: None,
         }
     }
 
@@ -219,6 +228,7 @@ impl PartitionWriter {
                 Meaning::Unknown => {
                     let outstanding = error.code().is_none();
                     tracing::debug!(topic_partition = %self.topic_partition, %error, "fate of a batch unknown");
+                    self.doubt = Some(error);
                     Next::FindPlace { outstanding }
                 }
             },
@@ -245,6 +255,10 @@ impl PartitionWriter {
         let before = self.offset_after(self.written);
         let after = self.first().map(|batch| self.offset_after(batch.after()));
         if end == before {
+            // it was not written; what refuses it each time without a word must not be asked for ever
+            if let Some(error) = self.doubt.take() {
+                return self.rest(error, Instant::now());
+            }
             self.resume();
             Next::Send
         } else if Some(end) == after {

@@ -84,8 +84,16 @@ const OTHERS: [(&str, &str, &str); 13] = [
     ),
 ];
 
+/// Names of more than one word have dots.
+const LONGEST_NAME: usize = 30;
+
 /// The error for a name that is not honoured.
 pub(super) fn refusal(name: &str) -> PropertyError {
+    // a line of a key whose line ends were not escaped looks like a name, and must not be shown
+    if name.len() > LONGEST_NAME && !name.contains('.') {
+        return PropertyError::new("a property", "has a name that no property has")
+            .hint("end each line of a value but the last with a backslash");
+    }
     if let Some((_, problem, hint)) = OTHERS.iter().find(|(start, ..)| name.starts_with(start)) {
         return PropertyError::new(name, *problem).hint(*hint);
     }

@@ -177,7 +177,6 @@ pub(in crate::kafka) const KNOWN: &[Known] = &[
         &[],
         Kind::Only(
             &[
-                "TLSv1.2",
                 "TLSv1.2,TLSv1.3",
                 "TLSv1.3,TLSv1.2",
                 "TLSv1.2, TLSv1.3",

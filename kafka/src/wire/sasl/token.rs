@@ -25,6 +25,8 @@ use crate::{
 
 /// No token is longer.
 const ANSWER_LIMIT: usize = 1 << 20;
+/// After a failure the endpoint is left alone for so long, while the old token is good.
+const NEXT_TRY_MS: i64 = 10_000;
 /// With less of its life left a token is hardly worth showing: brokers end the session with it.
 const LEAST_LEFT: Duration = Duration::from_secs(3);
 /// Of a token that does not say when it ends.
@@ -109,8 +111,14 @@ impl TokenSource {
                 Ok(token)
             }
             // the old one does for the time being
-            Err(problem) => match held.as_ref().filter(|held| now < held.token.ends) {
+            Err(problem) => match held
+                .as_mut()
+                .filter(|held| self.clock.now() < held.token.ends)
+            {
                 Some(held) => {
+                    // whoever waits behind us would wait for as long
+                    let again = self.clock.now().as_millis() + NEXT_TRY_MS;
+                    held.renew = Timestamp::from_millis(again);
                     tracing::warn!(%problem, "no new token yet");
                     Ok(Arc::clone(&held.token))
                 }
@@ -203,7 +211,8 @@ impl TokenSource {
         #[derive(Deserialize)]
         struct Grant {
             access_token: String,
-            expires_in: Option<f64>,
+            /// Some write the number as text.
+            expires_in: Option<serde_json::Value>,
         }
         // what is wrong is said without what is there: it is a token
         let malformed = |detail: &str| TokenProblem::Malformed(detail.to_owned());
@@ -219,7 +228,11 @@ impl TokenSource {
         }
         let claims = Claims::of(&grant.access_token).unwrap_or_default();
         let now = self.clock.now().as_millis();
-        let told = grant.expires_in.map(|seconds| now + millis(seconds));
+        let seconds = grant
+            .expires_in
+            .as_ref()
+            .and_then(|given| given.as_f64().or_else(|| given.as_str()?.parse().ok()));
+        let told = seconds.map(|seconds| now + millis(seconds));
         let claimed = claims.exp.map(millis);
         let ends = match (told, claimed) {
             (Some(told), Some(claimed)) => told.min(claimed),

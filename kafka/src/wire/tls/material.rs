@@ -290,7 +290,8 @@ fn with_lines(text: &str) -> String {
             break;
         };
         let head = BEGIN.len() + label + DASHES.len();
-        let Some(end) = rest.find(END) else {
+        // behind the label: the two may share their dashes
+        let Some(end) = rest[head..].find(END).map(|end| head + end) else {
             break;
         };
         let Some(tail) = rest[end + END.len()..].find(DASHES) else {
