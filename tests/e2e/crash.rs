@@ -233,7 +233,7 @@ fn a_backup_killed_at_any_moment_leaves_only_whole_snapshots() {
     ];
     let (mut random, mut staged) = (Random::new(SEED), 0);
     for (phase, wanted) in wanted {
-        let length = u64::try_from(measured.of(phase).as_micros()).unwrap();
+        let mut length = u64::try_from(measured.of(phase).as_micros()).unwrap();
         let (mut killed, mut rounds) = (0, 0);
         while killed < wanted {
             rounds += 1;
@@ -252,8 +252,11 @@ fn a_backup_killed_at_any_moment_leaves_only_whole_snapshots() {
             println!("{phase:?} + {delay:?}: {:?}, {has} snapshots", run.signal);
             assert!([had, had + 1].contains(&has), "{had} {has}");
             match run.code {
-                // it was faster than the measured one
-                Some(code) => assert!(code == 0 && has == had + 1, "{run:?}"),
+                // it was faster than the measured one: the machine was busy then
+                Some(code) => {
+                    assert!(code == 0 && has == had + 1, "{run:?}");
+                    length = u64::try_from(delay.as_micros()).unwrap();
+                }
                 None => killed += 1,
             }
             let left = files(&place.cluster);
