@@ -20,6 +20,7 @@ use crate::error::{ErrorCode, KafkaError};
 
 mod client;
 mod follow;
+mod lookup;
 mod progress;
 
 use client::{Context, consumer};
@@ -221,12 +222,13 @@ impl<F: FnMut(&TopicPartition, RecordParts<'_>)> Reading<F> {
     }
 
     fn note(&mut self, error: &ClientError) -> Result<(), KafkaError> {
-        if is_unproven(error)
+        // could we not prove who we are, the source of the tokens may know why
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Authentication)
             && let Some(failure) = self.consumer.context().failure()
         {
             return Err(failure);
         }
-        if is_fatal(error) {
+        if is_final(error) || is_unexpected(error) {
             return Err(self.named(client_error(error)));
         }
         tracing::debug!(%error, "consumer error");
@@ -275,22 +277,14 @@ impl Idle {
     }
 }
 
-/// librdkafka goes on by itself after most errors; those that it can't heal end the reading.
-fn is_fatal(error: &ClientError) -> bool {
+/// librdkafka goes on by itself after most errors; these it can't heal, and neither can anybody else.
+fn is_final(error: &ClientError) -> bool {
     match error {
         ClientError::MessageConsumption(code) => matches!(
             code,
-            RDKafkaErrorCode::AutoOffsetReset
-                | RDKafkaErrorCode::OffsetOutOfRange
-                | RDKafkaErrorCode::UnknownTopicOrPartition
-                | RDKafkaErrorCode::UnknownTopic
-                | RDKafkaErrorCode::UnknownPartition
-                | RDKafkaErrorCode::TopicAuthorizationFailed
-                | RDKafkaErrorCode::BadMessage
+            RDKafkaErrorCode::BadMessage
                 | RDKafkaErrorCode::InvalidMessage
                 | RDKafkaErrorCode::BadCompression
-                // a wrong password, or no token
-                | RDKafkaErrorCode::Authentication
                 | RDKafkaErrorCode::SaslAuthenticationFailed
                 | RDKafkaErrorCode::UnsupportedSASLMechanism
         ),
@@ -298,9 +292,21 @@ fn is_fatal(error: &ClientError) -> bool {
     }
 }
 
-/// Whether we could not prove who we are: the source of the tokens may know why.
-fn is_unproven(error: &ClientError) -> bool {
-    error.rdkafka_error_code() == Some(RDKafkaErrorCode::Authentication)
+/// These end a reading of what has been there for long; while a partition is being written they may pass. A broker that
+/// stops in the middle of a handshake looks like one that refuses a password.
+fn is_unexpected(error: &ClientError) -> bool {
+    matches!(
+        error,
+        ClientError::MessageConsumption(
+            RDKafkaErrorCode::AutoOffsetReset
+                | RDKafkaErrorCode::OffsetOutOfRange
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::UnknownTopic
+                | RDKafkaErrorCode::UnknownPartition
+                | RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::Authentication
+        )
+    )
 }
 
 fn parts<'a>(message: &'a BorrowedMessage<'_>) -> RecordParts<'a> {

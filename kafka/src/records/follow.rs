@@ -1,11 +1,7 @@
 //! Reads partitions while they are written: for reading back, beside the writing, what was just produced.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{
-        Arc,
-        mpsc::{Receiver, TryRecvError},
-    },
+    sync::mpsc::{Receiver, TryRecvError},
     time::Duration,
 };
 
@@ -14,11 +10,12 @@ use lifeboat_config::KafkaProperties;
 use rdkafka::{
     Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
-    error::{KafkaError as ClientError, RDKafkaErrorCode},
+    error::KafkaError as ClientError,
 };
 
 use super::{
-    Context, Idle, ReadOptions, RecordParts, client_error, consumer, is_fatal, is_unproven, parts,
+    Context, Idle, ReadOptions, RecordParts, client_error, consumer, is_final, lookup::Lookup,
+    parts,
 };
 use crate::error::KafkaError;
 
@@ -160,9 +157,9 @@ impl<F: FnMut(usize, RecordParts<'_>)> Follower<F> {
                 Some(Ok(message)) => message,
                 // the end of what is written so far
                 Some(Err(ClientError::PartitionEOF(_))) => continue,
-                Some(Err(error)) if is_fatal(&error) && !may_pass(&error) => {
-                    return Err(self.fatal(&error));
-                }
+                Some(Err(error)) if is_final(&error) => return Err(client_error(&error)),
+                // of one partition, whose writer says more, or of a broker that stops in the middle of a handshake:
+                // what stays so ends by the stall limit
                 Some(Err(error)) => {
                     tracing::debug!(%error, "consumer error");
                     self.last_error = Some(error.to_string());
@@ -183,11 +180,6 @@ impl<F: FnMut(usize, RecordParts<'_>)> Follower<F> {
         Ok(came)
     }
 
-    fn fatal(&self, error: &ClientError) -> KafkaError {
-        let unproven = is_unproven(error).then(|| self.consumer.context().failure());
-        unproven.flatten().unwrap_or_else(|| client_error(error))
-    }
-
     fn stalled(&self) -> KafkaError {
         if let Some(failure) = self.consumer.context().failure() {
             return failure;
@@ -206,23 +198,6 @@ impl<F: FnMut(usize, RecordParts<'_>)> Follower<F> {
     }
 }
 
-/// Of one partition, whose writer says more; or of a broker that stops in the middle of a handshake, which librdkafka
-/// takes for a refusal. What stays so ends by the stall limit.
-fn may_pass(error: &ClientError) -> bool {
-    matches!(
-        error,
-        ClientError::MessageConsumption(
-            RDKafkaErrorCode::Authentication
-                | RDKafkaErrorCode::AutoOffsetReset
-                | RDKafkaErrorCode::OffsetOutOfRange
-                | RDKafkaErrorCode::UnknownTopicOrPartition
-                | RDKafkaErrorCode::UnknownTopic
-                | RDKafkaErrorCode::UnknownPartition
-                | RDKafkaErrorCode::TopicAuthorizationFailed
-        )
-    )
-}
-
 fn list_of(partition: &TopicPartition, offset: Offset) -> Result<TopicPartitionList, KafkaError> {
     let mut list = TopicPartitionList::with_capacity(1);
     list.add_partition_offset(&partition.topic, partition.partition, offset)
@@ -235,9 +210,7 @@ fn list_of(partition: &TopicPartition, offset: Offset) -> Result<TopicPartitionL
 struct Followed {
     /// By slot.
     parts: Vec<Part>,
-    by_name: HashMap<Arc<str>, BTreeMap<i32, usize>>,
-    /// The slot of the record before: records come in runs.
-    current: usize,
+    lookup: Lookup,
     open: usize,
 }
 
@@ -260,10 +233,7 @@ impl Followed {
     }
 
     fn begin(&mut self, topic_partition: TopicPartition, start: i64) {
-        self.by_name
-            .entry(Arc::clone(&topic_partition.topic))
-            .or_default()
-            .insert(topic_partition.partition, self.parts.len());
+        self.lookup.add(&topic_partition);
         self.parts.push(Part {
             topic_partition,
             position: start,
@@ -293,13 +263,7 @@ impl Followed {
 
     /// A record arrived; `None` where nobody waits for it.
     fn see(&mut self, topic: &str, partition: i32, offset: i64) -> Option<Seen> {
-        let same = |part: &Part| {
-            part.topic_partition.partition == partition && *part.topic_partition.topic == *topic
-        };
-        if !self.parts.get(self.current).is_some_and(same) {
-            self.current = *self.by_name.get(topic)?.get(&partition)?;
-        }
-        let slot = self.current;
+        let slot = self.lookup.find(topic, partition)?;
         let part = &mut self.parts[slot];
         let beyond = part.end.is_some_and(|end| offset >= end);
         if !part.open || offset < part.position || beyond {

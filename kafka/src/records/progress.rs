@@ -3,12 +3,11 @@
 //! librdkafka says "the end of partition 3" without the topic. Where several topics have a partition of that number
 //! under way, that says nothing; those that are left are read again in waves in which each number occurs once.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    sync::Arc,
-};
+use std::collections::BTreeSet;
 
 use lifeboat_archive::words::{OffsetRange, TopicPartition};
+
+use super::lookup::Lookup;
 
 struct Part {
     topic_partition: TopicPartition,
@@ -21,9 +20,7 @@ struct Part {
 /// The ranges and where they are.
 pub(super) struct Progress {
     parts: Vec<Part>,
-    by_name: HashMap<Arc<str>, BTreeMap<i32, usize>>,
-    /// The part of the record before: records come in runs.
-    current: usize,
+    lookup: Lookup,
     waves: usize,
     open_in_wave: usize,
     ambiguous: bool,
@@ -51,17 +48,13 @@ impl Progress {
                 in_wave: false,
             })
             .collect();
-        let mut by_name: HashMap<Arc<str>, BTreeMap<i32, usize>> = HashMap::new();
-        for (index, part) in parts.iter().enumerate() {
-            by_name
-                .entry(Arc::clone(&part.topic_partition.topic))
-                .or_default()
-                .insert(part.topic_partition.partition, index);
+        let mut lookup = Lookup::default();
+        for part in &parts {
+            lookup.add(&part.topic_partition);
         }
         Self {
             parts,
-            by_name,
-            current: 0,
+            lookup,
             waves: 0,
             open_in_wave: 0,
             ambiguous: false,
@@ -124,13 +117,7 @@ impl Progress {
 
     /// A record arrived; `None` where nobody waits for it any more.
     pub(super) fn see(&mut self, topic: &str, partition: i32, offset: i64) -> Option<Seen<'_>> {
-        let same = |part: &Part| {
-            part.topic_partition.partition == partition && *part.topic_partition.topic == *topic
-        };
-        if !self.parts.get(self.current).is_some_and(same) {
-            self.current = *self.by_name.get(topic)?.get(&partition)?;
-        }
-        let index = self.current;
+        let index = self.lookup.find(topic, partition)?;
         let part = &mut self.parts[index];
         if part.done || !part.in_wave || offset < part.position {
             return None;
