@@ -43,16 +43,41 @@ pub(super) struct WrittenSegment {
     pub(super) entry: SegmentEntry,
 }
 
+/// Bytes of closed segments that are not written yet.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    bytes: AtomicU64,
+    less: Notify,
+}
+
+impl Backlog {
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn put_on(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn take_off(&self, bytes: u64) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.less.notify_one();
+    }
+
+    /// Waits until it has become less, for the one who waits.
+    pub(super) async fn less(&self) {
+        self.less.notified().await;
+    }
+}
+
 /// Packs what comes in until the queue is closed.
 #[derive(Debug)]
 pub(super) struct ArchiveWriter {
     pub(super) store: ClusterRepository,
     pub(super) options: Options,
     pub(super) clock: Clock,
-    /// Counts down the bytes that are written.
-    pub(super) waiting: Arc<AtomicU64>,
-    /// Told when that becomes less.
-    pub(super) stored: Arc<Notify>,
+    /// Becomes less by what is written.
+    pub(super) backlog: Arc<Backlog>,
     /// Nothing will be committed: the open archive is removed and not finished.
     pub(super) give_up: CancellationToken,
 }
@@ -74,8 +99,7 @@ impl ArchiveWriter {
             };
             let bytes = segment.entry.length;
             archive.append(partition, segment).await?;
-            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
-            self.stored.notify_one();
+            self.backlog.take_off(bytes);
             if archive.builder.size() >= self.options.archive_size.0 {
                 self.finish(archive, &mut written).await?;
             } else {

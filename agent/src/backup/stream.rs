@@ -10,10 +10,7 @@
 use std::{
     collections::VecDeque,
     num::NonZero,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     thread::available_parallelism,
 };
 
@@ -29,15 +26,12 @@ use lifeboat_kafka::{
     reader::{MemoryBudget, ReadEvent, ReadRange, ReaderOptions, read_ranges},
 };
 use lifeboat_repository::ClusterRepository;
-use tokio::{
-    sync::{Notify, mpsc},
-    task::JoinSet,
-};
+use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Backup, BackupError,
-    archives::{ArchiveWriter, QueuedSegment, WrittenArchives},
+    archives::{ArchiveWriter, Backlog, QueuedSegment, WrittenArchives},
     bounds::{Bounds, PartitionBounds},
     options::Shares,
     partition::{PartitionWork, Step},
@@ -94,20 +88,17 @@ pub(super) async fn stream(
         MemoryBudget::new(shares.fetched),
     );
     let (queue, inbox) = mpsc::channel(64);
-    let waiting = Arc::new(AtomicU64::new(0));
-    let stored = Arc::new(Notify::new());
+    let backlog = Arc::new(Backlog::default());
     let give_up = CancellationToken::new();
     let writer = ArchiveWriter {
         store: store.clone(),
         options: backup.options.clone(),
         clock: backup.clock.clone(),
-        waiting: Arc::clone(&waiting),
-        stored: Arc::clone(&stored),
+        backlog: Arc::clone(&backlog),
         give_up: give_up.clone(),
     };
     let writer = tokio::spawn(writer.run(inbox));
-    let mut streaming =
-        Streaming::new(backup, &bounds.partitions, shares, queue, (waiting, stored));
+    let mut streaming = Streaming::new(backup, &bounds.partitions, shares, queue, backlog);
     let streamed = streaming.run(events, backup).await;
     if streamed.is_err() {
         // before the queue is closed: what can't be committed any more is not finished either
@@ -196,10 +187,7 @@ struct Streaming<'b> {
     segment_size: u64,
     shares: Shares,
     queue: mpsc::Sender<QueuedSegment>,
-    /// Bytes of closed segments that are not written yet.
-    waiting: Arc<AtomicU64>,
-    /// Told when that becomes less.
-    stored: Arc<Notify>,
+    backlog: Arc<Backlog>,
     compressors: Arc<Compressors>,
     progress: Progress,
 }
@@ -210,7 +198,7 @@ impl<'b> Streaming<'b> {
         bounds: &'b [PartitionBounds],
         shares: Shares,
         queue: mpsc::Sender<QueuedSegment>,
-        (waiting, stored): (Arc<AtomicU64>, Arc<Notify>),
+        backlog: Arc<Backlog>,
     ) -> Self {
         Self {
             bounds,
@@ -224,8 +212,7 @@ impl<'b> Streaming<'b> {
             segment_size: backup.options.segment_size.0,
             shares,
             queue,
-            waiting,
-            stored,
+            backlog,
             compressors: Arc::new(Compressors::new(backup.options.compression_level)),
             progress: backup.progress.clone(),
         }
@@ -244,7 +231,7 @@ impl<'b> Streaming<'b> {
                     self.settle(done).await?;
                 }
                 // room was made
-                () = self.stored.notified() => {}
+                () = self.backlog.less() => {}
                 () = self.queue.closed() => {
                     return Err(BackupError::Broken("the archive writer ended early"));
                 }
@@ -261,7 +248,7 @@ impl<'b> Streaming<'b> {
 
     /// Whether more batches may come in.
     fn has_room(&self) -> bool {
-        let waiting = self.waiting.load(Ordering::Relaxed);
+        let waiting = self.backlog.bytes();
         // nothing is on its way that could make room
         let stuck = self.tasks.is_empty() && waiting == 0;
         self.incomplete > 0 && (stuck || self.open_bytes + waiting <= self.shares.segments)
@@ -375,8 +362,7 @@ impl<'b> Streaming<'b> {
             source,
         })?;
         for segment in done.closed {
-            self.waiting
-                .fetch_add(segment.entry.length, Ordering::Relaxed);
+            self.backlog.put_on(segment.entry.length);
             let queued = QueuedSegment {
                 partition: index,
                 segment,
