@@ -82,10 +82,7 @@ impl Proof<'_> {
                 // what rsasl answers to this is empty, and Kafka does not take that
                 Some(refusal) if self.token.is_some() && !refusal.is_empty() => {
                     if std::mem::replace(&mut understood, true) {
-                        return Err(KafkaError::Malformed {
-                            operation: "SaslAuthenticate",
-                            detail: "it refuses the token without end".to_owned(),
-                        });
+                        return Err(self.malformed(connection, "they refuse the token without end"));
                     }
                     message.extend_from_slice(UNDERSTOOD);
                     State::Running
@@ -169,7 +166,7 @@ impl Proof<'_> {
         message: &mut Vec<u8>,
     ) -> Result<State, KafkaError> {
         if let (config::Sasl::Scram(..), Some(challenge)) = (&self.sasl.settings, challenge) {
-            check_iterations(challenge).map_err(|detail| self.malformed(connection, &detail))?;
+            check_scram(challenge).map_err(|detail| self.malformed(connection, &detail))?;
         }
         session
             .step(challenge, message)
@@ -235,14 +232,12 @@ fn refused(connection: &Connection, problem: AuthenticationProblem) -> KafkaErro
     }
 }
 
-/// SCRAM lets the server say how much work a proof is: too little makes passwords easy to guess from what was overheard,
-/// and too much would keep us busy for hours.
-fn check_iterations(challenge: &[u8]) -> Result<(), String> {
-    // rsasl cuts two bytes off each part without looking how many there are
-    if challenge
-        .split(|&byte| byte == b',')
-        .any(|part| part.len() < 2)
-    {
+/// Checks what rsasl does not. It cuts two bytes off each part without looking how many there are; and it does as much
+/// work as the server says: too little makes passwords easy to guess from what was overheard, and too much would keep us
+/// busy for hours.
+fn check_scram(challenge: &[u8]) -> Result<(), String> {
+    let mut parts = challenge.split(|&byte| byte == b',');
+    if parts.any(|part| part.len() < 2) {
         return Err("a part of it is too short".to_owned());
     }
     let text = String::from_utf8_lossy(challenge);
