@@ -144,8 +144,9 @@ impl Restore {
         // Reading back goes on beside the writing; one waits for the network and the disks of the other.
         let comparison = self.begin_comparison(&plan);
         // The groups' offsets are known before the data: they are resolved while it passes by.
-        let write = self.write(&plan, &groups, ready, &journal, comparison.as_ref());
-        let written = Box::pin(write).await?;
+        let written = self
+            .write(&plan, &groups, ready, &journal, comparison.as_ref())
+            .await?;
         // All read back before groups and settings: a group never points into data that was not proven.
         let comparing_ms = self.compare(comparison, &written, &journal).await?;
         // Groups before settings: a consumer may start as soon as its offsets are there.
@@ -268,7 +269,7 @@ impl Restore {
             progress: self.progress.clone(),
             cancel: self.cancel.clone(),
         };
-        let mut partitions = Box::pin(replay.run()).await?;
+        let mut partitions = replay.run().await?;
         partitions.sort_by(|one, other| one.topic_partition.cmp(&other.topic_partition));
         Ok(Written {
             topics: ready,
