@@ -175,6 +175,37 @@ pub enum JournalError {
     },
 }
 
+/// A file of a name that no other journal has.
+fn create(folder: &Path, planned: &Planned) -> Result<(PathBuf, File), JournalError> {
+    let name = format!(
+        "restore-{}-{}-{}",
+        planned.snapshot,
+        planned.target_cluster_id,
+        planned.at.compact()
+    );
+    let mut options = OpenOptions::new();
+    options.append(true).create_new(true);
+    let mut path = folder.join(format!("{name}.jsonl"));
+    let mut number = 1;
+    loop {
+        match options.open(&path) {
+            // two restores may begin within one second
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                number += 1;
+                path = folder.join(format!("{name}-{number}.jsonl"));
+            }
+            Err(source) => {
+                return Err(JournalError::File {
+                    operation: "create",
+                    path,
+                    source,
+                });
+            }
+            Ok(file) => return Ok((path, file)),
+        }
+    }
+}
+
 /// The journal of one restore.
 #[derive(Debug)]
 pub struct Journal {
@@ -185,41 +216,19 @@ pub struct Journal {
 impl Journal {
     /// Begins a journal in `folder`, which is made where it is missing, with the first line.
     pub fn begin(folder: &Path, planned: Planned) -> Result<Self, JournalError> {
-        let name = format!(
-            "restore-{}-{}-{}",
-            planned.snapshot,
-            planned.target_cluster_id,
-            planned.at.compact()
-        );
-        let fail = |operation, path: &Path| {
-            let path = path.to_owned();
+        let fail = |operation| {
+            let path = folder.to_owned();
             move |source| JournalError::File {
                 operation,
                 path,
                 source,
             }
         };
-        std::fs::create_dir_all(folder).map_err(fail("make the folder of", folder))?;
-        let mut number = 1;
-        let (path, file) = loop {
-            // two restores may begin within one second
-            let path = folder.join(match number {
-                1 => format!("{name}.jsonl"),
-                _ => format!("{name}-{number}.jsonl"),
-            });
-            let mut options = OpenOptions::new();
-            options.append(true).create_new(true);
-            match options.open(&path) {
-                Ok(file) => break (path, file),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
-                Err(error) => return Err(fail("create", &path)(error)),
-            }
-        };
+        std::fs::create_dir_all(folder).map_err(fail("make the folder of"))?;
+        let (path, file) = create(folder, &planned)?;
         // the name as well as the content
-        let opened = File::open(folder).map_err(fail("open the folder of", folder))?;
-        opened
-            .sync_all()
-            .map_err(fail("sync the folder of", folder))?;
+        let folder = File::open(folder).map_err(fail("open the folder of"))?;
+        folder.sync_all().map_err(fail("sync the folder of"))?;
         let journal = Self {
             path,
             file: Mutex::new(file),
