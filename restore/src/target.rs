@@ -1,7 +1,7 @@
 //! The target cluster as it is found before a plan is made.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -59,8 +59,8 @@ pub(crate) async fn look(
     for entries in configs.values().flatten() {
         learn_defaults(&mut target.defaults, entries);
     }
-    let is_there = |name: &&Arc<str>| existing.iter().any(|topic| topic.name == **name);
-    if let Some(name) = topics.iter().find(|name| !is_there(name)) {
+    let is_there: HashSet<&Arc<str>> = existing.iter().map(|topic| &topic.name).collect();
+    if let Some(name) = topics.iter().find(|name| !is_there.contains(name)) {
         // a topic hides the defaults of what it sets itself; one that would be made does not
         match cluster.default_topic_settings(name).await {
             Ok(entries) => learn_defaults(&mut target.defaults, &entries),

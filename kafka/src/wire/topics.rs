@@ -30,9 +30,6 @@ pub struct NewTopic {
     pub configs: BTreeMap<String, String>,
 }
 
-/// As many partitions as the brokers give a topic that does not say.
-const BROKERS_DEFAULT: i32 = -1;
-
 /// Something for each topic, in the order of the request.
 type PerTopic<T> = Vec<(String, Result<T, KafkaError>)>;
 
@@ -66,8 +63,9 @@ impl Cluster {
     pub async fn default_topic_settings(&self, name: &str) -> Result<Vec<ConfigEntry>, KafkaError> {
         let topic = NewTopic {
             name: name.to_owned(),
-            partitions: BROKERS_DEFAULT,
-            replication_factor: 1,
+            // as the brokers make one: a policy of theirs may refuse what others choose
+            partitions: -1,
+            replication_factor: -1,
             configs: BTreeMap::new(),
         };
         let request = CreateTopicsRequest::default()
