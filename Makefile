@@ -38,6 +38,8 @@ soak: packages kafka ## the same tests with the full numbers of the long sweeps 
 
 .PHONY: demo
 demo: packages kafka ## back up a lifelike cluster, destroy it, restore it into a fresh one, compare
+	@echo "building Lifeboat: some minutes the first time"
+	cargo build --release --locked --package lifeboat
 	cargo run --quiet --release --locked --package lifeboat-tests --example demo
 
 .PHONY: bench
