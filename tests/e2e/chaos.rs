@@ -1,18 +1,13 @@
 //! Brokers die, come back and are restarted one after the other while a backup or a restore runs: nothing is lost and
 //! nothing comes twice.
 
-use std::{
-    path::PathBuf,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, time::Duration};
 
 use lifeboat_tests::{
-    Bulk, ClusterBuilder, Contents, KafkaCluster, Program, ReadOptions, Running, Security,
-    TestContext, folder_size,
+    Bulk, ClusterBuilder, Contents, KafkaCluster, ReadOptions, Running, Security, folder_size,
 };
 
-use crate::lifeboat::{init, verify};
+use crate::lifeboat::{Scene, goes_on, verify};
 
 const STORED_BYTES: u64 = 24_000_000;
 /// A run goes on when it has stored so much more.
@@ -51,23 +46,23 @@ fn fill(a: &KafkaCluster) -> Contents {
 
 /// What happens to a cluster while something runs on it, and how slow that is to be, so that it is not over before.
 struct Trouble {
-    happens: fn(&mut KafkaCluster, &mut Watch<'_>),
+    happens: fn(&mut KafkaCluster, &Watch<'_>),
     rate: &'static str,
 }
 
 /// The broker that leads most is killed, and comes back while the others go on.
-fn killed(cluster: &mut KafkaCluster, watch: &mut Watch<'_>) {
-    watch.goes_on(cluster);
+fn killed(cluster: &mut KafkaCluster, watch: &Watch<'_>) {
+    watch.goes_on();
     let index = cluster.leads_most().unwrap();
     cluster.kill_broker(index).unwrap();
-    watch.goes_on(cluster);
+    watch.goes_on();
     cluster.start_broker(index).unwrap();
     assert!(!watch.running.has_ended(), "too small for this test");
 }
 
 /// All three, one after the other, each as an operator does.
-fn rolling_restart(cluster: &mut KafkaCluster, watch: &mut Watch<'_>) {
-    watch.goes_on(cluster);
+fn rolling_restart(cluster: &mut KafkaCluster, watch: &Watch<'_>) {
+    watch.goes_on();
     for index in 0..3 {
         cluster.stop_broker(index).unwrap();
         cluster.start_broker(index).unwrap();
@@ -83,70 +78,34 @@ struct Watch<'r> {
 }
 
 impl Watch<'_> {
-    fn size(&self) -> u64 {
-        let sizes = self
-            .folders
-            .iter()
-            .map(|folder| folder_size(folder).unwrap_or(0));
-        sizes.sum()
-    }
-
-    /// Waits until so much more is there.
-    fn goes_on(&mut self, cluster: &KafkaCluster) {
-        let (from, deadline) = (self.size(), Instant::now() + DEADLINE);
-        while self.size() < from + STEP {
-            assert!(
-                !self.running.has_ended() && Instant::now() < deadline,
-                "it does not go on:\n{}\n{}",
-                self.running.stderr(),
-                cluster.log_tail()
-            );
-            thread::sleep(Duration::from_millis(20));
-        }
+    fn goes_on(&self) {
+        goes_on(self.running, DEADLINE, STEP, || {
+            let sizes = self
+                .folders
+                .iter()
+                .map(|folder| folder_size(folder).unwrap_or(0));
+            sizes.sum()
+        });
     }
 }
 
-struct Scene {
-    context: TestContext,
-    program: Program,
-    url: String,
-}
-
-impl Scene {
-    fn new() -> Self {
-        let context = TestContext::new().unwrap();
-        let (program, url) = (context.program().unwrap(), context.repository_url());
-        init(&program, &url);
-        Self {
-            context,
-            program,
-            url,
-        }
-    }
-
-    fn properties(&self, name: &str, cluster: &KafkaCluster) -> String {
-        let path = self.context.scratch().join(name);
-        std::fs::write(&path, cluster.client_properties(USER).unwrap()).unwrap();
-        path.display().to_string()
-    }
-
-    fn start(&self, cluster: &KafkaCluster, rate: &str, arguments: &[&str]) -> Running {
-        let properties = self.properties("client.properties", cluster);
-        let bootstrap = cluster.bootstrap();
-        let common = [
-            "--repository",
-            &self.url,
-            "--bootstrap-servers",
-            &bootstrap,
-            "--command-config",
-            &properties,
-            "--max-rate",
-            rate,
-            "--json",
-        ];
-        let arguments = [arguments, &common].concat();
-        self.program.spawn(&arguments).unwrap()
-    }
+fn start(scene: &Scene, cluster: &KafkaCluster, rate: &str, arguments: &[&str]) -> Running {
+    let properties = cluster.client_properties(USER).unwrap();
+    let properties = scene.file("client.properties", &properties);
+    let bootstrap = cluster.bootstrap();
+    let common = [
+        "--repository",
+        &scene.url,
+        "--bootstrap-servers",
+        &bootstrap,
+        "--command-config",
+        &properties,
+        "--max-rate",
+        rate,
+        "--json",
+    ];
+    let arguments = [arguments, &common].concat();
+    scene.program.spawn(&arguments).unwrap()
 }
 
 /// Backs up a cluster in trouble, restores into another one in the same trouble; everything must be there once.
@@ -154,13 +113,13 @@ fn everything_comes_back_in(trouble: &Trouble) {
     let scene = Scene::new();
     let mut a = three_brokers().start().unwrap();
     let original = fill(&a);
-    let running = scene.start(&a, trouble.rate, &["backup"]);
+    let running = start(&scene, &a, trouble.rate, &["backup"]);
     let repository = scene.context.repository();
-    let mut watch = Watch {
+    let watch = Watch {
         running: &running,
         folders: vec![repository],
     };
-    (trouble.happens)(&mut a, &mut watch);
+    (trouble.happens)(&mut a, &watch);
     let report = running.wait().unwrap().expect_code(0).unwrap();
     let report = report.json().unwrap();
     assert_eq!(report["commit"]["state"], "complete", "{report:#}");
@@ -171,12 +130,12 @@ fn everything_comes_back_in(trouble: &Trouble) {
     let folders = (0..3).map(|index| b.data_dir(index)).collect();
     let state = scene.context.scratch().join("state").display().to_string();
     let restore = ["restore", "latest", "--yes", "--state", &state];
-    let running = scene.start(&b, trouble.rate, &restore);
-    let mut watch = Watch {
+    let running = start(&scene, &b, trouble.rate, &restore);
+    let watch = Watch {
         running: &running,
         folders,
     };
-    (trouble.happens)(&mut b, &mut watch);
+    (trouble.happens)(&mut b, &watch);
     running.wait().unwrap().expect_code(0).unwrap();
     let restored = b.oracle().read(&ReadOptions::default()).unwrap();
     assert_eq!(original.differences(&restored), Vec::<String>::new());

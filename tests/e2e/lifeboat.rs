@@ -1,7 +1,52 @@
 //! The program's verbs, as the tests use them.
 
-use lifeboat_tests::Program;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use lifeboat_tests::{Program, Run, Running, TestContext};
 use serde_json::Value;
+
+/// What to run, an empty repository, and where clusters are.
+pub(crate) struct Scene {
+    pub(crate) context: TestContext,
+    pub(crate) program: Program,
+    pub(crate) url: String,
+}
+
+impl Scene {
+    pub(crate) fn new() -> Self {
+        let context = TestContext::new().unwrap();
+        let (program, url) = (context.program().unwrap(), context.repository_url());
+        init(&program, &url);
+        Self {
+            context,
+            program,
+            url,
+        }
+    }
+
+    /// A file of the test's own; its path.
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
+        let path = self.context.scratch().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+}
+
+/// Waits until `size` has grown by so many bytes while the program runs; for so long at the most.
+pub(crate) fn goes_on(running: &Running, limit: Duration, bytes: u64, size: impl Fn() -> u64) {
+    let (from, deadline) = (size(), Instant::now() + limit);
+    while size() < from + bytes {
+        assert!(
+            !running.has_ended() && Instant::now() < deadline,
+            "it does not go on:\n{}",
+            running.stderr()
+        );
+        thread::sleep(Duration::from_millis(10));
+    }
+}
 
 /// Makes the repository.
 pub(crate) fn init(program: &Program, url: &str) {
@@ -35,6 +80,18 @@ pub(crate) fn restore(
     state: &str,
     more: &[&str],
 ) -> Value {
+    let run = run_restore(program, url, bootstrap, state, more);
+    run.expect_code(0).unwrap().json().unwrap()
+}
+
+/// Restores the newest snapshot, however that ends.
+pub(crate) fn run_restore(
+    program: &Program,
+    url: &str,
+    bootstrap: &str,
+    state: &str,
+    more: &[&str],
+) -> Run {
     let mut arguments = vec![
         "restore",
         "latest",
@@ -48,8 +105,7 @@ pub(crate) fn restore(
         "--json",
     ];
     arguments.extend(more);
-    let run = program.run(&arguments).unwrap().expect_code(0).unwrap();
-    run.json().unwrap()
+    program.run(&arguments).unwrap()
 }
 
 /// Verifies the newest snapshot, which must be sound.

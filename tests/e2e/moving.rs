@@ -1,17 +1,13 @@
 //! A cluster that changes while it is backed up: what is lost is a recorded gap, and nothing is mixed in.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use lifeboat_tests::{
-    Bulk, Isolation, KafkaCluster, Message, Oracle, Program, ReadOptions, Run, Running,
-    TestContext, folder_size,
+    Bulk, Isolation, KafkaCluster, Message, Oracle, ReadOptions, Run, Running, folder_size,
 };
 use serde_json::Value;
 
-use crate::lifeboat::{init, restore, verify};
+use crate::lifeboat::{Scene, goes_on, restore, verify};
 
 /// The first topic keeps the backup busy while something happens to the one behind it.
 const SLOW: [&str; 6] = [
@@ -26,57 +22,32 @@ const SLOW: [&str; 6] = [
 const BUSY_BYTES: u64 = 8_000_000;
 const DEADLINE: Duration = Duration::from_secs(60);
 
-struct Scene {
-    context: TestContext,
-    program: Program,
-    url: String,
+/// A backup whose bounds are captured, and which is not far.
+fn begin(scene: &Scene, bootstrap: &str) -> Running {
+    let common = [
+        "backup",
+        "--repository",
+        &scene.url,
+        "--bootstrap-servers",
+        bootstrap,
+        "--json",
+    ];
+    let arguments = [&common[..], &SLOW].concat();
+    let running = scene.program.spawn(&arguments).unwrap();
+    let folder = scene.context.repository();
+    goes_on(&running, DEADLINE, 500_000, || {
+        folder_size(&folder).unwrap_or(0)
+    });
+    running
 }
 
-impl Scene {
-    fn new() -> Self {
-        let context = TestContext::new().unwrap();
-        let (program, url) = (context.program().unwrap(), context.repository_url());
-        init(&program, &url);
-        Self {
-            context,
-            program,
-            url,
-        }
-    }
-
-    /// A backup whose bounds are captured, and which is not far.
-    fn begun(&self, bootstrap: &str, more: &[&str]) -> Running {
-        let common = [
-            "backup",
-            "--repository",
-            &self.url,
-            "--bootstrap-servers",
-            bootstrap,
-            "--json",
-        ];
-        let arguments = [&common[..], &SLOW, more].concat();
-        let running = self.program.spawn(&arguments).unwrap();
-        let (folder, deadline) = (self.context.repository(), Instant::now() + DEADLINE);
-        let begun = folder_size(&folder).unwrap();
-        while folder_size(&folder).unwrap_or(0) < begun + 500_000 {
-            assert!(
-                !running.has_ended() && Instant::now() < deadline,
-                "{}",
-                running.stderr()
-            );
-            thread::sleep(Duration::from_millis(10));
-        }
-        running
-    }
-
-    /// Restores what was saved into cluster B; the reader of that.
-    fn restored(&mut self) -> Oracle {
-        verify(&self.program, &self.url);
-        let state = self.context.scratch().join("state").display().to_string();
-        let b = self.context.b().unwrap().bootstrap();
-        restore(&self.program, &self.url, &b, &state, &[]);
-        self.context.b().unwrap().oracle()
-    }
+/// Restores what was saved into cluster B; the reader of that.
+fn restored(scene: &mut Scene) -> Oracle {
+    verify(&scene.program, &scene.url);
+    let state = scene.context.scratch().join("state").display().to_string();
+    let b = scene.context.b().unwrap().bootstrap();
+    restore(&scene.program, &scene.url, &b, &state, &[]);
+    scene.context.b().unwrap().oracle()
 }
 
 fn busy(a: &KafkaCluster, brokers: u16) {
@@ -112,7 +83,7 @@ fn r4_a_topic_that_is_made_anew_during_the_backup_is_not_mixed_with_the_old_one(
     let old = messages("z-new", "old", 10);
     a.workload().produce(&[], &old).unwrap();
     let (bootstrap, workload) = (a.bootstrap(), a.workload());
-    let running = scene.begun(&bootstrap, &[]);
+    let running = begin(&scene, &bootstrap);
     workload.delete_topics(&["z-new"]).unwrap();
     workload.create_topic("z-new", 1, &[]).unwrap();
     let new = messages("z-new", "new", 25);
@@ -122,7 +93,7 @@ fn r4_a_topic_that_is_made_anew_during_the_backup_is_not_mixed_with_the_old_one(
     assert_eq!(gap["topic"], "z-new");
     assert_eq!(gap["reason"], "topic_deleted");
     assert_eq!((&gap["start"], &gap["end"]), (&0.into(), &10.into()));
-    let restored = scene.restored().read(&ReadOptions::default()).unwrap();
+    let restored = restored(&mut scene).read(&ReadOptions::default()).unwrap();
     assert_eq!(restored.partition("z-new", 0).unwrap().records, 0);
     assert!(restored.partition("a-busy", 0).unwrap().records > 0);
 }
@@ -137,15 +108,15 @@ fn r3_records_that_are_deleted_before_they_are_read_are_a_gap_and_the_rest_is_th
     let kept = messages("z-short", "value", 100);
     a.workload().produce_one_by_one(&[], &kept).unwrap();
     let (bootstrap, workload) = (a.bootstrap(), a.workload());
-    let running = scene.begun(&bootstrap, &[]);
+    let running = begin(&scene, &bootstrap);
     workload.delete_records("z-short", 0, 60).unwrap();
 
     let gap = gap(running.wait().unwrap());
     assert_eq!(gap["topic"], "z-short");
     assert_eq!(gap["reason"], "deleted_before_read");
     assert_eq!((&gap["start"], &gap["end"]), (&0.into(), &60.into()));
-    let restored = scene.restored();
-    let records = restored.read(&ReadOptions::default()).unwrap();
+    let target = restored(&mut scene);
+    let records = target.read(&ReadOptions::default()).unwrap();
     assert_eq!(records.partition("z-short", 0).unwrap().records, 40);
 }
 
@@ -179,7 +150,7 @@ fn r2_r5_records_that_an_unclean_election_lost_are_a_gap_and_what_took_their_pla
         .unwrap();
 
     let bootstrap = a.bootstrap();
-    let running = scene.begun(&bootstrap, &[]);
+    let running = begin(&scene, &bootstrap);
     let a = scene.context.a().unwrap();
     a.kill_broker(leader).unwrap();
     a.start_broker(follower).unwrap();
@@ -193,10 +164,10 @@ fn r2_r5_records_that_an_unclean_election_lost_are_a_gap_and_what_took_their_pla
     assert_eq!(gap["reason"], "truncated");
     assert_eq!((&gap["start"], &gap["end"]), (&50.into(), &100.into()));
     scene.context.destroy_a();
-    let restored = scene.restored();
-    let records = restored.read(&ReadOptions::default()).unwrap();
+    let target = restored(&mut scene);
+    let records = target.read(&ReadOptions::default()).unwrap();
     assert_eq!(records.partition("z-unclean", 0).unwrap().records, 50);
-    let last = restored
+    let last = target
         .records("z-unclean", 0, Isolation::ReadCommitted, 49, 1)
         .unwrap();
     assert_eq!(last[0].value.as_deref(), Some("kept 49"));

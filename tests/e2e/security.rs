@@ -1,14 +1,13 @@
 //! Lifeboat gets into secured clusters by every way that Kafka offers, says why where it is kept out, and never shows a
 //! secret.
 
-use std::{fs, path::PathBuf, process::Command, time::Duration};
+use std::{fs, process::Command, time::Duration};
 
 use lifeboat_tests::{
-    Bulk, Certificate, ClusterBuilder, KafkaCluster, Message, Program, ReadOptions, Run, Security,
-    TestContext,
+    Bulk, Certificate, ClusterBuilder, KafkaCluster, Message, ReadOptions, Run, Security,
 };
 
-use crate::lifeboat::{init, verify};
+use crate::lifeboat::{Scene, verify};
 
 const MECHANISMS: [&str; 4] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"];
 const USER: &str = "backup";
@@ -24,25 +23,7 @@ fn secured(security: Security, mechanisms: &[&str]) -> ClusterBuilder {
         .users(&[(USER, PASSWORD)])
 }
 
-/// A cluster with a little in it, what to run, and where.
-struct Scene {
-    context: TestContext,
-    program: Program,
-    url: String,
-}
-
 impl Scene {
-    fn new() -> Self {
-        let context = TestContext::new().unwrap();
-        let (program, url) = (context.program().unwrap(), context.repository_url());
-        init(&program, &url);
-        Self {
-            context,
-            program,
-            url,
-        }
-    }
-
     fn start(&mut self, wanted: &ClusterBuilder) {
         let a = self.context.start_a(wanted).unwrap();
         a.workload().create_topic("kept", 2, &[]).unwrap();
@@ -58,13 +39,6 @@ impl Scene {
 
     fn bootstrap(&mut self) -> String {
         self.a().bootstrap()
-    }
-
-    /// A file of the test's own.
-    fn file(&self, name: &str, text: &str) -> String {
-        let path: PathBuf = self.context.scratch().join(name);
-        fs::write(&path, text).unwrap();
-        path.display().to_string()
     }
 
     fn run_backup(&self, bootstrap: &str, more: &[&str]) -> Run {

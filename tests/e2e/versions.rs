@@ -1,12 +1,9 @@
 //! Every Kafka from 3.6 on is backed up and restored into the newest; and 3.9 into 3.6, backwards.
 
-use lifeboat_tests::{
-    CommittedOffset, Fidelity, KafkaCluster, Program, ReadOptions, TestContext, compare,
-};
-use serde_json::Value;
+use lifeboat_tests::{CommittedOffset, Fidelity, KafkaCluster, ReadOptions, TestContext, compare};
 
 use crate::{
-    lifeboat::{backup, init, restore, verify},
+    lifeboat::{backup, init, restore, run_restore, verify},
     roundtrip::{differences, not_compacted_any_more},
 };
 
@@ -84,7 +81,10 @@ fn r25_kafka_3_9_is_restored_into_the_newest_and_into_3_6_but_for_what_that_does
     context.destroy_b();
     let older = KafkaCluster::builder().version(OLDEST);
     let target = context.start_b(&older).unwrap().bootstrap();
-    let report = restore_partly(&context.program().unwrap(), &context, &target);
+    let (program, url) = (context.program().unwrap(), context.repository_url());
+    let state = context.scratch().join("older").display().to_string();
+    let run = run_restore(&program, &url, &target, &state, &[]);
+    let report = run.expect_code(3).unwrap().json().unwrap();
     let told = report.to_string();
     assert!(
         told.contains("newer") && told.contains("remote.log.copy.disable"),
@@ -102,24 +102,4 @@ fn r25_kafka_3_9_is_restored_into_the_newest_and_into_3_6_but_for_what_that_does
         before[0].configs.remove("remote.log.copy.disable");
         assert_eq!(topic.configs, before[0].configs, "{}", topic.name);
     }
-}
-
-/// Restores what the target takes; the report.
-fn restore_partly(program: &Program, context: &TestContext, target: &str) -> Value {
-    let (url, state) = (context.repository_url(), context.scratch().join("older"));
-    let run = program
-        .run(&[
-            "restore",
-            "latest",
-            "--repository",
-            &url,
-            "--bootstrap-servers",
-            target,
-            "--state",
-            &state.display().to_string(),
-            "--yes",
-            "--json",
-        ])
-        .unwrap();
-    run.expect_code(3).unwrap().json().unwrap()
 }

@@ -88,6 +88,21 @@ struct Outcome {
     done: usize,
 }
 
+async fn read_orders(broker: &FakeBroker, retry_deadline: Duration) -> mpsc::Receiver<ReadEvent> {
+    let ranges = vec![ReadRange {
+        topic_partition: TopicPartition::new("orders", 0),
+        topic_id: ORDERS,
+        range: OffsetRange::new(0, RECORDS),
+        leader_epoch: -1,
+    }];
+    let options = ReaderOptions {
+        retry_deadline,
+        ..ReaderOptions::default()
+    };
+    let cluster = broker.cluster().await.unwrap();
+    read_ranges(cluster, ranges, options, MemoryBudget::new(64 << 20))
+}
+
 /// Reads the ten records from a broker whose `number`th answer to a Fetch (from 0) is up to `script`.
 async fn read(
     retry_deadline: Duration,
@@ -105,18 +120,7 @@ async fn read(
         }
     })
     .await;
-    let ranges = vec![ReadRange {
-        topic_partition: TopicPartition::new("orders", 0),
-        topic_id: ORDERS,
-        range: OffsetRange::new(0, RECORDS),
-        leader_epoch: -1,
-    }];
-    let options = ReaderOptions {
-        retry_deadline,
-        ..ReaderOptions::default()
-    };
-    let cluster = broker.cluster().await.unwrap();
-    let mut events = read_ranges(cluster, ranges, options, MemoryBudget::new(64 << 20));
+    let mut events = read_orders(&broker, retry_deadline).await;
     let mut outcome = Outcome::default();
     let all = async {
         while let Some(event) = events.recv().await {
@@ -296,18 +300,7 @@ async fn r4_a_topic_that_was_made_anew_is_never_read_on() {
         }
     })
     .await;
-    let ranges = vec![ReadRange {
-        topic_partition: TopicPartition::new("orders", 0),
-        topic_id: ORDERS,
-        range: OffsetRange::new(0, RECORDS),
-        leader_epoch: -1,
-    }];
-    let options = ReaderOptions {
-        retry_deadline: Duration::from_millis(600),
-        ..ReaderOptions::default()
-    };
-    let cluster = broker.cluster().await.unwrap();
-    let mut events = read_ranges(cluster, ranges, options, MemoryBudget::new(64 << 20));
+    let mut events = read_orders(&broker, Duration::from_millis(600)).await;
     let mut told = Vec::new();
     let all = async {
         while let Some(event) = events.recv().await {
