@@ -219,7 +219,7 @@ impl Lane {
             }
             Event::Found(slot, end) => {
                 if let Some(partition) = self.partitions.get_mut(&slot) {
-                    let next = partition.found(end);
+                    let next = partition.found(end, Instant::now());
                     self.act(slot, next);
                 }
             }

@@ -247,7 +247,7 @@ impl PartitionWriter {
     }
 
     /// The target's end was read back (rule 5): it must be a boundary of the plan.
-    pub(super) fn found(&mut self, end: Result<i64, WriteError>) -> Next {
+    pub(super) fn found(&mut self, end: Result<i64, WriteError>, now: Instant) -> Next {
         let end = match end {
             Ok(end) => end,
             Err(error) => return self.stop(error),
@@ -257,7 +257,7 @@ impl PartitionWriter {
         if end == before {
             // it was not written; what refuses it each time without a word must not be asked for ever
             if let Some(error) = self.doubt.take() {
-                return self.rest(error, Instant::now());
+                return self.rest(error, now);
             }
             self.resume();
             Next::Send

@@ -1,5 +1,6 @@
 use bytes::Bytes;
 use lifeboat_archive::words::OffsetRange;
+use lifeboat_kafka::error::TlsProblem;
 
 use super::*;
 
@@ -120,22 +121,34 @@ fn rule_5_the_end_must_be_a_boundary_of_the_plan() {
     let mut before = bench(&[3, 2]);
     before.answer(Err(disconnected()));
     // it was not written: once more after a pause
-    assert!(matches!(before.writer.found(Ok(100)), Next::Rest(_)));
+    assert!(matches!(
+        before.writer.found(Ok(100), Instant::now()),
+        Next::Rest(_)
+    ));
     before.writer.resume();
     assert_eq!(before.writer.sendable().unwrap().before, 0);
 
     let mut after = bench(&[3, 2]);
     after.answer(Err(disconnected()));
-    assert!(matches!(after.writer.found(Ok(103)), Next::Send));
+    assert!(matches!(
+        after.writer.found(Ok(103), Instant::now()),
+        Next::Send
+    ));
     assert_eq!(after.writer.sendable().unwrap().before, 3);
     after.answer(Err(disconnected()));
-    assert!(matches!(after.writer.found(Ok(105)), Next::Send));
+    assert!(matches!(
+        after.writer.found(Ok(105), Instant::now()),
+        Next::Send
+    ));
     assert!(after.outcome().is_ok());
 
     for end in [99, 101, 102, 104, 105] {
         let mut between = bench(&[3, 2]);
         between.answer(Err(disconnected()));
-        assert!(matches!(between.writer.found(Ok(end)), Next::Nothing));
+        assert!(matches!(
+            between.writer.found(Ok(end), Instant::now()),
+            Next::Nothing
+        ));
         assert!(between.outcome().is_err(), "{end}");
     }
 }
@@ -146,6 +159,11 @@ fn a_batch_that_was_certainly_not_written_is_sent_again_until_patience_ends() {
         broker(ErrorCode::NOT_ENOUGH_REPLICAS),
         broker(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
         broker(ErrorCode::UNKNOWN_TOPIC_ID),
+        // a broker that stops: the connection was never made
+        KafkaError::Tls {
+            address: "kafka:9093".to_owned(),
+            problem: TlsProblem::Closed("eof".to_owned()),
+        },
     ];
     for error in undone {
         let mut bench = bench(&[3]);
@@ -162,6 +180,25 @@ fn a_batch_that_was_certainly_not_written_is_sent_again_until_patience_ends() {
             Err(WriteError::NoProgress { .. })
         ));
     }
+}
+
+#[test]
+fn a_batch_whose_fate_stays_unknown_is_not_sent_for_ever() {
+    let mut bench = bench(&[3]);
+    let begun = Instant::now();
+    bench.answer(Err(disconnected()));
+    assert!(matches!(
+        bench.writer.found(Ok(START), begun),
+        Next::Rest(_)
+    ));
+    bench.writer.resume();
+    bench.answer(Err(disconnected()));
+    let late = begun + PATIENCE + Duration::from_secs(1);
+    assert!(matches!(bench.writer.found(Ok(START), late), Next::Nothing));
+    assert!(matches!(
+        bench.outcome(),
+        Err(WriteError::NoProgress { .. })
+    ));
 }
 
 #[test]
