@@ -36,6 +36,7 @@ fn a_property_that_cannot_be_honoured_is_refused_by_name() {
     assert!(refused("sasl.mechanism", "scram").contains("known are PLAIN, SCRAM-SHA-256"));
     assert!(refused("enable.ssl.certificate.verification", "false").contains("always verified"));
     assert!(refused("ssl.enabled.protocols", "TLSv1.3").contains("TLS 1.2 and TLS 1.3"));
+    assert!(refused("ssl.enabled.protocols", "TLSv1.2").contains("TLS 1.2 and TLS 1.3"));
     assert!(refused("ssl.cipher.suites", "x").contains("cipher suites"));
     assert!(refused("sasl.oauthbearer.method", "default").contains("client credentials"));
     assert!(refused("sasl.login.callback.handler.class", "my.Own").contains("Java classes"));
@@ -44,6 +45,44 @@ fn a_property_that_cannot_be_honoured_is_refused_by_name() {
     let mut properties = KafkaProperties::default();
     let error = properties.set("bootstrap.server", "a:1").unwrap_err();
     assert_eq!(error.hint.unwrap(), "did you mean bootstrap.servers?");
+}
+
+#[test]
+fn a_key_whose_lines_were_not_joined_is_not_shown() {
+    let line = "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/60ziutRrNlgoRncktTAQX5l2wWQPiOxAnSk";
+    for text in [
+        format!("ssl.keystore.key=-----BEGIN PRIVATE KEY-----\n{line}\n"),
+        format!("{line}\n"),
+    ] {
+        let error = KafkaProperties::parse_properties(&text).unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert!(!shown.contains("MC4CAQ"), "{shown}");
+        assert!(error.hint.unwrap().contains("backslash"));
+    }
+}
+
+#[test]
+fn librdkafka_is_not_given_what_it_would_refuse() {
+    let given = |name: &str, value: &str| {
+        let mut properties = KafkaProperties::from_bootstrap_servers("a:1").unwrap();
+        properties.set(name, value).unwrap();
+        properties.librdkafka().unwrap()
+    };
+    let has = |pairs: &[(String, String)], name: &str, value: &str| {
+        pairs.contains(&(name.to_owned(), value.to_owned()))
+    };
+    assert!(has(
+        &given("request.timeout.ms", "600000"),
+        "socket.timeout.ms",
+        "300000"
+    ));
+    assert!(has(
+        &given("request.timeout.ms", "20000"),
+        "socket.timeout.ms",
+        "20000"
+    ));
+    let setup = "socket.connection.setup.timeout.ms";
+    assert!(has(&given(setup, "10"), setup, "1000"));
 }
 
 #[test]

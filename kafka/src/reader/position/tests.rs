@@ -206,6 +206,21 @@ fn r2_a_high_watermark_below_the_captured_end_is_waited_for_and_then_a_truncatio
 }
 
 #[test]
+fn a_fault_has_passed_when_the_leader_answers_however_long_the_turn_takes() {
+    let mut position = position(0, 10);
+    position.fail(GapReason::Unavailable);
+    position.gone_for(Duration::MAX);
+    let used_up = Circumstances {
+        had_room: false,
+        ..IN_COMPANY
+    };
+    let verdict = position.judge(&answer(Vec::new(), 10), used_up);
+    assert_eq!(verdict, Verdict::Again);
+    assert!(!position.failed_for(Duration::ZERO), "it only waits");
+    assert!(!position.gone_for(Duration::from_secs(1)), "it is there");
+}
+
+#[test]
 fn r2_a_batch_across_the_captured_end_means_that_the_log_was_truncated() {
     let mut position = position(0, 8);
     let mut records = batch(0, 5);

@@ -174,6 +174,64 @@ async fn a_broker_can_not_choose_how_much_work_a_proof_is() {
 }
 
 #[tokio::test]
+async fn a_scram_message_whose_parts_are_too_short_is_refused() {
+    for (first, last) in [("r=abc,,", ""), ("", ""), ("GOOD", ""), ("GOOD", "v")] {
+        let broker = FakeBroker::start(&APIS, move |asked| {
+            if is(asked, ApiKey::SaslHandshake) {
+                return handshake(0, &["SCRAM-SHA-256"]);
+            }
+            let said = String::from_utf8(said_long(asked)).unwrap();
+            let answer = match said.split_once(",r=") {
+                Some((_, nonce)) if said.starts_with("n,,") && first == "GOOD" => {
+                    format!("r={nonce}server,s=c2FsdA==,i=4096")
+                }
+                Some(_) if said.starts_with("n,,") => first.to_owned(),
+                _ => last.to_owned(),
+            };
+            authenticate(0, "", answer.as_bytes(), 0)
+        })
+        .await;
+        let text = problem(&broker, SCRAM).await.to_string();
+        assert!(text.contains("too short"), "{first:?} {last:?}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_broker_that_refuses_a_token_without_end_is_left() {
+    let broker = FakeBroker::start(&APIS, |asked| {
+        if is(asked, ApiKey::SaslHandshake) {
+            handshake(0, &["OAUTHBEARER"])
+        } else if is(asked, ApiKey::SaslAuthenticate) {
+            authenticate(0, "", b"{\"status\":\"invalid_token\"}", 0)
+        } else {
+            Reply::Body(metadata(&[(1, asked.port)], &[]))
+        }
+    })
+    .await;
+    let properties = "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=OAUTHBEARER\n\
+                      sasl.oauthbearer.token.endpoint.url=http://127.0.0.1:1/token\n\
+                      sasl.oauthbearer.client.credentials.client.id=me\n\
+                      sasl.oauthbearer.client.credentials.client.secret=hunter2";
+    let properties = config::KafkaProperties::parse_properties(properties).unwrap();
+    let sasl = Sasl::new(properties.security().unwrap().sasl.unwrap()).unwrap();
+    let token = Token {
+        text: config::Secret::new("token"),
+        principal: "me".to_owned(),
+        ends: lifeboat_archive::words::Timestamp::from_millis(i64::MAX),
+    };
+    let proof = Proof {
+        sasl: &sasl,
+        token: Some(Arc::new(token)),
+    };
+    let cluster = broker.cluster().await.unwrap();
+    let connection = cluster.broker(1, 0).await.unwrap();
+    let error = proof.show(&connection).await.unwrap_err().to_string();
+    assert!(error.contains("without end"), "{error}");
+    // the token, and once that the refusal is understood
+    assert_eq!(broker.asked(ApiKey::SaslAuthenticate).len(), 2);
+}
+
+#[tokio::test]
 async fn who_we_are_is_proven_again_between_requests_of_which_none_fails() {
     let proofs = Arc::new(AtomicUsize::new(0));
     let broker = FakeBroker::start(&APIS, {

@@ -161,6 +161,10 @@ async fn what_a_token_says_of_itself_counts() {
     let token = source(&endpoint, "").token().await.unwrap();
     assert_eq!(token.principal, "service");
     assert_eq!(token.ends.as_millis(), NOW + 60_000);
+    // some write the number as text
+    endpoint.answers(granted("opaque", ", \"expires_in\": \"3599\""));
+    let token = source(&endpoint, "").token().await.unwrap();
+    assert_eq!(token.ends.as_millis(), NOW + 3_599_000);
     let old = jwt("{\"exp\": 1699999999}");
     endpoint.answers(granted(&old, ""));
     let (problem, text) = refused(&source(&endpoint, "")).await;
@@ -188,6 +192,19 @@ async fn a_token_is_renewed_before_its_end_and_the_old_one_does_while_that_fails
     at(&mut source, 1702);
     let (problem, _) = refused(&source).await;
     assert!(problem.is_retriable());
+}
+
+#[tokio::test]
+async fn an_endpoint_that_fails_is_left_alone_while_the_old_token_is_good() {
+    let endpoint = Endpoint::start(granted("first", ", \"expires_in\": 1000")).await;
+    let mut source = source(&endpoint, "sasl.login.refresh.window.jitter=0");
+    source.token().await.unwrap();
+    endpoint.answers(http("503 Service Unavailable", ""));
+    for (seconds, asked) in [(701, 2), (702, 2), (712, 3)] {
+        source.clock = Clock::fixed(Timestamp::from_millis(NOW + seconds * 1000));
+        assert_eq!(source.token().await.unwrap().text.expose(), "first");
+        assert_eq!(endpoint.asked().len(), asked, "{seconds} s");
+    }
 }
 
 /// Stands still: only lifetimes count.

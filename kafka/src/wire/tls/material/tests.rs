@@ -167,6 +167,13 @@ fn pem_may_stand_in_one_line_as_in_a_properties_file() {
 }
 
 #[test]
+fn pem_whose_ends_share_their_dashes_is_refused() {
+    let torn = "-----BEGIN CERTIFICATE-----END CERTIFICATE-----";
+    let text = refused(&apart(torn, torn, None));
+    assert!(text.contains("PEM"), "{text}");
+}
+
+#[test]
 fn a_pem_store_holds_both_and_a_folder_many_authorities() {
     let (files, authority) = (Files::new(), Authority::new("ours"));
     let leaf = authority.leaf(Fault::None);
