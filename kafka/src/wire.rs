@@ -100,12 +100,13 @@ impl Cluster {
             patience: request_timeout * 2,
         };
         let (cluster_id, view) = introduce(&bootstrap, &settings).await?;
+        let principal = rights::principal(&settings.transport);
         Ok(Self {
             inner: Arc::new(Inner {
                 settings,
                 bootstrap,
                 cluster_id,
-                principal: rights::principal(properties),
+                principal,
                 view: RwLock::new(view),
                 connections: Mutex::default(),
                 coordinators: Mutex::default(),

@@ -6,9 +6,8 @@ use kafka_protocol::{
     messages::{DescribeClusterRequest, metadata_request::MetadataRequestTopic},
     protocol::StrBytes,
 };
-use lifeboat_config::{Identity, KafkaProperties};
 
-use super::{Cluster, metadata, tls::load_identity};
+use super::{Cluster, metadata, transport::Transport};
 use crate::{
     error::{ErrorCode, KafkaError},
     rights::Operation,
@@ -29,39 +28,10 @@ impl Rights {
 }
 
 /// The name under which the brokers know us, unless they map names: `User:agent`.
-pub(super) fn principal(properties: &KafkaProperties) -> Arc<str> {
-    let security = properties.security().ok();
-    let sasl = security
-        .as_ref()
-        .and_then(|security| security.sasl.as_ref());
-    let tls = security.as_ref().and_then(|security| security.tls.as_ref());
-    if let Some(sasl) = sasl {
-        return format!("User:{}", sasl.user()).into();
-    }
-    match tls.and_then(|tls| subject(tls.identity.as_ref()?)) {
-        Some(subject) => format!("User:{subject}").into(),
-        None => "User:ANONYMOUS".into(),
-    }
-}
-
-/// Whose certificate it is, as Kafka writes it (RFC 2253): `CN=agent,O=Example`.
-fn subject(identity: &Identity) -> Option<String> {
-    let pair = load_identity(identity).ok()?;
-    let mut parts = Vec::new();
-    for entry in pair.chain.first()?.subject_name().entries() {
-        let name = entry.object().nid().short_name().ok()?;
-        let value = entry.data().to_string().ok()?;
-        let mut part = format!("{name}=");
-        for letter in value.chars() {
-            if matches!(letter, ',' | '+' | '"' | '\\' | '<' | '>' | ';') {
-                part.push('\\');
-            }
-            part.push(letter);
-        }
-        parts.push(part);
-    }
-    parts.reverse();
-    Some(parts.join(","))
+pub(super) fn principal(transport: &Transport) -> Arc<str> {
+    let user = transport.sasl().map(|sasl| sasl.user());
+    let name = user.or(transport.subject()).unwrap_or("ANONYMOUS");
+    format!("User:{name}").into()
 }
 
 impl Cluster {
@@ -124,8 +94,9 @@ impl Cluster {
 
 #[cfg(test)]
 mod tests {
+    use lifeboat_config::KafkaProperties;
+
     use super::*;
-    use crate::wire::tls::testing::{Authority, Fault, Leaf, identity};
 
     #[test]
     fn rights_are_bits_and_what_is_not_told_is_allowed() {
@@ -138,33 +109,13 @@ mod tests {
 
     #[test]
     fn the_principal_is_whom_the_credentials_name() {
-        let of = |text: &str| principal(&KafkaProperties::parse_properties(text).unwrap());
+        let of = |text: &str| {
+            let properties = KafkaProperties::parse_properties(text).unwrap();
+            principal(&Transport::from_properties(&properties).unwrap())
+        };
         assert_eq!(&*of(""), "User:ANONYMOUS");
         let sasl = "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\n\
                     sasl.username=agent\nsasl.password=secret";
         assert_eq!(&*of(sasl), "User:agent");
-    }
-
-    #[test]
-    fn the_principal_of_a_certificate_is_its_subject_in_javas_order() {
-        let authority = Authority::new("authority");
-        assert_eq!(
-            subject(&identity(&authority.leaf(Fault::None))).unwrap(),
-            "CN=leaf"
-        );
-        let mut params = rcgen::CertificateParams::default();
-        params.distinguished_name = rcgen::DistinguishedName::new();
-        for (kind, name) in [
-            (rcgen::DnType::OrganizationName, "Example, Inc."),
-            (rcgen::DnType::CommonName, "agent"),
-        ] {
-            params.distinguished_name.push(kind, name);
-        }
-        let key = rcgen::KeyPair::generate().unwrap();
-        let certificate = params.self_signed(&key).unwrap();
-        assert_eq!(
-            subject(&identity(&Leaf { certificate, key })).unwrap(),
-            "CN=agent,O=Example\\, Inc."
-        );
     }
 }

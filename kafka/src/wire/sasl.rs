@@ -63,6 +63,11 @@ impl Sasl {
     fn mechanism(&self) -> &'static str {
         self.settings.mechanism()
     }
+
+    /// Who we say we are.
+    pub(crate) fn user(&self) -> &str {
+        self.settings.user()
+    }
 }
 
 impl Proof<'_> {
@@ -211,7 +216,7 @@ impl Proof<'_> {
     }
 
     fn user(&self) -> String {
-        self.sasl.settings.user().to_owned()
+        self.sasl.user().to_owned()
     }
 
     fn malformed(&self, connection: &Connection, detail: &str) -> KafkaError {

@@ -28,6 +28,8 @@ use verifier::AnyName;
 pub(crate) struct Tls {
     connector: TlsConnector,
     shows_certificate: bool,
+    /// Whose certificate that is.
+    subject: Option<Arc<str>>,
 }
 
 impl std::fmt::Debug for Tls {
@@ -43,12 +45,19 @@ impl Tls {
     pub(crate) fn new(settings: &config::Tls) -> Result<Self, KafkaError> {
         let identity = settings.identity.as_ref().map(load_identity).transpose()?;
         let shows_certificate = identity.is_some();
+        let subject = identity.as_ref().and_then(KeyPair::subject);
         let roots = roots(&settings.trust, "ssl.ca.location")?;
         let config = client_config(roots, identity, settings.verify_host_name)?;
         Ok(Self {
             connector: TlsConnector::from(Arc::new(config)),
             shows_certificate,
+            subject: subject.map(Arc::from),
         })
+    }
+
+    /// Whose certificate is shown, if any.
+    pub(crate) fn subject(&self) -> Option<&str> {
+        self.subject.as_deref()
     }
 
     /// Shakes hands over `stream` with whoever answers as `host`.

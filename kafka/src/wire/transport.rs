@@ -109,6 +109,11 @@ impl Transport {
         self.sasl.as_ref()
     }
 
+    /// The subject of the certificate that is shown, if it has one that can be written.
+    pub(crate) fn subject(&self) -> Option<&str> {
+        self.tls.as_ref()?.subject()
+    }
+
     /// What TLS says of a connection that broke at its beginning, if anything.
     pub(crate) fn late_problem(&self, error: &io::Error) -> Option<TlsProblem> {
         self.tls.as_ref()?.late_problem(error)

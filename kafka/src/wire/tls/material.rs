@@ -26,6 +26,27 @@ pub(crate) struct KeyPair {
     pub(crate) key: PKey<Private>,
 }
 
+impl KeyPair {
+    /// Whose certificate it is, as Kafka writes it (RFC 2253): `CN=agent,O=Example`.
+    pub(super) fn subject(&self) -> Option<String> {
+        let mut parts = Vec::new();
+        for entry in self.chain.first()?.subject_name().entries() {
+            let name = entry.object().nid().short_name().ok()?;
+            let value = entry.data().to_string().ok()?;
+            let mut part = format!("{name}=");
+            for letter in value.chars() {
+                if matches!(letter, ',' | '+' | '"' | '\\' | '<' | '>' | ';') {
+                    part.push('\\');
+                }
+                part.push(letter);
+            }
+            parts.push(part);
+        }
+        parts.reverse();
+        Some(parts.join(","))
+    }
+}
+
 /// The authorities and the property that named them; `None` where they are the system's.
 pub(crate) fn load_trust(trust: &Trust) -> Result<Option<(Vec<X509>, &'static str)>, KafkaError> {
     let (certificates, property) = match trust {

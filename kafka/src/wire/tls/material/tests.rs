@@ -7,7 +7,7 @@ use openssl::{
 };
 
 use super::*;
-use crate::wire::tls::testing::{Authority, Fault, Files, Leaf, inline};
+use crate::wire::tls::testing::{Authority, Fault, Files, Leaf, identity, inline};
 
 fn x509(leaf: &Leaf) -> X509 {
     X509::from_der(leaf.certificate.der()).unwrap()
@@ -235,5 +235,29 @@ fn what_can_not_be_read_is_named_with_what_to_do() {
     assert!(
         error.to_string().contains("ca.pem is not a PKCS#12 store"),
         "{error}"
+    );
+}
+
+fn subject(identity: &Identity) -> String {
+    load_identity(identity).unwrap().subject().unwrap()
+}
+
+#[test]
+fn the_principal_of_a_certificate_is_its_subject_in_javas_order() {
+    let authority = Authority::new("authority");
+    assert_eq!(subject(&identity(&authority.leaf(Fault::None))), "CN=leaf");
+    let mut params = rcgen::CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    for (kind, name) in [
+        (rcgen::DnType::OrganizationName, "Example, Inc."),
+        (rcgen::DnType::CommonName, "agent"),
+    ] {
+        params.distinguished_name.push(kind, name);
+    }
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    assert_eq!(
+        subject(&identity(&Leaf { certificate, key })),
+        "CN=agent,O=Example\\, Inc."
     );
 }
