@@ -75,7 +75,7 @@ pub struct ParseError {
 }
 
 impl ParseError {
-    fn new(what: &'static str, text: &str) -> Self {
+    pub(crate) fn new(what: &'static str, text: &str) -> Self {
         Self {
             what,
             text: text.to_owned(),

@@ -27,6 +27,8 @@ pub fn cluster(cluster: &Cluster, captured_at: Timestamp) -> ClusterDocument {
         cluster_id: cluster.cluster_id().to_owned(),
         captured_at,
         brokers: cluster.brokers(),
+        reassignments: Vec::new(),
+        open_transactions: Vec::new(),
     }
 }
 
@@ -196,6 +198,7 @@ fn group_document(
         protocol_type: group.protocol_type,
         state: group.state,
         offsets: offsets.offsets,
+        members: Vec::new(),
     })
 }
 

@@ -321,6 +321,7 @@ mod tests {
             protocol_type: "consumer".to_owned(),
             state: "Stable".to_owned(),
             offsets,
+            members: Vec::new(),
         }
     }
 

@@ -86,6 +86,7 @@ fn group(name: &str, group_type: &str, topics: &[&str]) -> GroupDocument {
                 metadata: String::new(),
             })
             .collect(),
+        members: Vec::new(),
     }
 }
 

@@ -108,6 +108,7 @@ fn groups() -> Vec<GroupDocument> {
                 offset("orders", 0, 999_990, "v2"),
                 offset("orders", 1, 940_014, ""),
             ],
+            members: Vec::new(),
         },
         GroupDocument {
             group: "reports".to_owned(),
@@ -115,6 +116,7 @@ fn groups() -> Vec<GroupDocument> {
             protocol_type: String::new(),
             state: "Empty".to_owned(),
             offsets: vec![offset("gone", 0, 5, "")],
+            members: Vec::new(),
         },
     ]
 }
@@ -181,6 +183,8 @@ fn document() -> ShowDocument {
                 port: 9092,
                 rack: None,
             }],
+            reassignments: Vec::new(),
+            open_transactions: Vec::new(),
         },
         topics: TopicsDocument {
             topics: vec![

@@ -1,0 +1,29 @@
+//! Dynamic settings of brokers, groups and client-metrics subscriptions.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Settings;
+use crate::json::Document;
+
+/// `configs.json`: every dynamic setting that does not belong to a topic.
+///
+/// What stands in `server.properties` is not the cluster's but the machine's, and not in here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigsDocument {
+    /// Those of all brokers (`--entity-default`).
+    pub cluster: Settings,
+    /// Those of one broker each, by node id.
+    pub brokers: BTreeMap<i32, Settings>,
+    /// Those of groups, by name (KIP-848, KIP-932).
+    #[serde(default)]
+    pub groups: BTreeMap<String, Settings>,
+    /// Subscriptions to metrics of clients, by name (KIP-714).
+    #[serde(default)]
+    pub client_metrics: BTreeMap<String, Settings>,
+}
+
+impl Document for ConfigsDocument {
+    const FORMAT: &'static str = "lifeboat.configs";
+}
