@@ -2,9 +2,13 @@
 
 use std::fmt;
 
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-use crate::{json::hex, records::Record};
+use crate::{
+    batch::{Batch, CODEC_MASK, HEADER_SIZE, TimestampType},
+    json::hex,
+    records::Record,
+};
 
 const NULL: u32 = u32::MAX;
 
@@ -87,11 +91,68 @@ impl fmt::Debug for RecordDigest {
     }
 }
 
+/// A digest over whole batches as they are stored, chained like [`RecordDigest`]: nothing is decompressed for it.
+///
+/// It covers what a consumer makes records of: codec, base timestamp, last offset delta, record count and the records
+/// themselves, compressed as they are. Offsets, producer, leader epoch and checksum are not part of it, nor is the largest
+/// timestamp, which only serves searches.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct BatchDigest {
+    hash: [u8; 16],
+    batches: u64,
+    records: u64,
+}
+
+impl BatchDigest {
+    /// The digest of no batches.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a batch of magic 2.
+    pub fn update(&mut self, batch: &Batch<'_>) {
+        let header = &batch.header;
+        // what the broker had stamped is the time of every record
+        let time = match header.timestamp_type() {
+            TimestampType::CreateTime => header.base_timestamp,
+            TimestampType::LogAppendTime => header.max_timestamp,
+        };
+        let records = header.record_count.unwrap_or(0);
+        let mut state = Xxh3::new();
+        state.update(&self.hash);
+        state.update(&(header.attributes & CODEC_MASK).to_be_bytes());
+        state.update(&time.to_be_bytes());
+        state.update(&header.last_offset_delta.to_be_bytes());
+        state.update(&records.to_be_bytes());
+        state.update(batch.bytes.get(HEADER_SIZE..).unwrap_or_default());
+        self.hash = state.digest128().to_be_bytes();
+        self.batches += 1;
+        self.records += u64::from(records);
+    }
+
+    /// How many batches it covers.
+    pub fn batches(&self) -> u64 {
+        self.batches
+    }
+
+    /// How many records these say that they hold.
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+}
+
+impl fmt::Debug for BatchDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (batches, hash) = (self.batches, hex(&self.hash));
+        write!(f, "BatchDigest({batches} batches, {hash})")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        batch::{Batch, Codec},
+        batch::Codec,
         records::{Decompressor, records},
         samples,
     };
@@ -140,6 +201,43 @@ mod tests {
             // offsets and codec are not part of it; times are
             assert_eq!(whole.hex(), "69755834684fffebace7757dab8a66b2", "{codec}");
         }
+    }
+
+    #[test]
+    fn every_byte_that_a_consumer_makes_records_of_counts_and_no_other() {
+        let bytes = samples::batch(100, 3, Codec::Lz4);
+        let digest = |bytes: &[u8]| {
+            let mut digest = BatchDigest::new();
+            digest.update(&Batch::parse(bytes).unwrap()?);
+            assert_eq!(digest.batches(), 1);
+            Some(digest)
+        };
+        let whole = digest(&bytes).unwrap();
+        assert_eq!(whole.records(), 3);
+        // offset, leader epoch, checksum; flags; largest timestamp; producer, its epoch and sequence
+        let free = |at: usize| matches!(at, 0..8 | 12..16 | 17..21 | 35..57);
+        for at in (0..8).chain(12..16).chain(17..21).chain(23..bytes.len()) {
+            let mut other = bytes.clone();
+            other[at] ^= 1;
+            // some flips are refused before
+            let Ok(Some(_)) = Batch::parse(&other) else {
+                continue;
+            };
+            assert_eq!(digest(&other) == Some(whole.clone()), free(at), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn the_order_of_batches_counts() {
+        let [one, other] = [5, 6].map(|count| samples::batch(0, count, Codec::None));
+        let digest = |order: [&[u8]; 2]| {
+            let mut digest = BatchDigest::new();
+            for bytes in order {
+                digest.update(&Batch::parse(bytes).unwrap().unwrap());
+            }
+            digest
+        };
+        assert_ne!(digest([&one, &other]), digest([&other, &one]));
     }
 
     #[test]

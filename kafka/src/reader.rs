@@ -62,6 +62,8 @@ pub struct ReaderOptions {
     pub partitions_per_request: usize,
     /// Connections per broker: while one answer is worked on, the broker prepares the next.
     pub lanes_per_broker: usize,
+    /// The number of the first of them, at least 1: a connection that others send requests on waits for their answers.
+    pub first_lane: usize,
     /// How fast, over all connections.
     pub pace: Pace,
     /// How long a partition may be without a leader, or its leader behind, before the rest of it is a gap.
@@ -75,6 +77,7 @@ impl Default for ReaderOptions {
             partition_bytes: 1 << 20,
             partitions_per_request: 64,
             lanes_per_broker: 2,
+            first_lane: 1,
             pace: Pace::default(),
             retry_deadline: Duration::from_secs(120),
         }
@@ -354,8 +357,8 @@ impl Router {
     }
 
     async fn hand_over(&mut self, leader: i32, position: Position) {
-        // lane 0 of a broker is the administrative connection
-        let lane = 1 + self.turn % self.context.options.lanes_per_broker.max(1);
+        let options = &self.context.options;
+        let lane = options.first_lane.max(1) + self.turn % options.lanes_per_broker.max(1);
         self.turn += 1;
         let context = &self.context;
         let tasks = &mut self.tasks;

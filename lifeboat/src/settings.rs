@@ -150,7 +150,7 @@ pub(crate) fn restore_options(flags: &RestoreFlags) -> Result<restore::Options, 
     Ok(restore::Options {
         topics: choose(TopicGlobs::default(), &flags.topics())?,
         groups: !flags.no_groups,
-        compare: !flags.no_compare,
+        compare: (!flags.no_compare).then(|| flags.compare.into()),
         into_source: flags.into_source,
         memory,
         max_rate: flags.max_rate,

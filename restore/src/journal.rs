@@ -44,8 +44,9 @@ pub enum Entry {
         partition: i32,
         /// How many records.
         records: u64,
-        /// The digest over them.
-        digest: String,
+        /// The digest over them, where each was decoded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<String>,
     },
     /// Everything that was written was read back and is the same.
     Compared,

@@ -1,6 +1,7 @@
 //! Gives a cluster back from a snapshot, and verifies snapshots.
 
 mod compare;
+mod content;
 pub mod error;
 pub mod groups;
 pub mod journal;

@@ -11,6 +11,7 @@ use lifeboat_archive::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    content::Depth,
     rewrite::BatchLimits,
     settings::{SegmentAge, TopicDefaults, TopicSettings},
 };
@@ -19,9 +20,10 @@ mod planner;
 
 use planner::Planner;
 
-/// Bytes per second that the estimate of the duration counts with: writing, and reading back.
+/// Bytes per second that the estimate of the duration counts with: writing, reading back, and doing so record by record.
 const WRITE_RATE: u64 = 100_000_000;
-const READ_RATE: u64 = 250_000_000;
+const READ_RATE: u64 = 1_000_000_000;
+const DECODE_RATE: u64 = 250_000_000;
 /// Retention must leave the restored records alone for so long after the restore, or it is put off (R23).
 const RETENTION_MARGIN_MS: i64 = 3_600_000;
 
@@ -75,8 +77,8 @@ pub struct Choice<'a> {
     pub topics: &'a TopicGlobs,
     /// Whether groups get their offsets.
     pub groups: bool,
-    /// Whether what was written is read back and compared.
-    pub compare: bool,
+    /// How closely what was written is compared; absent where it is not read back.
+    pub compare: Option<Depth>,
     /// Whether the snapshot's own cluster may be written to.
     pub into_source: bool,
 }
@@ -107,8 +109,8 @@ pub struct Plan {
     /// Good to know, for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// Whether what was written is read back and compared.
-    pub compare: bool,
+    /// How closely what was written is compared; absent where it is not read back.
+    pub compare: Option<Depth>,
     /// Records to be read; those of transactions that were not committed are among them.
     pub records: u64,
     /// Bytes to be read, as Kafka stored them.
@@ -282,12 +284,13 @@ fn written(topics: &[PlannedTopic]) -> impl Iterator<Item = &PlannedTopic> {
     topics.iter().filter(|topic| topic.is_written())
 }
 
-fn estimate(bytes: u64, compare: bool) -> Duration {
-    let reading_back = if compare {
-        bytes * 1_000 / READ_RATE
-    } else {
-        0
+fn estimate(bytes: u64, compare: Option<Depth>) -> Duration {
+    let read_rate = match compare {
+        None => u64::MAX,
+        Some(Depth::Batches) => READ_RATE,
+        Some(Depth::Records) => DECODE_RATE,
     };
+    let reading_back = bytes * 1_000 / read_rate;
     Duration::from_millis(2_000 + bytes * 1_000 / WRITE_RATE + reading_back)
 }
 

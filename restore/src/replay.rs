@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use lifeboat_archive::{
+    digest::RecordDigest,
     lists::{PartitionList, TopicList, TransactionTable},
     manifest::{Manifest, ManifestPartition},
     words::{ByteSize, Progress, TopicId, TopicPartition},
@@ -28,6 +29,7 @@ pub use writer::WriteError;
 
 use crate::{
     compare::Comparison,
+    content::Depth,
     error::RestoreError,
     journal::{Entry, Journal},
     offsets::OffsetTranslator,
@@ -81,13 +83,15 @@ pub(crate) struct WrittenPartition {
     /// How many partitions were begun before.
     pub(crate) slot: usize,
     pub(crate) topic_partition: TopicPartition,
+    pub(crate) topic_id: TopicId,
     pub(crate) start_offset: i64,
     /// What it came to, or why it was stopped.
     pub(crate) outcome: Result<Rewritten, WriteError>,
 }
 
 impl WrittenPartition {
-    fn end(&self, rewritten: &Rewritten) -> i64 {
+    /// One more than its last offset now.
+    pub(crate) fn end(&self, rewritten: &Rewritten) -> i64 {
         self.start_offset
             .saturating_add_unsigned(rewritten.counts.records)
     }
@@ -106,6 +110,8 @@ pub(crate) struct Replay<'a> {
     /// Connections to each broker: while one waits for its answer, the others are read.
     pub(crate) lanes: usize,
     pub(crate) pace: Pace,
+    /// How closely it will be compared.
+    pub(crate) depth: Depth,
     /// Reads back beside the writing.
     pub(crate) comparison: Option<&'a Comparison>,
     pub(crate) journal: &'a Journal,
@@ -141,7 +147,7 @@ impl Replay<'_> {
                     tokio::select! {
                         biased;
                         () = stop.cancelled() => return Err(RestoreError::Cancelled),
-                        Some(ended) = tasks.join_next() => written.push(self.ended(ended)?),
+                        Some(ended) = tasks.join_next() => written.push(self.ended(ended).await?),
                         memory = budget.take(needs) => break memory.ok_or(RestoreError::Cancelled)?,
                     }
                 };
@@ -155,7 +161,7 @@ impl Replay<'_> {
             }
         }
         while let Some(ended) = tasks.join_next().await {
-            written.push(self.ended(ended)?);
+            written.push(self.ended(ended).await?);
         }
         drop(lanes);
         for lane in lane_tasks {
@@ -164,7 +170,7 @@ impl Replay<'_> {
         self.confirm_ends(&mut written).await;
         for stopped in written.iter().filter(|written| written.outcome.is_err()) {
             if let Some(comparison) = self.comparison {
-                comparison.leave(stopped.slot);
+                comparison.ended(stopped).await;
             }
         }
         Ok(written)
@@ -188,23 +194,20 @@ impl Replay<'_> {
             .unzip()
     }
 
-    fn ended(
+    async fn ended(
         &self,
         ended: Result<Result<WrittenPartition, RestoreError>, tokio::task::JoinError>,
     ) -> Result<WrittenPartition, RestoreError> {
         let written = ended??;
         if let Some(comparison) = self.comparison {
-            match &written.outcome {
-                Ok(rewritten) => comparison.end(written.slot, written.end(rewritten)),
-                Err(_) => comparison.leave(written.slot),
-            }
+            comparison.ended(&written).await;
         }
         if let Ok(rewritten) = &written.outcome {
             self.journal.note(&Entry::Written {
                 topic: written.topic_partition.topic.to_string(),
                 partition: written.topic_partition.partition,
                 records: rewritten.counts.records,
-                digest: rewritten.digest.hex(),
+                digest: rewritten.content.record_digest().map(RecordDigest::hex),
             })?;
         }
         Ok(written)
@@ -235,6 +238,7 @@ impl Replay<'_> {
             OffsetTranslator::new(partition, wanted),
             self.producer,
             ready.limits,
+            self.depth,
         );
         let room_bytes = u32::try_from(needs.room).unwrap_or(u32::MAX >> 3);
         let room = Arc::new(Semaphore::new(room_bytes as usize));
@@ -353,6 +357,7 @@ impl Job {
         Ok(WrittenPartition {
             slot,
             topic_partition: self.topic_partition,
+            topic_id: self.topic_id,
             start_offset: self.start_offset,
             outcome,
         })

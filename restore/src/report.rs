@@ -135,8 +135,9 @@ pub struct RestoredPartition {
     pub end_offset: i64,
     /// What was counted.
     pub counts: RewriteCounts,
-    /// The digest over its records.
-    pub digest: String,
+    /// The digest over its records; absent where not every one was decoded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
     /// Why its writing was stopped; absent where it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<String>,

@@ -20,7 +20,7 @@ use lifeboat_repository::{ClusterRepository, RepositoryError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    compare::{Comparison, Expected},
+    compare::{Comparison, ReadBack},
     groups::{self, PartitionOffsets, RestoredGroup},
     journal::{self, Entry, Journal, Planned, Prepared, PreparedTopic},
     plan::{self, Choice, Source, TopicAction},
@@ -31,7 +31,7 @@ use crate::{
 };
 mod written;
 
-pub use crate::{error::RestoreError, plan::Plan, report::Report};
+pub use crate::{content::Depth, error::RestoreError, plan::Plan, report::Report};
 use written::{Times, Written, report};
 
 /// What a restore is to do.
@@ -41,8 +41,8 @@ pub struct Options {
     pub topics: TopicGlobs,
     /// Whether groups get their offsets.
     pub groups: bool,
-    /// Whether what was written is read back and compared.
-    pub compare: bool,
+    /// How closely what was written is compared, if it is read back at all.
+    pub compare: Option<Depth>,
     /// Whether the snapshot's own cluster may be written to.
     pub into_source: bool,
     /// Memory for all records that are on their way.
@@ -60,7 +60,7 @@ impl Default for Options {
         Self {
             topics: TopicGlobs::default(),
             groups: true,
-            compare: true,
+            compare: Some(Depth::Batches),
             into_source: false,
             memory: ByteSize::mib(96),
             max_rate: None,
@@ -261,9 +261,10 @@ impl Restore {
             topics: ready.clone(),
             producer,
             wanted: groups::wanted_offsets(groups, &plan.groups),
-            memory: self.options.memory,
+            memory: ByteSize(self.options.memory.0 - self.memory_for_comparison().0),
             lanes: self.options.max_connections.max(1),
             pace: Pace::new(self.options.max_rate),
+            depth: plan.compare.unwrap_or(Depth::Batches),
             comparison,
             journal,
             progress: self.progress.clone(),
@@ -278,9 +279,20 @@ impl Restore {
         })
     }
 
+    /// What is fetched while it is compared.
+    fn memory_for_comparison(&self) -> ByteSize {
+        ByteSize(self.options.memory.0 / 8)
+    }
+
     fn begin_comparison(&self, plan: &Plan) -> Option<Comparison> {
-        plan.compare
-            .then(|| Comparison::begin(&self.properties, &self.cancel))
+        let from = ReadBack {
+            cluster: &self.cluster,
+            properties: &self.properties,
+            writers: self.options.max_connections.max(1),
+            memory: self.memory_for_comparison(),
+            cancel: &self.cancel,
+        };
+        plan.compare.map(|depth| Comparison::begin(depth, from))
     }
 
     /// Waits for the rest of the comparison; gives for how long.
@@ -294,24 +306,14 @@ impl Restore {
             return Ok(None);
         };
         let began = Instant::now();
-        let expected: Vec<Expected> = written
-            .partitions
-            .iter()
-            .filter_map(|partition| {
-                Some(Expected {
-                    slot: partition.slot,
-                    topic_partition: partition.topic_partition.clone(),
-                    start_offset: partition.start_offset,
-                    digest: partition.outcome.as_ref().ok()?.digest.clone(),
-                })
-            })
-            .collect();
-        let records = expected
-            .iter()
-            .map(|expected| expected.digest.records())
-            .sum();
-        self.progress.begin("comparing", records);
-        comparison.finish(&expected, &self.progress).await?;
+        let records = written.partitions.iter().filter_map(|partition| {
+            let rewritten = partition.outcome.as_ref().ok()?;
+            Some(rewritten.counts.records)
+        });
+        self.progress.begin("comparing", records.sum());
+        comparison
+            .finish(&written.partitions, &self.progress)
+            .await?;
         journal.append(&Entry::Compared)?;
         Ok(Some(millis(began)))
     }
@@ -411,7 +413,8 @@ mod tests {
     #[test]
     fn by_default_everything_is_restored_and_compared_but_not_into_the_source() {
         let options = Options::default();
-        assert!(options.groups && options.compare && !options.into_source);
+        assert!(options.groups && !options.into_source);
+        assert_eq!(options.compare, Some(Depth::Batches));
         assert!(options.topics.choose("anything"));
         assert_eq!(options.memory, ByteSize::mib(96));
     }

@@ -6,7 +6,6 @@
 use bytes::Bytes;
 use lifeboat_archive::{
     batch::{Batch, Codec, TimestampType},
-    digest::RecordDigest,
     lists::TransactionTable,
     manifest::ManifestPartition,
     records::{
@@ -19,6 +18,7 @@ use lifeboat_archive::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    content::{Content, Depth, Making},
     offsets::{OffsetMap, OffsetTranslator, Skipped},
     settings::TopicSettings,
 };
@@ -35,7 +35,7 @@ const LARGEST_MERGED: u64 = 1 << 20;
 /// What compression may add to incompressible records, at most.
 const CODEC_SLACK: u64 = 16 << 10;
 /// A batch that holds more plain bytes than this is refused: a decompression bomb.
-const LARGEST_PLAIN: usize = 1 << 30;
+pub(crate) const LARGEST_PLAIN: usize = 1 << 30;
 /// The buffer for plain bytes is given back after a batch of more than this.
 const LARGE_PLAIN: usize = 8 << 20;
 const SEQUENCES: u64 = 1 << 31;
@@ -124,8 +124,8 @@ impl std::ops::AddAssign for RewriteCounts {
 pub struct Rewritten {
     /// The counts.
     pub counts: RewriteCounts,
-    /// The digest over all restored records.
-    pub digest: RecordDigest,
+    /// What the partition has to hold now.
+    pub content: Content,
     /// Where the committed offsets went.
     pub offsets: OffsetMap,
 }
@@ -146,7 +146,7 @@ struct Output {
     offsets: OffsetTranslator,
     producer: Producer,
     limits: BatchLimits,
-    digest: RecordDigest,
+    content: Content,
     counts: RewriteCounts,
     pending: Option<Pending>,
     /// A builder to use again.
@@ -169,6 +169,7 @@ impl Rewriter {
         offsets: OffsetTranslator,
         producer: Producer,
         limits: BatchLimits,
+        depth: Depth,
     ) -> Self {
         Self {
             range: partition.range(),
@@ -179,7 +180,7 @@ impl Rewriter {
                 offsets,
                 producer,
                 limits,
-                digest: RecordDigest::new(),
+                content: Content::new(depth),
                 counts: RewriteCounts::default(),
                 pending: None,
                 spare: None,
@@ -218,10 +219,19 @@ impl Rewriter {
         }
         // a batch may begin before the log start, whose records no consumer of the source sees any more (R6)
         let whole = offsets.start >= self.range.start && offsets.end <= self.range.end;
+        let (codec, size) = (header.codec()?, batch.bytes.len());
+        let passes = passage == Passage::Patch && whole;
+        if passes && is_large(codec, size, 0) && output.content.depth() == Depth::Batches {
+            return output.pass(batch, offsets, out);
+        }
         let plain = self.decompressor.records_section(batch)?;
-        let large = is_large(header.codec()?, batch.bytes.len(), plain.len());
-        if passage == Passage::Patch && whole && large {
-            output.pass(batch, plain, offsets, out)?;
+        if passes && is_large(codec, size, plain.len()) {
+            if output.content.depth() == Depth::Records {
+                for record in records(header, plain) {
+                    output.content.add(&record?);
+                }
+            }
+            output.pass(batch, offsets, out)?;
         } else {
             output.encode(batch, plain, self.range, out)?;
         }
@@ -237,7 +247,7 @@ impl Rewriter {
         output.flush(out)?;
         Ok(Rewritten {
             counts: output.counts,
-            digest: output.digest,
+            content: output.content,
             offsets: output.offsets.finish(output.counts.records),
         })
     }
@@ -252,23 +262,21 @@ fn is_large(codec: Codec, bytes: usize, plain: usize) -> bool {
 }
 
 impl Output {
-    /// A batch that needs another header only. Its records are looked at for the digest.
+    /// A batch that needs another header only.
     fn pass(
         &mut self,
         batch: &Batch<'_>,
-        plain: &[u8],
         offsets: OffsetRange,
         out: &mut Vec<OutputBatch>,
     ) -> Result<(), RecordError> {
         self.flush(out)?;
         let before = self.counts.records;
-        for record in records(&batch.header, plain) {
-            self.digest.update(&record?);
-        }
+        self.content.pass(batch);
         let bytes = patch_for_produce(batch, produced(self.producer, before))?;
         let records = batch.header.record_count.unwrap_or(0);
         self.offsets.keep_run(offsets, before);
         self.count_kept(batch, u64::from(records));
+        self.content.written(Making::Passed);
         self.emit(bytes, before, records, offsets, out);
         Ok(())
     }
@@ -289,7 +297,7 @@ impl Output {
                 let before = self.counts.records + kept;
                 self.add(codec, &record, before, out)?;
                 self.offsets.keep(record.offset, before);
-                self.digest.update(&record);
+                self.content.add(&record);
                 kept += 1;
             }
         }
@@ -335,6 +343,7 @@ impl Output {
         let bytes = pending
             .builder
             .finish(produced(self.producer, pending.before))?;
+        self.content.written(Making::Encoded);
         self.emit(bytes, pending.before, records, pending.source, out);
         self.spare = Some(pending.builder);
         Ok(())

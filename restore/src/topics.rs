@@ -296,7 +296,7 @@ async fn confirm_rights(cluster: &Cluster, plan: &Plan) -> Result<(), RestoreErr
             };
             let needed = [
                 (Operation::Write, true),
-                (Operation::Read, plan.compare),
+                (Operation::Read, plan.compare.is_some()),
                 (
                     Operation::AlterConfigs,
                     !topic.settings.final_changes().is_empty(),

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use lifeboat_archive::words::ByteSize;
+use lifeboat_restore::restore::Depth;
 
 use super::{ClusterChoice, RepositoryFlags, TopicFlags};
 
@@ -28,8 +29,11 @@ pub(crate) struct RestoreFlags {
     /// Leave consumer groups alone
     #[arg(long)]
     pub(crate) no_groups: bool,
+    /// How what was written is compared with the snapshot when it is read back
+    #[arg(long, value_name = "HOW", default_value = "batches")]
+    pub(crate) compare: Compare,
     /// Do not read back and compare what was written
-    #[arg(long)]
+    #[arg(long, conflicts_with = "compare")]
     pub(crate) no_compare: bool,
     /// Allow restoring into the cluster that the snapshot was taken of
     #[arg(long)]
@@ -86,4 +90,22 @@ pub(crate) struct TargetFlags {
     /// Kafka client properties (a .properties file, as Kafka's own tools take)
     #[arg(long, value_name = "FILE")]
     pub(crate) command_config: Option<PathBuf>,
+}
+
+/// How closely what was written is compared.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Compare {
+    /// Batches that passed as they are by their bytes, the records of the others one by one
+    Batches,
+    /// Every record, read by another client (librdkafka): several times slower
+    Records,
+}
+
+impl From<Compare> for Depth {
+    fn from(compare: Compare) -> Self {
+        match compare {
+            Compare::Batches => Self::Batches,
+            Compare::Records => Self::Records,
+        }
+    }
 }

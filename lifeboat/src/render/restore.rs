@@ -5,6 +5,7 @@ use lifeboat_restore::{
     groups::RestoredGroup,
     plan::{Plan, PlannedTopic, TopicAction},
     report::{Report, RestoredTopic, TopicOutcome},
+    restore::Depth,
     settings::{LeftOut, RetentionPutOff},
 };
 
@@ -124,10 +125,10 @@ fn plan_lines(plan: &Plan) -> Vec<(&'static str, String)> {
         "disk",
         format!("{} needed with replication", ByteSize(plan.disk_bytes)),
     ));
-    let compare = if plan.compare {
-        ", reading back included"
-    } else {
-        ", nothing is read back"
+    let compare = match plan.compare {
+        Some(Depth::Batches) => ", reading back included",
+        Some(Depth::Records) => ", reading back record by record included",
+        None => ", nothing is read back",
     };
     lines.push((
         "time",

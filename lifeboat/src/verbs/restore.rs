@@ -4,7 +4,10 @@ use std::io::{self, IsTerminal};
 
 use lifeboat_archive::words::Progress;
 use lifeboat_kafka::{records, wire::Cluster};
-use lifeboat_restore::{plan::Plan, restore::Restore};
+use lifeboat_restore::{
+    plan::Plan,
+    restore::{Depth, Restore},
+};
 
 use crate::{
     answer::{Answer, write_stderr},
@@ -49,7 +52,7 @@ pub(crate) async fn run(flags: &RestoreFlags, session: &Session) -> Result<Answe
 async fn prepare(flags: &RestoreFlags, session: &Session) -> Result<Restore, Failure> {
     let options = restore_options(flags)?;
     let properties = session.settings.target(&flags.target)?;
-    if options.compare {
+    if options.compare == Some(Depth::Records) {
         // known only after hours else: what was written is read back with another client
         records::check_properties(&properties)?;
     }

@@ -188,7 +188,7 @@ fn planned(
     let choice = Choice {
         topics: &topics,
         groups: true,
-        compare: true,
+        compare: Some(Depth::Batches),
         into_source,
     };
     plan(source, target, choice, NOW)

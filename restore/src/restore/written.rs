@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use lifeboat_archive::words::Timestamp;
+use lifeboat_archive::{digest::RecordDigest, words::Timestamp};
 
 use super::{Plan, millis};
 use crate::{
@@ -107,12 +107,11 @@ impl Written {
 
 fn reported(written: &WrittenPartition) -> RestoredPartition {
     let (counts, digest, stopped) = match &written.outcome {
-        Ok(rewritten) => (rewritten.counts, rewritten.digest.hex(), None),
-        Err(error) => (
-            RewriteCounts::default(),
-            String::new(),
-            Some(error.to_string()),
-        ),
+        Ok(rewritten) => {
+            let digest = rewritten.content.record_digest().map(RecordDigest::hex);
+            (rewritten.counts, digest, None)
+        }
+        Err(error) => (RewriteCounts::default(), None, Some(error.to_string())),
     };
     RestoredPartition {
         partition: written.topic_partition.partition,

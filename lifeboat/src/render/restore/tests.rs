@@ -89,7 +89,7 @@ fn plan() -> Plan {
             { "group": "billing", "offsets": 0, "not_restored": 0, "skipped": "it is active on the target" },
         ],
         "warnings": ["min.insync.replicas is larger than the target's replication factor"],
-        "compare": true,
+        "compare": "batches",
         "records": 1_350_000_000u64,
         "bytes": 237_600_000_000u64,
         "disk_bytes": 712_800_000_000u64,

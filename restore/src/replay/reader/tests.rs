@@ -4,6 +4,7 @@ use lifeboat_repository::Repository;
 
 use super::*;
 use crate::{
+    content::Depth,
     offsets::OffsetTranslator,
     rewrite::{BatchLimits, Producer},
     testing::{files, new_snapshot, url},
@@ -35,6 +36,7 @@ async fn read(folder: &Path, hold: u64) -> (Result<Rewritten, ReadError>, Vec<Ou
         Producer { id: 1, epoch: 0 },
         // each batch of the snapshot ends one of the output: nothing waits for the next segment
         BatchLimits { encoded_bytes: 1 },
+        Depth::Records,
     );
     let (lane, mut messages) = mpsc::channel(1_000);
     let reader = PartitionReader {
