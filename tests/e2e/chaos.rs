@@ -110,7 +110,7 @@ fn start(scene: &Scene, cluster: &KafkaCluster, arguments: &[&str]) -> Running {
 }
 
 /// Backs up a cluster in trouble, restores into another one in the same trouble; everything must be there once.
-fn everything_comes_back_in(trouble: Trouble) {
+fn everything_comes_back_in(trouble: Trouble, compare: &str) {
     let scene = Scene::new();
     let mut a = three_brokers().start().unwrap();
     let original = fill(&a);
@@ -131,6 +131,7 @@ fn everything_comes_back_in(trouble: Trouble) {
     let folders = (0..3).map(|index| b.data_dir(index)).collect();
     let state = scene.context.scratch().join("state").display().to_string();
     let restore = ["restore", "latest", "--yes", "--state", &state];
+    let restore = [&restore[..], &["--compare", compare]].concat();
     let running = start(&scene, &b, &restore);
     let watch = Watch {
         running: &running,
@@ -145,10 +146,10 @@ fn everything_comes_back_in(trouble: Trouble) {
 
 #[test]
 fn a_broker_that_is_killed_and_comes_back_costs_neither_a_record_nor_gives_one_twice() {
-    everything_comes_back_in(killed);
+    everything_comes_back_in(killed, "batches");
 }
 
 #[test]
 fn a_rolling_restart_costs_neither_a_record_nor_gives_one_twice() {
-    everything_comes_back_in(rolling_restart);
+    everything_comes_back_in(rolling_restart, "records");
 }

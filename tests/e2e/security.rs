@@ -65,6 +65,8 @@ impl Scene {
             bootstrap,
         ];
         arguments.extend(["--state", &state, "--yes"]);
+        // by both clients: librdkafka too has to find its way in
+        arguments.extend(["--compare", "records"]);
         arguments.extend(more);
         self.program.run(&arguments).unwrap()
     }

@@ -44,7 +44,8 @@ fn restore_into_the_newest(context: &mut TestContext, open_transactions: &[Strin
         &url,
         &context.b().unwrap().bootstrap(),
         &state,
-        &[],
+        // the other comparison than that of the round trip
+        &["--compare", "records"],
     );
     let (a, b) = context.both().unwrap();
     a.workload().settle(open_transactions).unwrap();

@@ -88,7 +88,7 @@ pub(super) fn config(properties: &KafkaProperties) -> Result<ClientConfig, Kafka
         return Err(KafkaError::property(
             "sasl.oauthbearer.extensions",
             "librdkafka, which reads records back, can't send them",
-            Some("restore with --no-compare"),
+            Some("restore without --compare records"),
         ));
     }
     Ok(config)

@@ -228,7 +228,7 @@ pub(in crate::kafka) const KNOWN: &[Known] = &[
         "sasl.oauthbearer.extensions",
         &[],
         Kind::Text,
-        "what brokers are told beside the token: `name=value`, separated by commas; a restore's read-back can't send it: `--no-compare`",
+        "what brokers are told beside the token: `name=value`, separated by commas; a restore's `--compare records` can't send it",
     ),
     ours(
         "sasl.oauthbearer.header.urlencode",
