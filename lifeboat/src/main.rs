@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 mod answer;
 mod app;
+mod arenas;
 mod exit;
 mod failure;
 mod flags;
@@ -24,6 +25,7 @@ mod settings;
 mod verbs;
 
 fn main() -> ExitCode {
+    arenas::bound();
     // one provider of cryptography for everything that speaks TLS; it can't be there already
     drop(rustls::crypto::ring::default_provider().install_default());
     app::run(std::env::args_os().collect())
