@@ -35,7 +35,7 @@ fn granting(principal: &str) -> Vec<Vec<String>> {
 }
 
 /// Runs them with Kafka's own tool on this cluster; the rights that they grant.
-fn grant(cluster: &KafkaCluster, principal: &str) -> Vec<Acl> {
+pub(crate) fn grant(cluster: &KafkaCluster, principal: &str) -> Vec<Acl> {
     let scratch = Scratch::new("acls").unwrap();
     let mut granted = Vec::new();
     for mut words in granting(principal) {
@@ -46,6 +46,9 @@ fn grant(cluster: &KafkaCluster, principal: &str) -> Vec<Acl> {
                 "--bootstrap-server" => words[at + 1] = cluster.admin_bootstrap(),
                 "--topic" => resource = ("TOPIC", words[at + 1].clone()),
                 "--group" => resource = ("GROUP", words[at + 1].clone()),
+                "--transactional-id" => {
+                    resource = ("TRANSACTIONAL_ID", words[at + 1].clone());
+                }
                 "--cluster" => resource = ("CLUSTER", "kafka-cluster".to_owned()),
                 "--operation" => operations.push(words[at + 1].clone()),
                 _ => {}
