@@ -6,7 +6,7 @@ use lifeboat_tests::{Acl, ClusterBuilder, Fidelity, KafkaCluster, Message, Secur
 use serde_json::{Map, Value, json};
 
 use crate::{
-    lifeboat::{Scene, backup},
+    lifeboat::{Scene, backup, run_restore},
     readable::{files, untar},
     rights::grant,
 };
@@ -340,6 +340,55 @@ fn settings(configs: &Value) -> usize {
         Value::Object(parts) => parts.values().map(settings).sum(),
         _ => 1,
     }
+}
+
+#[test]
+fn r18_a_share_group_starts_at_the_same_record_and_only_while_nobody_is_in_it() {
+    let mut scene = Scene::new();
+    let there = scene.file("members-stay", "");
+    let state = scene.context.scratch().join("state").display().to_string();
+    let (program, url) = (scene.program.clone(), scene.url.clone());
+    scene.context.start_a(&KafkaCluster::builder()).unwrap();
+    scene.context.start_b(&KafkaCluster::builder()).unwrap();
+    let (a, b) = scene.context.both().unwrap();
+    let workload = a.workload();
+    workload
+        .create_topic("orders", 1, &[("retention.ms", "-1")])
+        .unwrap();
+    let messages = [0; 10].map(|partition| Message::text("orders", partition, "value"));
+    workload.produce_one_by_one(&[], &messages).unwrap();
+    workload.delete_records("orders", 0, 4).unwrap();
+    let start = |group: &str, offset: i64| json!({ "group": group, "topic": "orders", "partition": 0, "offset": offset });
+    let fill = |starts: Value| json!({ "configs": [], "acls": [], "quotas": [], "starts": starts });
+    workload
+        .fill_surroundings(&fill(json!([start("waiting", 7), start("busy", 5)])))
+        .unwrap();
+    backup(&program, &url, &a.bootstrap(), &[]);
+
+    b.workload().create_topic("other", 1, &[]).unwrap();
+    b.workload()
+        .join("share", "busy", "other", None, there.as_ref())
+        .unwrap();
+    let run = run_restore(&program, &url, &b.bootstrap(), &state, &[]);
+    let report = run.expect_code(3).unwrap().json().unwrap();
+    let groups = report["groups"].as_array().unwrap();
+    let of = |name: &str| groups.iter().find(|group| group["group"] == name).unwrap();
+    assert!(
+        of("busy")["skipped"].as_str().unwrap().contains("active"),
+        "{report:#}"
+    );
+    assert_eq!(
+        (&of("waiting")["committed"], &of("waiting")["skipped"]),
+        (&json!(1), &Value::Null)
+    );
+    let asked = |groups: &[&str]| {
+        json!({
+            "authorizer": false, "groups": [], "client_metrics": [], "share_groups": groups,
+        })
+    };
+    let told = b.oracle().surroundings(&asked(&["waiting"])).unwrap();
+    assert_eq!(told["starts"], json!([start("waiting", 3)]));
+    fs::remove_file(&there).unwrap();
 }
 
 /// Backs up a cluster of an older Kafka without an authorizer; what the report notes about it, and the documents.
