@@ -11,16 +11,15 @@ use crate::{
     rights::grant,
 };
 
-/// The cluster documents of the only snapshot, by name without `.json`.
-fn documents(scene: &Scene) -> Map<String, Value> {
-    let archives = files(&scene.context.repository().join(""), ".tar.zst");
-    let mut metadata = archives
-        .iter()
-        .filter(|archive| archive.to_string_lossy().contains("/metadata/"));
-    let archive = metadata.next().unwrap();
-    assert_eq!(metadata.next(), None);
-    let folder = scene.context.scratch().join("documents");
-    untar(archive, &folder);
+/// The cluster documents of this snapshot, by name without `.json`.
+fn documents(scene: &Scene, report: &Value) -> Map<String, Value> {
+    let snapshot = report["commit"]["snapshot"].as_str().unwrap();
+    let archives = files(&scene.context.repository(), ".tar.zst");
+    let ending = format!("/metadata/{snapshot}.tar.zst");
+    let mut archives = archives.iter();
+    let archive = archives.find(|archive| archive.to_string_lossy().ends_with(&ending));
+    let folder = scene.context.scratch().join(snapshot);
+    untar(archive.unwrap(), &folder);
     files(&folder, ".json")
         .iter()
         .map(|file| {
@@ -239,7 +238,7 @@ fn what_kafkas_admin_client_tells_of_a_cluster_stands_in_its_documents() {
     let told = a.oracle().surroundings(&asked).unwrap();
     fs::remove_file(&there).unwrap();
 
-    let documents = documents(&scene);
+    let documents = documents(&scene, &report);
     settings_are_told(&documents, &told, &report);
     access_is_told(&documents, &told);
     for (kind, name, joined) in &live {
@@ -260,6 +259,34 @@ fn what_kafkas_admin_client_tells_of_a_cluster_stands_in_its_documents() {
     let acls = sorted(&told["acls"]).len();
     let set = settings(&told["configs"]);
     assert_eq!(counts, [&json!(9), &json!(set), &json!(acls)]);
+
+    // only a broker itself tells its settings
+    let a = scene.context.a().unwrap();
+    let down = a.broker_id(2).to_string();
+    a.stop_broker(2).unwrap();
+    let bootstrap = a.bootstrap();
+    let words = [
+        "backup",
+        "--repository",
+        &scene.url,
+        "--json",
+        "--bootstrap-servers",
+        &bootstrap,
+    ];
+    let run = scene
+        .program
+        .run(&[&words[..], &more[..]].concat())
+        .unwrap();
+    let report = run.expect_code(3).unwrap().json().unwrap();
+    let problems = report["problems"].to_string();
+    let told = format!("configurations of broker {down}");
+    assert!(
+        problems.contains(&told) && problems.contains("the broker is down"),
+        "{problems}"
+    );
+    let configs = &self::documents(&scene, &report)["configs"];
+    assert_eq!(configs["brokers"][&down], Value::Null);
+    assert_eq!(configs["brokers"].as_object().map(Map::len), Some(3));
 }
 
 fn settings_are_told(documents: &Map<String, Value>, told: &Value, report: &Value) {
@@ -413,7 +440,7 @@ fn back_up_older(version: &str) -> (Vec<String>, Map<String, Value>) {
         .oracle()
         .surroundings(&asked)
         .unwrap();
-    let documents = documents(&scene);
+    let documents = documents(&scene, &report);
 
     assert_eq!(documents["configs"]["cluster"], cluster_default);
     assert_eq!(documents["configs"]["brokers"], told["configs"]["brokers"]);
