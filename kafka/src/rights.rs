@@ -15,8 +15,12 @@ pub enum Operation {
     Create = 5,
     /// Remove topics.
     Delete = 6,
+    /// Change it: of the cluster, who its users are and what they may do.
+    Alter = 7,
     /// See that it is there.
     Describe = 8,
+    /// What brokers do among themselves.
+    ClusterAction = 9,
     /// See its settings.
     DescribeConfigs = 10,
     /// Change its settings.
@@ -121,7 +125,7 @@ impl KafkaError {
             ErrorCode::CLUSTER_AUTHORIZATION_FAILED if *operation == "InitProducerId" => {
                 (Operation::Write, Resource::AnyTopic)
             }
-            ErrorCode::CLUSTER_AUTHORIZATION_FAILED => (Operation::Describe, Resource::Cluster),
+            ErrorCode::CLUSTER_AUTHORIZATION_FAILED => (on_cluster(operation), Resource::Cluster),
             _ => return None,
         };
         Some(Right {
@@ -139,6 +143,15 @@ fn on_topic(api: &str) -> Operation {
         "DeleteTopics" => Operation::Delete,
         "DescribeConfigs" => Operation::DescribeConfigs,
         "IncrementalAlterConfigs" => Operation::AlterConfigs,
+        _ => Operation::Describe,
+    }
+}
+
+fn on_cluster(api: &str) -> Operation {
+    match api {
+        // the metadata log, which is no topic to ask for
+        "Fetch" | "FetchSnapshot" => Operation::ClusterAction,
+        "AlterUserScramCredentials" => Operation::Alter,
         _ => Operation::Describe,
     }
 }

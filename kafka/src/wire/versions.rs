@@ -4,12 +4,15 @@ use std::{collections::HashMap, time::Duration};
 
 use kafka_protocol::{
     messages::{
-        ApiKey, ApiVersionsResponse, ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse,
+        AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse, ApiKey,
+        ApiVersionsResponse, ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse,
         CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
         DescribeClusterRequest, DescribeClusterResponse, DescribeConfigsRequest,
         DescribeConfigsResponse, DescribeGroupsRequest, DescribeGroupsResponse,
         DescribeLogDirsRequest, DescribeLogDirsResponse, DescribeProducersRequest,
-        DescribeProducersResponse, FindCoordinatorRequest, FindCoordinatorResponse,
+        DescribeProducersResponse, DescribeQuorumRequest, DescribeQuorumResponse,
+        DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse,
+        FetchSnapshotRequest, FetchSnapshotResponse, FindCoordinatorRequest, FindCoordinatorResponse,
         IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, InitProducerIdRequest,
         InitProducerIdResponse, ListGroupsRequest, ListGroupsResponse, ListOffsetsRequest,
         ListOffsetsResponse, MetadataRequest, MetadataResponse, OffsetCommitRequest,
@@ -89,12 +92,16 @@ calls! {
     InitProducerIdRequest => InitProducerIdResponse, InitProducerId 3..=5 INIT_PRODUCER_ID;
     DescribeProducersRequest => DescribeProducersResponse, DescribeProducers 0..=0 DESCRIBE_PRODUCERS;
     DescribeLogDirsRequest => DescribeLogDirsResponse, DescribeLogDirs 1..=4 DESCRIBE_LOG_DIRS;
+    DescribeUserScramCredentialsRequest => DescribeUserScramCredentialsResponse, DescribeUserScramCredentials 0..=0 DESCRIBE_USER_SCRAM_CREDENTIALS;
+    AlterUserScramCredentialsRequest => AlterUserScramCredentialsResponse, AlterUserScramCredentials 0..=0 ALTER_USER_SCRAM_CREDENTIALS;
+    FetchSnapshotRequest => FetchSnapshotResponse, FetchSnapshot 0..=1 FETCH_SNAPSHOT;
 }
 
 // these are not throttled
 calls! {
     SaslHandshakeRequest => SaslHandshakeResponse, SaslHandshake 1..=1 SASL_HANDSHAKE, |_| 0;
     SaslAuthenticateRequest => SaslAuthenticateResponse, SaslAuthenticate 0..=2 SASL_AUTHENTICATE, |_| 0;
+    DescribeQuorumRequest => DescribeQuorumResponse, DescribeQuorum 0..=2 DESCRIBE_QUORUM, |_| 0;
 }
 
 pub(crate) fn millis(wire: i32) -> Duration {

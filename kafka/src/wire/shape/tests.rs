@@ -181,6 +181,10 @@ fn all() -> Vec<Known> {
         of::<InitProducerIdRequest>(),
         of::<DescribeProducersRequest>(),
         of::<DescribeLogDirsRequest>(),
+        of::<DescribeUserScramCredentialsRequest>(),
+        of::<AlterUserScramCredentialsRequest>(),
+        of::<DescribeQuorumRequest>(),
+        of::<FetchSnapshotRequest>(),
         of::<SaslHandshakeRequest>(),
         of::<SaslAuthenticateRequest>(),
         Known {
