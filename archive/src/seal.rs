@@ -182,10 +182,7 @@ mod tests {
         assert!(sealed.starts_with(b"age-encryption.org/v1\n"));
         assert!(!sealed.windows(5).any(|window| window == b"plain"));
         for identity in [one_identity, two_identity] {
-            assert_eq!(
-                open(&identity, &sealed).unwrap().as_slice(),
-                b"plain words"
-            );
+            assert_eq!(open(&identity, &sealed).unwrap().as_slice(), b"plain words");
         }
         let (_, stranger, _) = pair();
         assert_eq!(
@@ -205,7 +202,10 @@ mod tests {
             assert!(open(&identity, &damaged).is_err(), "byte {at}");
         }
         for length in 0..sealed.len() {
-            assert!(open(&identity, &sealed[..length]).is_err(), "{length} bytes");
+            assert!(
+                open(&identity, &sealed[..length]).is_err(),
+                "{length} bytes"
+            );
         }
     }
 

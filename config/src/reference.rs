@@ -36,6 +36,7 @@ fn keys() -> Vec<Key> {
             "other clusters by name, each with Kafka properties; chosen by `--target NAME`",
         ),
         key("", "repository", "", "where the snapshots are"),
+        key("", "encryption", "", "who may open what is sealed"),
         key("", "backup", "", "how a backup is made"),
         key(
             "repository",
@@ -91,6 +92,37 @@ fn keys() -> Vec<Key> {
             &defaults.retry_deadline.to_string(),
             "how long a partition may be without a leader, or its leader behind, before the rest of it is a gap; \
              `--retry-deadline`",
+        ),
+        key(
+            "backup",
+            "exact-credentials",
+            "not read",
+            "where the keys of SCRAM users and sensitive settings of brokers are read; they are stored only sealed",
+        ),
+        key(
+            "encryption",
+            "recipients",
+            "`[]`",
+            "age recipients (`age1…`, what `age-keygen` prints), each of whom can open what is sealed; `--recipient`",
+        ),
+        key(
+            "backup.exact-credentials",
+            "controllers",
+            "",
+            "from the controllers: `host:port,…` of their own listener, or `discover` to ask the brokers (Kafka 3.9 and newer); \
+             takes ClusterAction on the cluster; `--controllers`",
+        ),
+        key(
+            "backup.exact-credentials",
+            "kafka",
+            "",
+            "Kafka properties for that listener, over those of `kafka`; `--controller-config`",
+        ),
+        key(
+            "backup.exact-credentials",
+            "metadata-dir",
+            "",
+            "from the disk of any node: its `metadata.log.dir` (or the first of `log.dirs`), mounted read-only; `--metadata-dir`",
         ),
         key(
             "backup.topics",
@@ -186,7 +218,12 @@ mod tests {
         for (section, text) in [
             ("", wrong.to_owned()),
             ("repository", format!("repository: {{ {wrong} }}")),
+            ("encryption", format!("encryption: {{ {wrong} }}")),
             ("backup", format!("backup: {{ {wrong} }}")),
+            (
+                "backup.exact-credentials",
+                format!("backup: {{ exact-credentials: {{ {wrong} }} }}"),
+            ),
             (
                 "backup.topics",
                 format!("backup: {{ topics: {{ {wrong} }} }}"),

@@ -15,8 +15,10 @@ use crate::{
 };
 
 mod hidden;
+mod users;
 
 pub use hidden::hidden;
+pub use users::users;
 
 /// Groups asked at the same time; their coordinators answer one after the other anyway.
 const GROUPS_AT_ONCE: usize = 16;

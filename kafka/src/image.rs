@@ -8,9 +8,7 @@ use std::collections::BTreeMap;
 
 use lifeboat_archive::{
     batch::{Batch, BatchError, Batches},
-    documents::{
-        AclBinding, CredentialsDocument, QuotaEntity, ScramKeys, SecretBytes, SecretText,
-    },
+    documents::{AclBinding, CredentialsDocument, QuotaEntity, ScramKeys, SecretBytes, SecretText},
     records::{Decompressor, RecordError, records},
 };
 
@@ -170,7 +168,11 @@ pub(crate) struct Replay {
 
 impl Replay {
     /// The image that a checkpoint holds, which must be whole; the next record is that at `end_offset`.
-    pub(crate) fn of_snapshot(bytes: &[u8], end_offset: i64, epoch: i32) -> Result<Self, ImageError> {
+    pub(crate) fn of_snapshot(
+        bytes: &[u8],
+        end_offset: i64,
+        epoch: i32,
+    ) -> Result<Self, ImageError> {
         let mut replay = Self::default();
         let mut batches = Batches::new(bytes);
         while let Some(batch) = batches.next() {
@@ -304,6 +306,9 @@ pub enum ImageError {
         /// How many bytes there are.
         length: usize,
     },
+    /// A part of this program failed.
+    #[error("reading the metadata log stopped before its end")]
+    Stopped,
     /// Offsets are missing.
     #[error("metadata log: nothing from offset {from} to {to}")]
     Hole {

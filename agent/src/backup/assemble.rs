@@ -24,6 +24,7 @@ use super::{
     archives::WrittenSegment,
     bounds::{Bounds, PartitionBounds},
     plan::{PlannedGroups, PlannedTopics},
+    secrets::{self, CredentialOptions, UsersReport},
     stream::{Streamed, StreamedPartition},
 };
 
@@ -39,6 +40,7 @@ pub(super) struct Assembly<'b> {
     pub(super) groups: PlannedGroups,
     pub(super) bounds: Bounds,
     pub(super) streamed: Streamed,
+    pub(super) credentials: &'b CredentialOptions,
 }
 
 /// A manifest that is in the repository, not committed yet.
@@ -47,16 +49,19 @@ pub(super) struct StoredManifest {
     pub(super) manifest: Manifest,
     pub(super) reference: ObjectReference,
     pub(super) topics_left_out: u64,
+    pub(super) users: UsersReport,
 }
 
 impl Assembly<'_> {
     /// Stores documents, lists and manifest, in this order: each names only what is stored already.
     pub(super) async fn store(mut self) -> Result<StoredManifest, BackupError> {
-        let documents = self.store_documents().await?;
+        let secrets = secrets::capture(self.cluster, self.credentials).await;
+        let documents = self.store_documents(secrets.members).await?;
         let topics = self.store_lists().await?;
         let mut problems = std::mem::take(&mut self.topics.problems);
         problems.append(&mut self.groups.problems);
         problems.append(&mut self.bounds.problems);
+        problems.extend(secrets.problems);
         problems.extend(self.offsets_beyond_the_data());
         problems.extend(self.unreadable(&topics));
         let totals = self.totals(&topics);
@@ -84,16 +89,22 @@ impl Assembly<'_> {
             manifest,
             reference,
             topics_left_out: self.topics.left_out,
+            users: secrets.report,
         })
     }
 
-    async fn store_documents(&self) -> Result<ObjectReference, BackupError> {
+    async fn store_documents(
+        &self,
+        secrets: Vec<(&'static str, Vec<u8>)>,
+    ) -> Result<ObjectReference, BackupError> {
         let cluster = capture::cluster(self.cluster, self.bounds_at);
-        let archive = documents_archive(&[
+        let mut members = vec![
             ("cluster.json", json::to_vec_pretty(&cluster)),
             ("topics.json", json::to_vec_pretty(&self.topics.document)),
             ("groups.json", json::to_vec_pretty(&self.groups.document)),
-        ]);
+        ];
+        members.extend(secrets);
+        let archive = documents_archive(&members);
         Ok(self.store.put_documents(&self.snapshot, archive).await?)
     }
 

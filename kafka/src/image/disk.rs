@@ -75,9 +75,10 @@ pub fn read_folder(path: &Path) -> Result<Image, ImageError> {
             Err(error) if tries < TRIES && may_have_moved(&error) => {
                 tracing::debug!(%error, "reading the metadata folder again");
             }
-            Err(ImageError::Disk(DiskError::Unreadable { path: lacking, source }))
-                if lacking == folder && source.kind() == io::ErrorKind::NotFound =>
-            {
+            Err(ImageError::Disk(DiskError::Unreadable {
+                path: lacking,
+                source,
+            })) if lacking == folder && source.kind() == io::ErrorKind::NotFound => {
                 return Err(DiskError::NoLog {
                     path: path.to_owned(),
                 }

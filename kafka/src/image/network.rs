@@ -28,7 +28,9 @@ async fn read_once(controllers: &Controllers) -> Result<Image, ImageError> {
     let mut replay = Replay::default();
     let mut end = None;
     loop {
-        let answer = active.log(replay.next_offset(), replay.last_epoch()).await?;
+        let answer = active
+            .log(replay.next_offset(), replay.last_epoch())
+            .await?;
         if let Some(snapshot) = answer.snapshot {
             let bytes = active.snapshot(snapshot).await?;
             replay = Replay::of_snapshot(&bytes, snapshot.end_offset, snapshot.epoch)?;

@@ -39,8 +39,7 @@ const MOST_STEPS: usize = 16;
 impl Cluster {
     /// Where the controllers listen, the active one first. Brokers tell since Kafka 3.9; takes Describe on the cluster.
     pub async fn controllers(&self) -> Result<Vec<String>, KafkaError> {
-        let partition =
-            describe_quorum_request::PartitionData::default().with_partition_index(0);
+        let partition = describe_quorum_request::PartitionData::default().with_partition_index(0);
         let topic = describe_quorum_request::TopicData::default()
             .with_topic_name(topic_name())
             .with_partitions(vec![partition]);
@@ -122,7 +121,9 @@ impl Controllers {
             }
             match self.ask_for_leader(&address).await {
                 Ok(Asked::Leads(active)) => return Ok(active),
-                Ok(Asked::Points(leader)) => leader.into_iter().for_each(|leader| candidates.push_front(leader)),
+                Ok(Asked::Points(leader)) => leader
+                    .into_iter()
+                    .for_each(|leader| candidates.push_front(leader)),
                 Err(error) if error.is_retriable() => last = Some(error),
                 Err(error) => return Err(error),
             }

@@ -135,10 +135,7 @@ impl Cluster {
     }
 
     /// Gives a user a credential; where there is one with this mechanism, instead of it. Takes Alter on the cluster.
-    pub async fn set_scram_credential(
-        &self,
-        credential: &NewCredential,
-    ) -> Result<(), KafkaError> {
+    pub async fn set_scram_credential(&self, credential: &NewCredential) -> Result<(), KafkaError> {
         let upsertion = ScramCredentialUpsertion::default()
             .with_name(StrBytes::from_string(credential.user.clone()))
             .with_mechanism(credential.mechanism.number())

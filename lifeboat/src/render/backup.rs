@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use lifeboat_agent::backup::Report;
+use lifeboat_agent::backup::{Report, UsersReport};
 use lifeboat_archive::{
     manifest::GapReason,
     words::{ByteSize, HumanCount, HumanDuration},
@@ -68,6 +68,7 @@ pub(crate) fn render(report: &Report, paint: Paint) -> String {
             ),
         ),
         ("groups", totals.groups.to_string()),
+        ("users", users(&report.users)),
         (
             "rpo",
             format!(
@@ -81,6 +82,18 @@ pub(crate) fn render(report: &Report, paint: Paint) -> String {
     }
     text.push_str(&trouble(report, paint));
     text
+}
+
+/// SCRAM users, and how much of them.
+fn users(users: &UsersReport) -> String {
+    match &users.source {
+        None => format!("{}, without credentials", users.users),
+        Some(source) => format!(
+            "{}, {} sealed (from the {source})",
+            users.users,
+            plural(users.exact, "credential")
+        ),
+    }
 }
 
 /// What is missing stands last.

@@ -160,12 +160,8 @@ pub(crate) const DESCRIBE_LOG_DIRS: &[Field] = &[
     ]),
 ];
 
-pub(crate) const DESCRIBE_USER_SCRAM_CREDENTIALS: &[Field] = &[
-    I32,
-    I16,
-    Text,
-    List(&[Text, I16, Text, List(&[I8, I32])]),
-];
+pub(crate) const DESCRIBE_USER_SCRAM_CREDENTIALS: &[Field] =
+    &[I32, I16, Text, List(&[Text, I16, Text, List(&[I8, I32])])];
 
 pub(crate) const ALTER_USER_SCRAM_CREDENTIALS: &[Field] = &[I32, List(&[Text, I16, Text])];
 
@@ -176,16 +172,7 @@ pub(crate) const DESCRIBE_QUORUM: &[Field] = &[
     Since(2, &Text),
     List(&[
         Text,
-        List(&[
-            I32,
-            I16,
-            Since(2, &Text),
-            I32,
-            I32,
-            I64,
-            REPLICAS,
-            REPLICAS,
-        ]),
+        List(&[I32, I16, Since(2, &Text), I32, I32, I64, REPLICAS, REPLICAS]),
     ]),
     Since(2, &List(&[I32, List(&[Text, Text, I16])])),
 ];
