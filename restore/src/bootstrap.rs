@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 mod folder;
 mod versions;
 
-pub use folder::{FolderError, NodeIdentity, Written, write};
+pub use folder::{FolderError, NodeIdentity, Written, check, checkpoint_in, write};
 pub use versions::MetadataVersion;
 
 /// Kafka's numbers of what has dynamic settings.
@@ -119,6 +119,8 @@ pub struct Report {
     /// Good to know, for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Whether it was written, and not only looked at.
+    pub written: bool,
     /// Whether `meta.properties` is there, without which `kafka-storage.sh format` would overwrite the checkpoint.
     pub has_meta_properties: bool,
 }

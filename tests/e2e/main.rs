@@ -17,4 +17,5 @@ mod screens;
 mod secured;
 mod security;
 mod testkit;
+mod users;
 mod versions;

@@ -87,6 +87,7 @@ pub(crate) fn render(report: &Report, paint: Paint) -> String {
 /// SCRAM users, and how much of them.
 fn users(users: &UsersReport) -> String {
     match &users.source {
+        None if users.users == 0 => "0".to_owned(),
         None => format!("{}, without credentials", users.users),
         Some(source) => format!(
             "{}, {} sealed (from the {source})",

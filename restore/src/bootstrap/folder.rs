@@ -64,26 +64,43 @@ pub enum FolderError {
     },
 }
 
+/// Where the checkpoint goes.
+pub fn checkpoint_in(folder: &Path) -> PathBuf {
+    folder.join(CHECKPOINT)
+}
+
+/// Whether [`write`] could write there; changes nothing.
+pub fn check(folder: &Path, node: Option<&NodeIdentity>) -> Result<(), FolderError> {
+    refuse_used(folder)?;
+    let meta = node.map(|_| folder.join(META));
+    // both before either: half of it would have to be cleaned up
+    for path in [Some(checkpoint_in(folder)), meta].into_iter().flatten() {
+        if fs::symlink_metadata(&path).is_ok() {
+            return Err(FolderError::Exists { path });
+        }
+    }
+    let Some(NodeIdentity { cluster_id, .. }) = node else {
+        return Ok(());
+    };
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if cluster_id.is_empty() || !cluster_id.bytes().all(fits) {
+        return Err(FolderError::ClusterId {
+            id: cluster_id.clone(),
+        });
+    }
+    Ok(())
+}
+
 /// Writes the checkpoint (mode 0600) and, where it is told who the node is, `meta.properties`. Overwrites nothing.
 pub fn write(
     checkpoint: &Checkpoint,
     folder: &Path,
     node: Option<&NodeIdentity>,
 ) -> Result<Written, FolderError> {
-    refuse_used(folder)?;
-    let (file, meta) = (folder.join(CHECKPOINT), folder.join(META));
-    // both before either: half of it would have to be cleaned up
-    for path in [Some(&file), node.map(|_| &meta)].into_iter().flatten() {
-        if fs::symlink_metadata(path).is_ok() {
-            return Err(FolderError::Exists { path: path.clone() });
-        }
-    }
+    check(folder, node)?;
+    let (file, meta) = (checkpoint_in(folder), folder.join(META));
     if let Some(node) = node {
         let id = &node.cluster_id;
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        if id.is_empty() || !id.bytes().all(fits) {
-            return Err(FolderError::ClusterId { id: id.clone() });
-        }
         let text = format!("version=1\ncluster.id={id}\nnode.id={}\n", node.node_id);
         create(&meta, text.as_bytes(), 0o644)?;
     }
