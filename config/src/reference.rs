@@ -14,15 +14,18 @@ struct Key {
     about: &'static str,
 }
 
-fn keys() -> Vec<Key> {
-    let defaults = BackupSettings::default();
-    let key = |section, name, default: &str, about| Key {
+fn key(section: &'static str, name: &'static str, default: &str, about: &'static str) -> Key {
+    Key {
         section,
         name,
         default: default.to_owned(),
         about,
-    };
-    vec![
+    }
+}
+
+fn keys() -> Vec<Key> {
+    let defaults = BackupSettings::default();
+    let mut keys = vec![
         key(
             "",
             "kafka",
@@ -100,6 +103,26 @@ fn keys() -> Vec<Key> {
             "where the keys of SCRAM users and sensitive settings of brokers are read; they are stored only sealed",
         ),
         key(
+            "backup.topics",
+            "include",
+            "`[\"*\"]`",
+            "patterns of which one must match the whole name; `--topics`",
+        ),
+        key(
+            "backup.topics",
+            "exclude",
+            "`[]`",
+            "patterns of which none may match; `--exclude`",
+        ),
+    ];
+    keys.extend(secret_keys());
+    keys
+}
+
+/// What is sealed, and to whom.
+fn secret_keys() -> Vec<Key> {
+    vec![
+        key(
             "encryption",
             "recipients",
             "`[]`",
@@ -123,18 +146,6 @@ fn keys() -> Vec<Key> {
             "metadata-dir",
             "",
             "from the disk of any node: its `metadata.log.dir` (or the first of `log.dirs`), mounted read-only; `--metadata-dir`",
-        ),
-        key(
-            "backup.topics",
-            "include",
-            "`[\"*\"]`",
-            "patterns of which one must match the whole name; `--topics`",
-        ),
-        key(
-            "backup.topics",
-            "exclude",
-            "`[]`",
-            "patterns of which none may match; `--exclude`",
         ),
     ]
 }

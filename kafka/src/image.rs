@@ -99,8 +99,6 @@ impl Image {
                 let key = (resource_type, resource);
                 set_or_remove(&mut self.configs, key, name, value);
             }
-            // those of topics are saved with the topics
-            R::Config { .. } => {}
             R::UserScramCredential {
                 user,
                 mechanism,
@@ -131,7 +129,8 @@ impl Image {
             R::AccessControlEntry { id, binding } => drop(self.acls.insert(id, binding)),
             R::RemoveAccessControlEntry { id } => drop(self.acls.remove(&id)),
             R::Other { key, .. } => *self.others.entry(key).or_default() += 1,
-            R::BeginTransaction | R::EndTransaction | R::AbortTransaction => {}
+            // settings of topics are saved with the topics
+            R::Config { .. } | R::BeginTransaction | R::EndTransaction | R::AbortTransaction => {}
         }
     }
 }

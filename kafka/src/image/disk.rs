@@ -152,7 +152,7 @@ fn is_torn(error: &ImageError, bytes: &[u8]) -> bool {
     match error.problem {
         BatchProblem::Crc { .. } => {
             let length = rest.get(8..12).and_then(|length| length.try_into().ok());
-            let length = length.map(u32::from_be_bytes).unwrap_or(0) as usize;
+            let length = length.map_or(0, u32::from_be_bytes) as usize;
             rest.len() <= length.saturating_add(12)
         }
         // room that was kept for it

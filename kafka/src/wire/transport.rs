@@ -110,7 +110,7 @@ impl Transport {
     }
 
     /// The same way, to say there that we are somebody else.
-    pub(crate) fn as_somebody(self, sasl: Sasl) -> Self {
+    pub(crate) fn with_sasl(self, sasl: Sasl) -> Self {
         Self {
             sasl: Some(Arc::new(sasl)),
             ..self

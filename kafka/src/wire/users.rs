@@ -201,15 +201,15 @@ impl Cluster {
         };
         settings.transport = settings
             .transport
-            .as_somebody(Sasl::new(config::Sasl::Scram(hash, credentials))?);
+            .with_sasl(Sasl::new(config::Sasl::Scram(hash, credentials))?);
         let mut last = None;
         for address in &self.inner.bootstrap {
             use AuthenticationProblem as P;
             match Connection::open(address, &settings).await {
                 Ok(_) => return Ok(Some(true)),
                 Err(KafkaError::Authentication { problem, .. }) => match problem {
-                    P::UnknownMechanism { .. } => return Ok(None),
                     P::Refused { .. } | P::Unproven { .. } => return Ok(Some(false)),
+                    // not by SASL, or not with this mechanism
                     _ => return Ok(None),
                 },
                 Err(error) => last = Some(error),
