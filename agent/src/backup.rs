@@ -26,11 +26,13 @@ mod options;
 mod partition;
 mod plan;
 mod report;
+mod secrets;
 mod stream;
 
 pub use error::BackupError;
 pub use options::Options;
 pub use report::{PartitionGap, Report};
+pub use secrets::{CredentialOptions, CredentialSource, UsersReport};
 
 /// One backup: what it reads, where it writes, and who watches.
 #[derive(Debug)]
@@ -94,6 +96,7 @@ impl Backup {
             surroundings,
             bounds,
             streamed,
+            credentials: &self.options.credentials,
         };
         // Documents and lists before the manifest that names them, the manifest before the commit that names it.
         let manifest = self.unless_cancelled(assembly.store()).await?;

@@ -13,6 +13,7 @@ pub mod json;
 pub mod lists;
 pub mod manifest;
 pub mod records;
+pub mod seal;
 pub mod segment;
 pub mod tarball;
 pub mod transactions;

@@ -5,14 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lifeboat_archive::words::{ByteSize, TopicGlob};
+use lifeboat_archive::words::ByteSize;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    KafkaProperties, RepositoryUrl, ResolvedConfig, Secret,
+    ExactCredentials, KafkaProperties, RepositoryUrl, ResolvedConfig, Secret,
     file::{
         expand::expand,
-        shape::{BackupSection, File, KafkaSection, Place, Placed, Text},
+        shape::{BackupSection, ExactCredentialsSection, File, KafkaSection, Place, Placed, Text},
     },
     suggestion::closest,
 };
@@ -197,7 +197,12 @@ impl Resolver<'_> {
         if let Some(url) = file.repository.and_then(|repository| repository.url) {
             config.repository = self.parsed::<RepositoryUrl>("repository.url", &url);
         }
-        if let Some(section) = file.backup {
+        let recipients = file.encryption.and_then(|section| section.recipients);
+        config.recipients = self.list("encryption.recipients", recipients.as_deref());
+        if let Some(mut section) = file.backup {
+            if let Some(exact) = section.exact_credentials.take() {
+                config.backup.exact_credentials = self.exact_credentials(exact);
+            }
             self.backup(&section, &mut config);
         }
         config
@@ -260,8 +265,8 @@ impl Resolver<'_> {
     fn backup(&mut self, section: &BackupSection, config: &mut ResolvedConfig) {
         let backup = &mut config.backup;
         if let Some(topics) = &section.topics {
-            backup.topics.include = self.globs("backup.topics.include", topics.include.as_deref());
-            backup.topics.exclude = self.globs("backup.topics.exclude", topics.exclude.as_deref());
+            backup.topics.include = self.list("backup.topics.include", topics.include.as_deref());
+            backup.topics.exclude = self.list("backup.topics.exclude", topics.exclude.as_deref());
         }
         let mut size = |key: &str, given: &Option<Placed<String>>, setting: &mut ByteSize| {
             if let Some(size) = given.as_ref().and_then(|text| self.parsed(key, text)) {
@@ -299,9 +304,35 @@ impl Resolver<'_> {
         }
     }
 
-    fn globs(&mut self, key: &str, patterns: Option<&[Placed<String>]>) -> Vec<TopicGlob> {
-        let patterns = patterns.unwrap_or_default();
-        patterns
+    fn exact_credentials(&mut self, section: ExactCredentialsSection) -> ExactCredentials {
+        let at = "backup.exact-credentials";
+        if let (Some(_), Some(folder)) = (&section.controllers, &section.metadata_dir) {
+            let problem = "contradicts controllers: one of them is enough".to_owned();
+            self.problem(folder.place, &format!("{at}.metadata-dir"), problem, None);
+        }
+        let folder = section.metadata_dir;
+        let folder = folder.and_then(|text| {
+            self.parsed::<PathBuf>(&format!("{at}.metadata-dir"), &text)
+                .map(|path| self.folder.join(path))
+        });
+        let controllers = section.controllers;
+        ExactCredentials {
+            controllers: controllers
+                .and_then(|text| self.parsed(&format!("{at}.controllers"), &text)),
+            kafka: section
+                .kafka
+                .map(|section| self.kafka(&format!("{at}.kafka"), section))
+                .unwrap_or_default(),
+            metadata_dir: folder,
+        }
+    }
+
+    fn list<T>(&mut self, key: &str, texts: Option<&[Placed<String>]>) -> Vec<T>
+    where
+        T: std::str::FromStr<Err: fmt::Display>,
+    {
+        let texts = texts.unwrap_or_default();
+        texts
             .iter()
             .filter_map(|text| self.parsed(key, text))
             .collect()

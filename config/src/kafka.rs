@@ -44,6 +44,29 @@ impl PartialEq for Value {
 
 impl Eq for Value {}
 
+/// A pair of a `.properties` file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PropertyPair {
+    /// The line that it begins on, from 1.
+    pub line: usize,
+    /// What stands before the `=`.
+    pub name: String,
+    /// What stands behind it.
+    pub value: Secret,
+}
+
+/// The pairs of a Java `.properties` file, whatever they are called.
+pub fn properties_pairs(text: &str) -> Result<Vec<PropertyPair>, PropertyError> {
+    let pairs = properties_file::parse(text)?.into_iter();
+    Ok(pairs
+        .map(|(line, name, value)| PropertyPair {
+            line,
+            name,
+            value: Secret::new(value),
+        })
+        .collect())
+}
+
 /// A property that can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{name}: {problem}")]

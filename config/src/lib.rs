@@ -13,10 +13,10 @@ mod suggestion;
 pub use file::{LoadError, Problem, Surroundings, load, parse};
 pub use kafka::{
     Credentials, Identity, IdentityPlace, KafkaProperties, OAuthBearer, PropertyError,
-    RefreshWindow, Sasl, ScramHash, Security, SecurityProtocol, Source, SourceText, Store,
-    StoreKind, Tls, Trust,
+    PropertyPair, RefreshWindow, Sasl, ScramHash, Security, SecurityProtocol, Source, SourceText,
+    Store, StoreKind, Tls, Trust, properties_pairs,
 };
 pub use reference::reference;
 pub use repository_url::{RepositoryUrl, UrlError};
-pub use resolved::{BackupSettings, ResolvedConfig};
+pub use resolved::{BackupSettings, ControllerAddresses, ExactCredentials, ResolvedConfig};
 pub use secret::Secret;

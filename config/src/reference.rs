@@ -14,15 +14,18 @@ struct Key {
     about: &'static str,
 }
 
-fn keys() -> Vec<Key> {
-    let defaults = BackupSettings::default();
-    let key = |section, name, default: &str, about| Key {
+fn key(section: &'static str, name: &'static str, default: &str, about: &'static str) -> Key {
+    Key {
         section,
         name,
         default: default.to_owned(),
         about,
-    };
-    vec![
+    }
+}
+
+fn keys() -> Vec<Key> {
+    let defaults = BackupSettings::default();
+    let mut keys = vec![
         key(
             "",
             "kafka",
@@ -36,6 +39,7 @@ fn keys() -> Vec<Key> {
             "other clusters by name, each with Kafka properties; chosen by `--target NAME`",
         ),
         key("", "repository", "", "where the snapshots are"),
+        key("", "encryption", "", "who may open what is sealed"),
         key("", "backup", "", "how a backup is made"),
         key(
             "repository",
@@ -93,6 +97,12 @@ fn keys() -> Vec<Key> {
              `--retry-deadline`",
         ),
         key(
+            "backup",
+            "exact-credentials",
+            "not read",
+            "where the keys of SCRAM users and sensitive settings of brokers are read; they are stored only sealed",
+        ),
+        key(
             "backup.topics",
             "include",
             "`[\"*\"]`",
@@ -103,6 +113,39 @@ fn keys() -> Vec<Key> {
             "exclude",
             "`[]`",
             "patterns of which none may match; `--exclude`",
+        ),
+    ];
+    keys.extend(secret_keys());
+    keys
+}
+
+/// What is sealed, and to whom.
+fn secret_keys() -> Vec<Key> {
+    vec![
+        key(
+            "encryption",
+            "recipients",
+            "`[]`",
+            "age recipients (`age1…`, what `age-keygen` prints), each of whom can open what is sealed; `--recipient`",
+        ),
+        key(
+            "backup.exact-credentials",
+            "controllers",
+            "",
+            "from the controllers: `host:port,…` of their own listener, or `discover` to ask the brokers (Kafka 3.9 and newer); \
+             takes ClusterAction on the cluster; `--controllers`",
+        ),
+        key(
+            "backup.exact-credentials",
+            "kafka",
+            "",
+            "Kafka properties for that listener, over those of `kafka`; `--controller-config`",
+        ),
+        key(
+            "backup.exact-credentials",
+            "metadata-dir",
+            "",
+            "from the disk of any node: its `metadata.log.dir` (or the first of `log.dirs`), mounted read-only; `--metadata-dir`",
         ),
     ]
 }
@@ -186,7 +229,12 @@ mod tests {
         for (section, text) in [
             ("", wrong.to_owned()),
             ("repository", format!("repository: {{ {wrong} }}")),
+            ("encryption", format!("encryption: {{ {wrong} }}")),
             ("backup", format!("backup: {{ {wrong} }}")),
+            (
+                "backup.exact-credentials",
+                format!("backup: {{ exact-credentials: {{ {wrong} }} }}"),
+            ),
             (
                 "backup.topics",
                 format!("backup: {{ topics: {{ {wrong} }} }}"),

@@ -1,8 +1,11 @@
 //! The configuration after files, environment and flags have been put together.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, convert::Infallible, fmt, path::PathBuf, str::FromStr};
 
-use lifeboat_archive::words::{ByteSize, TimeSpan, TopicGlobs};
+use lifeboat_archive::{
+    seal::Recipient,
+    words::{ByteSize, TimeSpan, TopicGlobs},
+};
 
 use crate::{KafkaProperties, RepositoryUrl};
 
@@ -15,6 +18,8 @@ pub struct ResolvedConfig {
     pub targets: BTreeMap<String, KafkaProperties>,
     /// Where the snapshots are.
     pub repository: Option<RepositoryUrl>,
+    /// Who may open what is sealed.
+    pub recipients: Vec<Recipient>,
     /// How a backup is made.
     pub backup: BackupSettings,
 }
@@ -43,6 +48,50 @@ pub struct BackupSettings {
     pub max_connections: u32,
     /// How long a partition may be out of reach before the rest of it is a gap.
     pub retry_deadline: TimeSpan,
+    /// Where what proves who the users are is read, if it is.
+    pub exact_credentials: ExactCredentials,
+}
+
+/// Where the keys of SCRAM users and sensitive settings are read: in one of two ways, or not at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExactCredentials {
+    /// From the controllers.
+    pub controllers: Option<ControllerAddresses>,
+    /// How the controllers' listener is reached, over the properties of the protected cluster.
+    pub kafka: KafkaProperties,
+    /// From a node's metadata folder.
+    pub metadata_dir: Option<PathBuf>,
+}
+
+/// Where the controllers listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ControllerAddresses {
+    /// Where the brokers say.
+    Discover,
+    /// Here: `host:port` each.
+    Given(Vec<String>),
+}
+
+impl fmt::Display for ControllerAddresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Discover => f.write_str("discover"),
+            Self::Given(addresses) => f.write_str(&addresses.join(",")),
+        }
+    }
+}
+
+impl FromStr for ControllerAddresses {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        if text.trim() == "discover" {
+            return Ok(Self::Discover);
+        }
+        let addresses = text.split(',').map(str::trim);
+        let addresses = addresses.filter(|address| !address.is_empty());
+        Ok(Self::Given(addresses.map(str::to_owned).collect()))
+    }
 }
 
 impl BackupSettings {
@@ -106,6 +155,7 @@ impl Default for BackupSettings {
             max_rate: None,
             max_connections: 2,
             retry_deadline: TimeSpan::seconds(120),
+            exact_credentials: ExactCredentials::default(),
         }
     }
 }

@@ -19,11 +19,13 @@ mod configs;
 mod groups;
 mod hidden;
 mod topics;
+mod users;
 
 pub use cluster::cluster;
 pub use groups::groups;
 pub use hidden::hidden;
 pub use topics::topics;
+pub use users::users;
 
 /// What a cluster is besides its topics and groups; `None` is what could not be read.
 #[derive(Clone, Debug, Default)]

@@ -320,6 +320,8 @@ impl ErrorCode {
     pub const UNSTABLE_OFFSET_COMMIT: Self = Self(88);
     /// The broker does not believe who we are.
     pub const SASL_AUTHENTICATION_FAILED: Self = Self(58);
+    /// There is nothing of this name.
+    pub const RESOURCE_NOT_FOUND: Self = Self(91);
     /// A quota says: later.
     pub const THROTTLING_QUOTA_EXCEEDED: Self = Self(89);
     /// The broker does not know this topic id.

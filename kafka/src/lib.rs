@@ -3,6 +3,7 @@
 
 pub mod capture;
 pub mod error;
+pub mod image;
 mod pace;
 pub mod reader;
 pub mod records;

@@ -15,10 +15,12 @@ pub enum Operation {
     Create = 5,
     /// Remove topics.
     Delete = 6,
-    /// Change it.
+    /// Change it: of the cluster, who its users are and what they may do.
     Alter = 7,
     /// See that it is there.
     Describe = 8,
+    /// What brokers do among themselves.
+    ClusterAction = 9,
     /// See its settings.
     DescribeConfigs = 10,
     /// Change its settings.
@@ -170,7 +172,9 @@ fn on_cluster(api: &str) -> Operation {
             Operation::DescribeConfigs
         }
         "IncrementalAlterConfigs" | "AlterClientQuotas" => Operation::AlterConfigs,
-        "CreateAcls" | "DeleteAcls" => Operation::Alter,
+        "CreateAcls" | "DeleteAcls" | "AlterUserScramCredentials" => Operation::Alter,
+        // the metadata log, which is no topic to ask for
+        "Fetch" | "FetchSnapshot" => Operation::ClusterAction,
         _ => Operation::Describe,
     }
 }

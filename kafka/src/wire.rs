@@ -7,13 +7,13 @@ use std::{
     time::Duration,
 };
 
-use kafka_protocol::{messages::MetadataResponse, protocol::StrBytes};
+use kafka_protocol::messages::MetadataResponse;
 use lifeboat_config::KafkaProperties;
 
 use crate::error::{AuthenticationProblem, KafkaError};
 
 mod acls;
-mod answer;
+pub(crate) mod answer;
 mod configs;
 mod connection;
 #[cfg(test)]
@@ -23,6 +23,7 @@ mod fetch;
 mod groups;
 mod log_dirs;
 mod metadata;
+mod metadata_log;
 mod offsets;
 mod produce;
 mod producers;
@@ -37,6 +38,7 @@ mod tokens;
 mod topics;
 mod transactions;
 mod transport;
+mod users;
 mod versions;
 
 pub use acls::AclOutcomes;
@@ -45,10 +47,14 @@ pub use configs::{
     Configs, TopicConfigs,
 };
 pub use connection::Connection;
-pub use fetch::{DivergingEpoch, FetchAnswer, FetchLimits, FetchPosition, FetchedPartition, fetch};
+pub use fetch::{
+    CurrentLeader, DivergingEpoch, FetchAnswer, FetchLimits, FetchPosition, FetchedPartition,
+    NodeEndpoint, SnapshotEnd, fetch,
+};
 pub use groups::{CommitOutcomes, GroupListing, GroupOffsets, GroupState, ListedGroup};
 pub use log_dirs::TopicsOnDisk;
 pub use metadata::{Leadership, PartitionMetadata, TopicMetadata, TopicScope};
+pub use metadata_log::Controllers;
 pub use offsets::{ListedOffset, OffsetSpec};
 pub use produce::{ProduceAnswer, produce};
 pub use producers::{ActiveProducer, ProducerIdentity};
@@ -58,6 +64,7 @@ pub use rights::Rights;
 pub use tokens::Tokens;
 pub use topics::NewTopic;
 pub use transactions::OpenTransactions;
+pub use users::{ListedCredential, NewCredential, ScramMechanism};
 
 use connection::ClientSettings;
 use metadata::View;
@@ -105,13 +112,7 @@ impl Cluster {
             .iter()
             .map(|server| Address::parse(server))
             .collect::<Result<Vec<_>, _>>()?;
-        let request_timeout = properties.request_timeout();
-        let settings = ClientSettings {
-            transport: Transport::from_properties(properties)?,
-            client_id: StrBytes::from_string(properties.client_id().to_owned()),
-            request_timeout,
-            patience: request_timeout * 2,
-        };
+        let settings = ClientSettings::from_properties(properties)?;
         let (cluster_id, view) = introduce(&bootstrap, &settings).await?;
         let principal = rights::principal(&settings.transport);
         Ok(Self {

@@ -59,6 +59,16 @@ impl Failure {
         Self::new(Exit::Usage, message)
     }
 
+    /// What went wrong, in a line.
+    pub(crate) fn line(&self) -> String {
+        let mut line = self.message.clone();
+        for cause in &self.causes {
+            line.push_str(": ");
+            line.push_str(cause);
+        }
+        line
+    }
+
     /// Somebody stopped it.
     pub(crate) fn interrupted() -> Self {
         Self::new(Exit::Interrupted, "interrupted")

@@ -15,6 +15,7 @@ mod restore;
 mod show;
 mod snapshots;
 mod topics;
+mod users;
 mod verify;
 
 pub(crate) use backup::{BackupFlags, LimitFlags};
@@ -26,6 +27,7 @@ pub(crate) use restore::{RestoreFlags, TargetFlags};
 pub(crate) use show::{ShowFlags, ShowParts};
 pub(crate) use snapshots::SnapshotsFlags;
 pub(crate) use topics::TopicFlags;
+pub(crate) use users::{CredentialFlags, UserFlags};
 pub(crate) use verify::VerifyFlags;
 
 /// Backup and disaster recovery for Apache Kafka.

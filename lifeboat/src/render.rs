@@ -1,6 +1,7 @@
 //! Texts for people.
 
 pub(crate) mod backup;
+pub(crate) mod bootstrap;
 mod numbers;
 mod paint;
 pub(crate) mod restore;
@@ -8,6 +9,7 @@ mod safe;
 pub(crate) mod snapshot;
 pub(crate) mod snapshots;
 mod table;
+pub(crate) mod users;
 pub(crate) mod verify;
 
 pub(crate) use numbers::{age, ago, grouped, plural};

@@ -7,8 +7,11 @@ use std::{
     sync::OnceLock,
 };
 
-use lifeboat_agent::backup;
-use lifeboat_archive::words::{TopicGlob, TopicGlobs};
+use lifeboat_agent::backup::{self, CredentialOptions, CredentialSource};
+use lifeboat_archive::{
+    seal::RecipientError,
+    words::{TopicGlob, TopicGlobs},
+};
 use lifeboat_config::{
     BackupSettings, KafkaProperties, RepositoryUrl, ResolvedConfig, Surroundings,
 };
@@ -17,8 +20,8 @@ use lifeboat_restore::restore;
 use crate::{
     failure::Failure,
     flags::{
-        BackupFlags, LimitFlags, RepositoryFlags, RestoreFlags, SourceFlags, TargetFlags,
-        TopicFlags,
+        BackupFlags, CredentialFlags, LimitFlags, RepositoryFlags, RestoreFlags, SourceFlags,
+        TargetFlags, TopicFlags,
     },
 };
 
@@ -118,7 +121,56 @@ impl Settings {
             max_rate: settings.max_rate,
             max_connections: settings.max_connections as usize,
             retry_deadline: settings.retry_deadline.0,
+            credentials: self.credentials(&flags.credentials, &flags.source)?,
             new_cluster: flags.new_cluster,
+        })
+    }
+
+    /// Where a backup reads what proves who the users are.
+    fn credentials(
+        &self,
+        flags: &CredentialFlags,
+        source: &SourceFlags,
+    ) -> Result<CredentialOptions, Failure> {
+        let file = self.file()?;
+        let mut recipients = file.recipients.clone();
+        if !flags.recipient.is_empty() {
+            let given = flags.recipient.iter().map(|text| {
+                text.parse().map_err(|error: RecipientError| {
+                    Failure::usage(format!("--recipient: {error}"))
+                })
+            });
+            recipients = given.collect::<Result<_, _>>()?;
+        }
+        let saved = &file.backup.exact_credentials;
+        let folder = flags.metadata_dir.clone().or_else(|| {
+            let of_file = saved.metadata_dir.clone();
+            of_file.filter(|_| flags.controllers.is_none())
+        });
+        if let Some(folder) = folder {
+            return Ok(CredentialOptions {
+                recipients,
+                source: Some(CredentialSource::Folder(folder)),
+            });
+        }
+        let addresses = flags
+            .controllers
+            .clone()
+            .or_else(|| saved.controllers.clone());
+        let from = addresses.map(|addresses| {
+            let given = SourceFlags {
+                bootstrap_servers: None,
+                command_config: flags.controller_config.clone(),
+            };
+            let brokers = self.source(source)?.overridden_by(saved.kafka.clone());
+            Ok::<_, Failure>(CredentialSource::Controllers {
+                addresses,
+                properties: Box::new(overlay(brokers, &given)?),
+            })
+        });
+        Ok(CredentialOptions {
+            recipients,
+            source: from.transpose()?,
         })
     }
 

@@ -1,5 +1,6 @@
 //! Gives a cluster back from a snapshot, and verifies snapshots.
 
+pub mod bootstrap;
 mod compare;
 mod content;
 pub mod error;
@@ -17,4 +18,5 @@ mod target;
 #[cfg(test)]
 mod testing;
 mod topics;
+pub mod users;
 pub mod verify;

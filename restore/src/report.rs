@@ -12,6 +12,7 @@ use crate::{
     groups::RestoredGroup,
     rewrite::RewriteCounts,
     settings::{LeftOut, RetentionPutOff},
+    users::RestoredUser,
 };
 
 /// What a restore came to.
@@ -40,6 +41,9 @@ pub struct Report {
     pub topics: Vec<RestoredTopic>,
     /// The groups, by name.
     pub groups: Vec<RestoredGroup>,
+    /// SCRAM credentials, by user and mechanism.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<RestoredUser>,
     /// Good to know, for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,

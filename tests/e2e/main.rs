@@ -18,4 +18,5 @@ mod screens;
 mod secured;
 mod security;
 mod testkit;
+mod users;
 mod versions;

@@ -38,6 +38,8 @@ pub struct ClusterBuilder {
     settings: BTreeMap<String, String>,
     heap_megabytes: u32,
     access: Wanted,
+    seed: Option<PathBuf>,
+    make_users: bool,
 }
 
 impl ClusterBuilder {
@@ -81,6 +83,18 @@ impl ClusterBuilder {
     pub fn users(mut self, users: &[(&str, &str)]) -> Self {
         let owned = |&(name, password): &(&str, &str)| (name.to_owned(), password.to_owned());
         self.access.users = users.iter().map(owned).collect();
+        self
+    }
+
+    /// Begins with this `bootstrap.checkpoint` instead of an empty one; its users are made by nobody else.
+    pub fn seed(mut self, checkpoint: &Path) -> Self {
+        self.seed = Some(checkpoint.to_owned());
+        self.without_making_users()
+    }
+
+    /// The users are known to clients only: SCRAM does not let them in yet.
+    pub fn without_making_users(mut self) -> Self {
+        self.make_users = false;
         self
     }
 
@@ -152,6 +166,8 @@ impl KafkaCluster {
             settings: BTreeMap::new(),
             heap_megabytes: 512,
             access: Wanted::default(),
+            seed: None,
+            make_users: true,
         }
     }
 
@@ -216,6 +232,38 @@ impl KafkaCluster {
     /// The addresses for those who may do everything, whatever clients need to get in.
     pub fn admin_bootstrap(&self) -> String {
         self.inside().bootstrap
+    }
+
+    /// The controllers' own listener, which lets everybody in.
+    pub fn controllers(&self) -> String {
+        let addresses: Vec<_> = self.nodes.iter().map(Node::controller_address).collect();
+        addresses.join(",")
+    }
+
+    /// Makes SCRAM users with this mechanism, or gives them other passwords.
+    pub fn add_users(&self, mechanism: &str, users: &[(&str, &str)]) -> Result<()> {
+        let owned = |&(name, password): &(&str, &str)| (name.to_owned(), password.to_owned());
+        let users: Vec<_> = users.iter().map(owned).collect();
+        acls::add_users(&self.inside(), &[mechanism], &users)
+    }
+
+    /// Takes the credential of this mechanism from a user.
+    pub fn remove_user(&self, user: &str, mechanism: &str) -> Result<()> {
+        acls::remove_user(&self.inside(), user, mechanism)
+    }
+
+    /// A dynamic setting of one broker.
+    pub fn set_broker(&self, broker: i32, name: &str, value: &str) -> Result<()> {
+        acls::set_broker(&self.inside(), broker, name, value)
+    }
+
+    /// Logs in through the clients' listener with Kafka's own client, and asks for something.
+    pub fn log_in(&self, user: &str, mechanism: &str, password: &str) -> Result<()> {
+        let client = Client {
+            bootstrap: self.bootstrap(),
+            properties: self.secured.properties_of(user, password, mechanism)?,
+        };
+        Oracle::new(client).topics().map(drop)
     }
 
     /// Gives and takes rights, and returns when they hold.
@@ -361,7 +409,7 @@ impl KafkaCluster {
         };
         cluster.start()?;
         let scram = cluster.secured.scram();
-        if !scram.is_empty() {
+        if wanted.make_users && !scram.is_empty() {
             acls::add_users(&cluster.inside(), &scram, cluster.secured.users())?;
         }
         Ok(cluster)

@@ -288,17 +288,39 @@ impl Secured {
             let mechanism = mechanism
                 .or(self.wanted.mechanisms.first().map(String::as_str))
                 .context("no SASL mechanism")?;
-            properties.extend(self.sasl_properties(user, mechanism)?);
+            let password = self.password(user)?;
+            properties.extend(self.sasl_properties(user, password, mechanism)?);
         }
         Ok(properties)
     }
 
-    fn sasl_properties(&self, user: &str, mechanism: &str) -> Result<BTreeMap<String, String>> {
+    /// The properties of a Java client who says this password, right or wrong.
+    pub(crate) fn properties_of(
+        &self,
+        user: &str,
+        password: &str,
+        mechanism: &str,
+    ) -> Result<BTreeMap<String, String>> {
+        let mut properties = self.sasl_properties(user, password, mechanism)?;
+        let protocol = self.wanted.security.protocol().to_owned();
+        properties.insert("security.protocol".to_owned(), protocol);
+        Ok(properties)
+    }
+
+    fn password(&self, user: &str) -> Result<&str> {
         let mut users = self.wanted.users.iter();
-        let (name, password) = users
-            .find(|(name, _)| name == user)
-            .with_context(|| format!("no such user: {user}"))?;
-        let (name, password) = (escaped(name), escaped(password));
+        let found = users.find(|(name, _)| name == user);
+        let (_, password) = found.with_context(|| format!("no such user: {user}"))?;
+        Ok(password)
+    }
+
+    fn sasl_properties(
+        &self,
+        user: &str,
+        password: &str,
+        mechanism: &str,
+    ) -> Result<BTreeMap<String, String>> {
+        let (name, password) = (escaped(user), escaped(password));
         let module = login_module(mechanism)?;
         let mut properties = BTreeMap::from([("sasl.mechanism".to_owned(), mechanism.to_owned())]);
         let credentials = if mechanism == "OAUTHBEARER" {

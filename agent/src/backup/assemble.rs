@@ -25,6 +25,7 @@ use super::{
     archives::WrittenSegment,
     bounds::{Bounds, PartitionBounds},
     plan::{Captured, PlannedTopics},
+    secrets::{self, CredentialOptions, UsersReport},
     stream::{Streamed, StreamedPartition},
 };
 
@@ -42,6 +43,7 @@ pub(super) struct Assembly<'b> {
     pub(super) surroundings: Captured<Surroundings>,
     pub(super) bounds: Bounds,
     pub(super) streamed: Streamed,
+    pub(super) credentials: &'b CredentialOptions,
 }
 
 /// A manifest that is in the repository, not committed yet.
@@ -50,18 +52,21 @@ pub(super) struct StoredManifest {
     pub(super) manifest: Manifest,
     pub(super) reference: ObjectReference,
     pub(super) topics_left_out: u64,
+    pub(super) users: UsersReport,
 }
 
 impl Assembly<'_> {
     /// Stores documents, lists and manifest, in this order: each names only what is stored already.
     pub(super) async fn store(mut self) -> Result<StoredManifest, BackupError> {
-        let documents = self.store_documents().await?;
+        let secrets = secrets::capture(self.cluster, self.credentials).await;
+        let documents = self.store_documents(secrets.members).await?;
         let topics = self.store_lists().await?;
         let mut problems = std::mem::take(&mut self.topics.problems);
         problems.append(&mut self.groups.problems);
         problems.append(&mut self.bounds.problems);
         problems.append(&mut self.activity.problems);
         problems.append(&mut self.surroundings.problems);
+        problems.extend(secrets.problems);
         problems.extend(self.offsets_beyond_the_data());
         problems.extend(self.unreadable(&topics));
         let totals = self.totals(&topics);
@@ -89,11 +94,15 @@ impl Assembly<'_> {
             manifest,
             reference,
             topics_left_out: self.topics.left_out,
+            users: secrets.report,
         })
     }
 
     /// Each document as a member; one that could not be read is left out.
-    async fn store_documents(&self) -> Result<ObjectReference, BackupError> {
+    async fn store_documents(
+        &self,
+        secrets: Vec<(&'static str, Vec<u8>)>,
+    ) -> Result<ObjectReference, BackupError> {
         fn member<D: Document>(
             name: &'static str,
             document: Option<&D>,
@@ -111,7 +120,7 @@ impl Assembly<'_> {
             member("features.json", surroundings.document.features.as_ref()),
             member("tokens.json", surroundings.document.tokens.as_ref()),
         ];
-        let members: Vec<_> = members.into_iter().flatten().collect();
+        let members: Vec<_> = members.into_iter().flatten().chain(secrets).collect();
         let archive = documents_archive(&members);
         Ok(self.store.put_documents(&self.snapshot, archive).await?)
     }

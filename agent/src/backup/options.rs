@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use lifeboat_archive::words::{ByteSize, TopicGlobs};
 
+use super::CredentialOptions;
+
 /// The settings of one backup.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -25,6 +27,8 @@ pub struct Options {
     pub new_cluster: bool,
     /// How long a partition may be without a leader before the rest of it is a gap.
     pub retry_deadline: Duration,
+    /// Where what proves who the users are is read, and to whom it is sealed.
+    pub credentials: CredentialOptions,
 }
 
 impl Default for Options {
@@ -39,6 +43,7 @@ impl Default for Options {
             max_connections: 2,
             new_cluster: false,
             retry_deadline: Duration::from_secs(120),
+            credentials: CredentialOptions::default(),
         }
     }
 }

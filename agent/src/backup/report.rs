@@ -8,7 +8,7 @@ use lifeboat_archive::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::assemble::StoredManifest;
+use super::{assemble::StoredManifest, secrets::UsersReport};
 
 /// The result of a backup that was committed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -23,6 +23,9 @@ pub struct Report {
     pub bytes_per_second: u64,
     /// Topics that are neither internal nor chosen.
     pub topics_left_out: u64,
+    /// What was saved of the SCRAM users.
+    #[serde(default)]
+    pub users: UsersReport,
     /// What could not be read.
     pub gaps: Vec<PartitionGap>,
     /// What else is worth knowing.
@@ -64,6 +67,7 @@ impl Report {
             rpo_ms: commit.committed_at.millis_since(commit.bounds_at),
             bytes_per_second: commit.totals.raw_bytes.saturating_mul(1_000) / elapsed_ms.max(1),
             topics_left_out: stored.topics_left_out,
+            users: stored.users.clone(),
             gaps,
             problems: manifest.problems.clone(),
             commit,

@@ -8,7 +8,7 @@ use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
 use super::{BuildProblem, RecordError, decompress::XERIAL_MAGIC};
 use crate::{
     batch::{
-        Batch, BatchHeader, CRC_FROM, Codec, DELETE_HORIZON, HEADER_SIZE, LOG_APPEND_TIME,
+        Batch, BatchHeader, CONTROL, CRC_FROM, Codec, DELETE_HORIZON, HEADER_SIZE, LOG_APPEND_TIME,
         TRANSACTIONAL, TimestampType,
     },
     varint::{put_varlong, take_varint, take_varlong, varlong_size},
@@ -125,6 +125,11 @@ fn seal(bytes: &mut [u8]) {
     bytes[17..21].copy_from_slice(&crc.to_be_bytes());
 }
 
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_varlong(out, i64::try_from(bytes.len()).unwrap_or(i64::MAX));
+    out.extend_from_slice(bytes);
+}
+
 /// Makes batches (magic 2, CreateTime) out of records, one after another.
 #[derive(Debug)]
 pub struct BatchBuilder {
@@ -163,6 +168,40 @@ impl BatchBuilder {
         put_varlong(&mut self.plain, offset_delta);
         self.plain.extend_from_slice(tail);
         self.count += 1;
+    }
+
+    /// Adds a record with this key and value and no headers.
+    pub fn push_pair(&mut self, timestamp: i64, key: Option<&[u8]>, value: &[u8]) {
+        let mut tail = Vec::with_capacity(value.len() + 16);
+        match key {
+            None => put_varlong(&mut tail, -1),
+            Some(key) => put_bytes(&mut tail, key),
+        }
+        put_bytes(&mut tail, value);
+        put_varlong(&mut tail, 0);
+        self.push(timestamp, &tail);
+    }
+
+    /// The batch of all records so far as a leader of this epoch has it in its log, the metadata log being one; with
+    /// `control`, as one that no client sees. Afterwards the builder is empty.
+    pub fn finish_for_log(
+        &mut self,
+        base_offset: i64,
+        leader_epoch: i32,
+        control: bool,
+    ) -> Result<Bytes, RecordError> {
+        let produced = Produced {
+            base_offset,
+            ..Produced::ANONYMOUS
+        };
+        let mut bytes = self.finish(produced)?.to_vec();
+        bytes[12..16].copy_from_slice(&leader_epoch.to_be_bytes());
+        if control {
+            let attributes = self.codec.bits() | CONTROL;
+            bytes[CRC_FROM..CRC_FROM + 2].copy_from_slice(&attributes.to_be_bytes());
+            seal(&mut bytes);
+        }
+        Ok(bytes.into())
     }
 
     /// Bytes of the batch if it were not compressed.

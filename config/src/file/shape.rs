@@ -42,7 +42,14 @@ pub(crate) struct File {
     pub(crate) kafka: Option<KafkaSection>,
     pub(crate) targets: Option<BTreeMap<String, KafkaSection>>,
     pub(crate) repository: Option<RepositorySection>,
+    pub(crate) encryption: Option<EncryptionSection>,
     pub(crate) backup: Option<BackupSection>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct EncryptionSection {
+    pub(crate) recipients: Option<Vec<Placed<String>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -62,6 +69,15 @@ pub(crate) struct BackupSection {
     pub(crate) max_rate: Option<Placed<String>>,
     pub(crate) max_connections: Option<Placed<u32>>,
     pub(crate) retry_deadline: Option<Placed<String>>,
+    pub(crate) exact_credentials: Option<ExactCredentialsSection>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct ExactCredentialsSection {
+    pub(crate) controllers: Option<Placed<String>>,
+    pub(crate) kafka: Option<KafkaSection>,
+    pub(crate) metadata_dir: Option<Placed<String>>,
 }
 
 impl BackupSection {

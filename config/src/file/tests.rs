@@ -96,7 +96,7 @@ fn an_unknown_key_is_refused_with_its_place_and_a_suggestion() {
     assert_eq!(
         problems("schedules: []\n"),
         [
-            "line 1, column 1: schedules: unknown key (known here: kafka, targets, repository, backup)"
+            "line 1, column 1: schedules: unknown key (known here: kafka, targets, repository, encryption, backup)"
         ]
     );
     assert_eq!(

@@ -25,6 +25,16 @@ impl Answer {
         self.bytes
     }
 
+    pub(crate) fn i8(&mut self) -> Result<i8, KafkaError> {
+        self.want(1)?;
+        Ok(self.bytes.get_i8())
+    }
+
+    pub(crate) fn f64(&mut self) -> Result<f64, KafkaError> {
+        self.want(8)?;
+        Ok(self.bytes.get_f64())
+    }
+
     pub(crate) fn i16(&mut self) -> Result<i16, KafkaError> {
         self.want(2)?;
         Ok(self.bytes.get_i16())
@@ -101,6 +111,24 @@ impl Answer {
     pub(crate) fn compact_bytes(&mut self) -> Result<Bytes, KafkaError> {
         let length = self.compact_length()?.unwrap_or(0);
         self.slice(length)
+    }
+
+    /// A compact string.
+    pub(crate) fn text(&mut self) -> Result<String, KafkaError> {
+        self.nullable_text()?
+            .ok_or_else(|| self.wrong("null where a text is expected"))
+    }
+
+    /// A compact string, or null.
+    pub(crate) fn nullable_text(&mut self) -> Result<Option<String>, KafkaError> {
+        let Some(length) = self.compact_length()? else {
+            return Ok(None);
+        };
+        let bytes = self.slice(length)?;
+        match str::from_utf8(&bytes) {
+            Ok(text) => Ok(Some(text.to_owned())),
+            Err(_) => Err(self.wrong("a text that is not UTF-8")),
+        }
     }
 
     /// Hands each tagged field to `field`.

@@ -15,6 +15,7 @@ use kafka_protocol::{
     messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse, RequestHeader},
     protocol::{Encodable, HeaderVersion, StrBytes},
 };
+use lifeboat_config::KafkaProperties;
 use tokio::{
     sync::{RwLock, mpsc, oneshot},
     time::{Instant, sleep_until, timeout},
@@ -54,6 +55,19 @@ pub(crate) struct ClientSettings {
     pub(crate) request_timeout: Duration,
     /// How long an operation is tried again.
     pub(crate) patience: Duration,
+}
+
+impl ClientSettings {
+    /// Reads the certificates and keys that the properties name.
+    pub(crate) fn from_properties(properties: &KafkaProperties) -> Result<Self, KafkaError> {
+        let request_timeout = properties.request_timeout();
+        Ok(Self {
+            transport: Transport::from_properties(properties)?,
+            client_id: StrBytes::from_string(properties.client_id().to_owned()),
+            request_timeout,
+            patience: request_timeout * 2,
+        })
+    }
 }
 
 /// A connection to a broker.

@@ -66,6 +66,19 @@ pub struct FetchAnswer {
     pub throttle: Duration,
     /// The partitions, as asked for.
     pub partitions: Vec<FetchedPartition>,
+    /// Where the leaders listen that the partitions name.
+    pub endpoints: Vec<NodeEndpoint>,
+}
+
+/// Where a node listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeEndpoint {
+    /// Its id.
+    pub id: i32,
+    /// Its host.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
 }
 
 /// What came of a partition.
@@ -83,6 +96,10 @@ pub struct FetchedPartition {
     pub log_start_offset: i64,
     /// Set where the log is not the one that was read before.
     pub diverging_epoch: Option<DivergingEpoch>,
+    /// Who leads, where it is not the one that was asked, or not in the epoch that was sent.
+    pub current_leader: Option<CurrentLeader>,
+    /// Set where the metadata log is to be read from a snapshot first.
+    pub snapshot: Option<SnapshotEnd>,
     /// Batches as they are stored; the last may be cut off. Shares the memory of the whole answer.
     pub records: Bytes,
 }
@@ -94,6 +111,24 @@ pub struct DivergingEpoch {
     pub epoch: i32,
     /// Where that epoch ends.
     pub end_offset: i64,
+}
+
+/// Who leads a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CurrentLeader {
+    /// Its id; −1: nobody.
+    pub id: i32,
+    /// Its epoch.
+    pub epoch: i32,
+}
+
+/// A snapshot of the metadata log, by where it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotEnd {
+    /// The first offset that is not in it.
+    pub end_offset: i64,
+    /// The epoch of the last record in it.
+    pub epoch: i32,
 }
 
 /// Reads from one broker, in read_uncommitted and without a fetch session.
@@ -192,11 +227,33 @@ fn decode(
         }
         answer.skip_tagged_fields()?;
     }
-    answer.skip_tagged_fields()?;
+    let mut endpoints = Vec::new();
+    answer.tagged_fields(|tag, mut field| {
+        if tag == 0 {
+            endpoints = decode_endpoints(&mut field)?;
+        }
+        Ok(())
+    })?;
     Ok(FetchAnswer {
         throttle,
         partitions,
+        endpoints,
     })
+}
+
+fn decode_endpoints(answer: &mut Answer) -> Result<Vec<NodeEndpoint>, KafkaError> {
+    let count = answer.count(11)?;
+    let mut endpoints = Vec::with_capacity(count);
+    for _ in 0..count {
+        let id = answer.i32()?;
+        let host = answer.text()?;
+        let port = answer.i32()?;
+        let port = u16::try_from(port).map_err(|_| answer.wrong(&format!("port {port}")))?;
+        let _rack = answer.compact_bytes()?;
+        answer.skip_tagged_fields()?;
+        endpoints.push(NodeEndpoint { id, host, port });
+    }
+    Ok(endpoints)
 }
 
 fn decode_partition(
@@ -214,11 +271,22 @@ fn decode_partition(
     }
     let _preferred_read_replica = answer.i32()?;
     let records = answer.compact_bytes()?;
-    let mut diverging_epoch = None;
+    let (mut diverging_epoch, mut current_leader, mut snapshot) = (None, None, None);
     answer.tagged_fields(|tag, mut field| {
-        if tag == 0 {
-            let (epoch, end_offset) = (field.i32()?, field.i64()?);
-            diverging_epoch = (epoch >= 0).then_some(DivergingEpoch { epoch, end_offset });
+        match tag {
+            0 => {
+                let (epoch, end_offset) = (field.i32()?, field.i64()?);
+                diverging_epoch = (epoch >= 0).then_some(DivergingEpoch { epoch, end_offset });
+            }
+            1 => {
+                let (id, epoch) = (field.i32()?, field.i32()?);
+                current_leader = (epoch >= 0).then_some(CurrentLeader { id, epoch });
+            }
+            2 => {
+                let (end_offset, epoch) = (field.i64()?, field.i32()?);
+                snapshot = (end_offset >= 0).then_some(SnapshotEnd { end_offset, epoch });
+            }
+            _ => {}
         }
         Ok(())
     })?;
@@ -229,6 +297,8 @@ fn decode_partition(
         last_stable_offset,
         log_start_offset,
         diverging_epoch,
+        current_leader,
+        snapshot,
         records,
     })
 }

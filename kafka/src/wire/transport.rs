@@ -109,6 +109,14 @@ impl Transport {
         self.sasl.as_ref()
     }
 
+    /// The same way, to say there that we are somebody else.
+    pub(crate) fn with_sasl(self, sasl: Sasl) -> Self {
+        Self {
+            sasl: Some(Arc::new(sasl)),
+            ..self
+        }
+    }
+
     /// The subject of the certificate that is shown, if it has one that can be written.
     pub(crate) fn subject(&self) -> Option<&str> {
         self.tls.as_ref()?.subject()

@@ -5,20 +5,24 @@ use std::{collections::HashMap, time::Duration};
 use kafka_protocol::{
     messages::{
         AlterClientQuotasRequest, AlterClientQuotasResponse, AlterShareGroupOffsetsRequest,
-        AlterShareGroupOffsetsResponse, ApiKey, ApiVersionsResponse, ConsumerGroupDescribeRequest,
-        ConsumerGroupDescribeResponse, CreateAclsRequest, CreateAclsResponse, CreateTopicsRequest,
-        CreateTopicsResponse, DeleteAclsRequest, DeleteAclsResponse, DeleteTopicsRequest,
-        DeleteTopicsResponse, DescribeAclsRequest, DescribeAclsResponse,
-        DescribeClientQuotasRequest, DescribeClientQuotasResponse, DescribeClusterRequest,
-        DescribeClusterResponse, DescribeConfigsRequest, DescribeConfigsResponse,
-        DescribeDelegationTokenRequest, DescribeDelegationTokenResponse, DescribeGroupsRequest,
-        DescribeGroupsResponse, DescribeLogDirsRequest, DescribeLogDirsResponse,
-        DescribeProducersRequest, DescribeProducersResponse, DescribeShareGroupOffsetsRequest,
+        AlterShareGroupOffsetsResponse, AlterUserScramCredentialsRequest,
+        AlterUserScramCredentialsResponse, ApiKey, ApiVersionsResponse,
+        ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, CreateAclsRequest,
+        CreateAclsResponse, CreateTopicsRequest, CreateTopicsResponse, DeleteAclsRequest,
+        DeleteAclsResponse, DeleteTopicsRequest, DeleteTopicsResponse, DescribeAclsRequest,
+        DescribeAclsResponse, DescribeClientQuotasRequest, DescribeClientQuotasResponse,
+        DescribeClusterRequest, DescribeClusterResponse, DescribeConfigsRequest,
+        DescribeConfigsResponse, DescribeDelegationTokenRequest, DescribeDelegationTokenResponse,
+        DescribeGroupsRequest, DescribeGroupsResponse, DescribeLogDirsRequest,
+        DescribeLogDirsResponse, DescribeProducersRequest, DescribeProducersResponse,
+        DescribeQuorumRequest, DescribeQuorumResponse, DescribeShareGroupOffsetsRequest,
         DescribeShareGroupOffsetsResponse, DescribeTransactionsRequest,
-        DescribeTransactionsResponse, FindCoordinatorRequest, FindCoordinatorResponse,
-        IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, InitProducerIdRequest,
-        InitProducerIdResponse, ListConfigResourcesRequest, ListConfigResourcesResponse,
-        ListGroupsRequest, ListGroupsResponse, ListOffsetsRequest, ListOffsetsResponse,
+        DescribeTransactionsResponse, DescribeUserScramCredentialsRequest,
+        DescribeUserScramCredentialsResponse, FetchSnapshotRequest, FetchSnapshotResponse,
+        FindCoordinatorRequest, FindCoordinatorResponse, IncrementalAlterConfigsRequest,
+        IncrementalAlterConfigsResponse, InitProducerIdRequest, InitProducerIdResponse,
+        ListConfigResourcesRequest, ListConfigResourcesResponse, ListGroupsRequest,
+        ListGroupsResponse, ListOffsetsRequest, ListOffsetsResponse,
         ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse,
         ListTransactionsRequest, ListTransactionsResponse, MetadataRequest, MetadataResponse,
         OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse,
@@ -111,12 +115,16 @@ calls! {
     ShareGroupDescribeRequest => ShareGroupDescribeResponse, ShareGroupDescribe 1..=1 SHARE_GROUP_DESCRIBE;
     DescribeShareGroupOffsetsRequest => DescribeShareGroupOffsetsResponse, DescribeShareGroupOffsets 0..=0 DESCRIBE_SHARE_GROUP_OFFSETS;
     AlterShareGroupOffsetsRequest => AlterShareGroupOffsetsResponse, AlterShareGroupOffsets 0..=0 ALTER_SHARE_GROUP_OFFSETS;
+    DescribeUserScramCredentialsRequest => DescribeUserScramCredentialsResponse, DescribeUserScramCredentials 0..=0 DESCRIBE_USER_SCRAM_CREDENTIALS;
+    AlterUserScramCredentialsRequest => AlterUserScramCredentialsResponse, AlterUserScramCredentials 0..=0 ALTER_USER_SCRAM_CREDENTIALS;
+    FetchSnapshotRequest => FetchSnapshotResponse, FetchSnapshot 0..=1 FETCH_SNAPSHOT;
 }
 
 // these are not throttled
 calls! {
     SaslHandshakeRequest => SaslHandshakeResponse, SaslHandshake 1..=1 SASL_HANDSHAKE, |_| 0;
     SaslAuthenticateRequest => SaslAuthenticateResponse, SaslAuthenticate 0..=2 SASL_AUTHENTICATE, |_| 0;
+    DescribeQuorumRequest => DescribeQuorumResponse, DescribeQuorum 0..=2 DESCRIBE_QUORUM, |_| 0;
 }
 
 pub(crate) fn millis(wire: i32) -> Duration {

@@ -3,7 +3,7 @@
 use clap::Args;
 use lifeboat_archive::words::{ByteSize, TimeSpan};
 
-use super::{RepositoryFlags, SourceFlags, TopicFlags};
+use super::{CredentialFlags, RepositoryFlags, SourceFlags, TopicFlags};
 
 #[derive(Debug, Args)]
 pub(crate) struct BackupFlags {
@@ -16,6 +16,8 @@ pub(crate) struct BackupFlags {
     /// The cluster may be new to a repository that holds others
     #[arg(long)]
     pub(crate) new_cluster: bool,
+    #[command(flatten)]
+    pub(crate) credentials: CredentialFlags,
     #[command(flatten)]
     pub(crate) limits: LimitFlags,
 }

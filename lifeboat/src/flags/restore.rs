@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use lifeboat_archive::words::ByteSize;
 use lifeboat_restore::restore::Depth;
 
-use super::{ClusterChoice, RepositoryFlags, TopicFlags};
+use super::{ClusterChoice, RepositoryFlags, TopicFlags, UserFlags};
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
@@ -58,6 +58,8 @@ pub(crate) struct RestoreFlags {
     /// Connections to each broker that data are written by [default: 4]
     #[arg(long, value_name = "NUMBER")]
     pub(crate) max_connections: Option<u32>,
+    #[command(flatten)]
+    pub(crate) users: UserFlags,
     /// Where the restore's journal is kept [default: $XDG_STATE_HOME/lifeboat]
     #[arg(
         long,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use lifeboat_agent::backup::Report;
+use lifeboat_agent::backup::{Report, UsersReport};
 use lifeboat_archive::{
     manifest::GapReason,
     words::{ByteSize, HumanCount, HumanDuration},
@@ -69,6 +69,7 @@ pub(crate) fn render(report: &Report, paint: Paint) -> String {
         ),
         ("groups", totals.groups.to_string()),
         ("besides", besides(&totals)),
+        ("users", users(&report.users)),
         (
             "rpo",
             format!(
@@ -82,6 +83,19 @@ pub(crate) fn render(report: &Report, paint: Paint) -> String {
     }
     text.push_str(&trouble(report, paint));
     text
+}
+
+/// SCRAM users, and how much of them.
+fn users(users: &UsersReport) -> String {
+    match &users.source {
+        None if users.users == 0 => "0".to_owned(),
+        None => format!("{}, without credentials", users.users),
+        Some(source) => format!(
+            "{}, {} sealed (from the {source})",
+            users.users,
+            plural(users.exact, "credential")
+        ),
+    }
 }
 
 /// What is missing stands last.

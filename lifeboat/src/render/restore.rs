@@ -9,7 +9,7 @@ use lifeboat_restore::{
     settings::{LeftOut, RetentionPutOff},
 };
 
-use super::{Paint, Table, ago, backup::duration, grouped, plural, safe};
+use super::{Paint, Table, ago, backup::duration, grouped, plural, safe, users::render_users};
 
 /// More of one kind than this are counted and left to `--json`.
 const MOST_LINES: usize = 20;
@@ -192,6 +192,7 @@ pub(crate) fn render_report(report: &Report, paint: Paint) -> String {
         missing.push(format!("group {}: {why}", group.group));
     }
     text.push_str(&bounded(&paint.bad("missing"), &missing));
+    text.push_str(&render_users(&report.users));
     text
 }
 

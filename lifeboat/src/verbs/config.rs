@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use lifeboat_archive::{json::Document, words::TimeSpan};
-use lifeboat_config::{KafkaProperties, ResolvedConfig};
+use lifeboat_config::{ExactCredentials, KafkaProperties, ResolvedConfig};
 use lifeboat_kafka::wire::check_properties;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,8 @@ pub(crate) struct ConfigDocument {
     targets: BTreeMap<String, BTreeMap<String, String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     repository: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    recipients: Vec<String>,
     backup: BackupDocument,
 }
 
@@ -38,6 +40,49 @@ struct BackupDocument {
     max_rate_bytes: Option<u64>,
     max_connections: u32,
     retry_deadline_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    exact_credentials: Option<ExactDocument>,
+}
+
+/// Where credentials are read.
+#[derive(Debug, Serialize, Deserialize)]
+struct ExactDocument {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    controllers: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    kafka: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    metadata_dir: Option<String>,
+}
+
+impl ExactDocument {
+    fn new(exact: &ExactCredentials) -> Option<Self> {
+        let properties = exact.kafka.shown();
+        (*exact != ExactCredentials::default()).then(|| Self {
+            controllers: exact.controllers.as_ref().map(ToString::to_string),
+            kafka: properties
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+            metadata_dir: exact
+                .metadata_dir
+                .as_ref()
+                .map(|path| path.display().to_string()),
+        })
+    }
+
+    fn yaml(&self) -> String {
+        let mut text = "  exact-credentials:\n".to_owned();
+        if let Some(controllers) = &self.controllers {
+            text.push_str(&format!("    controllers: {}\n", quoted(controllers)));
+        }
+        if !self.kafka.is_empty() {
+            text.push_str(&format!("    kafka:\n{}", yaml_map(&self.kafka, "      ")));
+        }
+        if let Some(folder) = &self.metadata_dir {
+            text.push_str(&format!("    metadata-dir: {}\n", quoted(folder)));
+        }
+        text
+    }
 }
 
 pub(crate) fn run(verb: ConfigVerb, session: &Session) -> Result<Answer, Failure> {
@@ -95,6 +140,7 @@ impl ConfigDocument {
                 .map(|(name, kafka)| (name.clone(), properties(kafka)))
                 .collect(),
             repository: config.repository.as_ref().map(ToString::to_string),
+            recipients: config.recipients.iter().map(ToString::to_string).collect(),
             backup: BackupDocument {
                 include: texts(&backup.topics.include),
                 exclude: texts(&backup.topics.exclude),
@@ -105,6 +151,7 @@ impl ConfigDocument {
                 max_rate_bytes: backup.max_rate.map(|rate| rate.0),
                 max_connections: backup.max_connections,
                 retry_deadline_ms: millis(backup.retry_deadline),
+                exact_credentials: ExactDocument::new(&backup.exact_credentials),
             },
         }
     }
@@ -150,6 +197,12 @@ impl ConfigDocument {
         if let Some(url) = &self.repository {
             text.push_str(&format!("repository:\n  url: {}\n", quoted(url)));
         }
+        if !self.recipients.is_empty() {
+            text.push_str("encryption:\n  recipients:\n");
+        }
+        for recipient in &self.recipients {
+            text.push_str(&format!("    - {}\n", quoted(recipient)));
+        }
         let list = |globs: &[String]| {
             globs
                 .iter()
@@ -172,6 +225,9 @@ impl ConfigDocument {
         ));
         if let Some(rate) = backup.max_rate_bytes {
             text.push_str(&format!("  max-rate: {}\n", size(rate)));
+        }
+        if let Some(exact) = &backup.exact_credentials {
+            text.push_str(&exact.yaml());
         }
         text
     }

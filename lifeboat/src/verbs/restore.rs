@@ -9,6 +9,11 @@ use lifeboat_restore::{
     restore::{Depth, Restore},
 };
 
+mod bootstrap;
+mod users;
+
+use users::{Stored, Users};
+
 use crate::{
     answer::{Answer, write_stderr},
     exit::Exit,
@@ -17,20 +22,28 @@ use crate::{
     render::{
         Paint,
         restore::{render_plan, render_report},
+        users::render_users,
     },
     session::Session,
     settings::restore_options,
 };
 
 pub(crate) async fn run(flags: &RestoreFlags, session: &Session) -> Result<Answer, Failure> {
+    if let Some(folder) = &flags.users.bootstrap_checkpoint {
+        let written = bootstrap::run(flags, folder, session);
+        return session.interrupt.unless(written).await;
+    }
     let restore = prepare(flags, session).await?;
+    let stored = Stored::read(&restore.repository, &restore.manifest).await?;
+    let users = Users::read(&flags.users, &stored)?;
     session.progress.watch(&restore.progress);
     let principal = restore.cluster.principal().to_owned();
     let denied = |error| Failure::from(error).of_principal(&principal);
     let planning = async { restore.plan().await.map_err(denied) };
     let plan = session.interrupt.unless(planning).await?;
     if flags.dry_run {
-        return Ok(dry_run(&plan, session));
+        let users = session.interrupt.unless(users.plan(&restore.cluster));
+        return Ok(dry_run(&plan, users.await?.as_ref(), session));
     }
     // where everything is refused there is nothing to ask: applying the plan tells why
     if !flags.yes && plan.written().next().is_some() {
@@ -38,7 +51,10 @@ pub(crate) async fn run(flags: &RestoreFlags, session: &Session) -> Result<Answe
         ask(&plan, session).await?;
         session.progress.watch(&restore.progress);
     }
-    let report = Box::pin(restore.apply(plan)).await.map_err(denied)?;
+    let cluster = restore.cluster.clone();
+    let mut report = Box::pin(restore.apply(plan)).await.map_err(denied)?;
+    report.users = users.restore(&cluster).await;
+    report.partial |= users::exit(&report.users) == Exit::Partial;
     let exit = if report.partial {
         Exit::Partial
     } else {
@@ -79,14 +95,21 @@ async fn prepare(flags: &RestoreFlags, session: &Session) -> Result<Restore, Fai
     })
 }
 
-fn dry_run(plan: &Plan, session: &Session) -> Answer {
-    let exit = if plan.is_partial() {
+fn dry_run(
+    plan: &Plan,
+    users: Option<&lifeboat_restore::users::Plan>,
+    session: &Session,
+) -> Answer {
+    let users: Vec<_> = users.into_iter().flat_map(|plan| plan.users()).collect();
+    let missing = users::exit(users.iter().copied()) == Exit::Partial;
+    let exit = if plan.is_partial() || missing {
         Exit::Partial
     } else {
         Exit::Ok
     };
     Answer::new(session, exit, plan, |plan| {
         let mut text = render_plan(plan, session.paint);
+        text.push_str(&render_users(users.iter().copied()));
         text.push_str("\nnothing was changed; to run it, leave out --dry-run\n");
         text
     })

@@ -52,6 +52,7 @@ pub(super) fn report(
         totals,
         topics,
         groups,
+        users: Vec::new(),
         warnings: plan.warnings,
         partial,
         journal: journal.path().to_owned(),

@@ -72,6 +72,24 @@ pub(super) fn limit(inside: &Client, client_id: &str, bytes_per_second: u32) -> 
         .map(drop)
 }
 
+pub(super) fn remove_user(inside: &Client, user: &str, mechanism: &str) -> Result<()> {
+    inside
+        .call::<Value>(
+            "remove_user",
+            &json!({ "user": user, "mechanism": mechanism }),
+        )
+        .map(drop)
+}
+
+pub(super) fn set_broker(inside: &Client, broker: i32, name: &str, value: &str) -> Result<()> {
+    inside
+        .call::<Value>(
+            "set_broker",
+            &json!({ "broker": broker.to_string(), "name": name, "value": value }),
+        )
+        .map(drop)
+}
+
 /// SCRAM users; those of PLAIN stand in the brokers' settings.
 pub(super) fn add_users(
     inside: &Client,

@@ -34,6 +34,8 @@ pub(super) struct Node {
     port: u16,
     /// The listener of brokers and of the testkit: always without TLS and SASL.
     inside_port: u16,
+    /// The controllers' listener, always without TLS and SASL.
+    controller: String,
     directory: PathBuf,
     /// What vanishes with us, where we are killed.
     scratch: Option<PathBuf>,
@@ -57,11 +59,12 @@ impl Node {
         let mut controllers = Vec::new();
         for id in 1..=i32::try_from(count)? {
             let controller = format!("127.0.0.1:{}", free_port()?);
-            controllers.push((id, controller));
+            controllers.push((id, controller.clone()));
             nodes.push(Self {
                 id,
                 port: free_port()?,
                 inside_port: free_port()?,
+                controller,
                 directory: directory.join(format!("node-{id}")),
                 scratch: (!Scratch::is_kept()).then(|| directory.to_owned()),
                 java_options: java_options.clone(),
@@ -93,7 +96,9 @@ impl Node {
             }
             properties.extend(secured.broker_settings()?);
             properties.extend(wanted.settings.clone());
-            node.write(home, cluster_id, &properties)?;
+            let seed = wanted.seed.clone();
+            let seed = seed.unwrap_or_else(|| home.bootstrap_checkpoint());
+            node.write(&seed, cluster_id, &properties)?;
         }
         Ok(nodes)
     }
@@ -108,6 +113,10 @@ impl Node {
 
     pub(super) fn inside_address(&self) -> String {
         format!("127.0.0.1:{}", self.inside_port)
+    }
+
+    pub(super) fn controller_address(&self) -> &str {
+        &self.controller
     }
 
     pub(super) fn data_dir(&self) -> PathBuf {
@@ -237,7 +246,7 @@ impl Node {
 
     fn write(
         &self,
-        home: &KafkaHome,
+        seed: &Path,
         cluster_id: &str,
         properties: &BTreeMap<String, String>,
     ) -> Result<()> {
@@ -248,10 +257,7 @@ impl Node {
             data.join("meta.properties"),
             format!("version=1\ncluster.id={cluster_id}\nnode.id={}\n", self.id),
         )?;
-        fs::copy(
-            home.bootstrap_checkpoint(),
-            data.join("bootstrap.checkpoint"),
-        )?;
+        fs::copy(seed, data.join("bootstrap.checkpoint"))?;
         fs::write(
             self.directory.join("server.properties"),
             properties_text(properties),

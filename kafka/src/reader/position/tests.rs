@@ -50,6 +50,8 @@ fn answer(records: Vec<u8>, high_watermark: i64) -> FetchedPartition {
         last_stable_offset: high_watermark,
         log_start_offset: 0,
         diverging_epoch: None,
+        current_leader: None,
+        snapshot: None,
         records: records.into(),
     }
 }

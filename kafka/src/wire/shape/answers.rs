@@ -261,6 +261,41 @@ pub(crate) const ALTER_SHARE_GROUP_OFFSETS: &[Field] =
 /// broker, behind a version of its own.
 pub(crate) const CONSUMER_ASSIGNMENT: &[Field] = &[List(&[Text, Each(&I32)]), Data];
 
+pub(crate) const DESCRIBE_USER_SCRAM_CREDENTIALS: &[Field] =
+    &[I32, I16, Text, List(&[Text, I16, Text, List(&[I8, I32])])];
+
+pub(crate) const ALTER_USER_SCRAM_CREDENTIALS: &[Field] = &[I32, List(&[Text, I16, Text])];
+
+const REPLICAS: Field = List(&[I32, Since(2, &UUID), I64, Since(1, &I64), Since(1, &I64)]);
+
+pub(crate) const DESCRIBE_QUORUM: &[Field] = &[
+    I16,
+    Since(2, &Text),
+    List(&[
+        Text,
+        List(&[I32, I16, Since(2, &Text), I32, I32, I64, REPLICAS, REPLICAS]),
+    ]),
+    Since(2, &List(&[I32, List(&[Text, Text, I16])])),
+];
+
+pub(crate) const FETCH_SNAPSHOT: &[Field] = &[
+    I32,
+    I16,
+    List(&[
+        Text,
+        List(&[
+            I32,
+            I16,
+            Struct(&[I64, I32]),
+            Tagged(0, &Struct(&[I32, I32])),
+            I64,
+            I64,
+            Data,
+        ]),
+    ]),
+    Since(1, &Tagged(0, &List(&[I32, Text, I16]))),
+];
+
 pub(crate) const SASL_HANDSHAKE: &[Field] = &[I16, Each(&Text)];
 
 pub(crate) const SASL_AUTHENTICATE: &[Field] = &[I16, Text, Data, Since(1, &I64)];

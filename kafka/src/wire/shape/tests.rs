@@ -194,6 +194,10 @@ fn all() -> Vec<Known> {
         of::<ShareGroupDescribeRequest>(),
         of::<DescribeShareGroupOffsetsRequest>(),
         of::<AlterShareGroupOffsetsRequest>(),
+        of::<DescribeUserScramCredentialsRequest>(),
+        of::<AlterUserScramCredentialsRequest>(),
+        of::<DescribeQuorumRequest>(),
+        of::<FetchSnapshotRequest>(),
         of::<SaslHandshakeRequest>(),
         of::<SaslAuthenticateRequest>(),
         Known {

@@ -4,15 +4,19 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.ScramCredentialInfo;
 import org.apache.kafka.clients.admin.ScramMechanism;
 import org.apache.kafka.clients.admin.UserScramCredentialAlteration;
+import org.apache.kafka.clients.admin.UserScramCredentialDeletion;
 import org.apache.kafka.clients.admin.UserScramCredentialUpsertion;
 import org.apache.kafka.common.acl.AccessControlEntry;
 import org.apache.kafka.common.acl.AclBinding;
 import org.apache.kafka.common.acl.AclBindingFilter;
 import org.apache.kafka.common.acl.AclOperation;
 import org.apache.kafka.common.acl.AclPermissionType;
+import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.quota.ClientQuotaAlteration;
 import org.apache.kafka.common.quota.ClientQuotaEntity;
 import org.apache.kafka.common.quota.ClientQuotaFilter;
@@ -43,6 +47,10 @@ final class Access {
     /** {@code bytesPerSecond} of what brokers send to this client; null: as much as it takes. */
     record QuotaRequest(Cluster cluster, String clientId, Double bytesPerSecond) {}
 
+    record RemoveUserRequest(Cluster cluster, String user, String mechanism) {}
+
+    record SetBrokerRequest(Cluster cluster, String broker, String name, String value) {}
+
     private Access() {}
 
     /** Limits a client, by the id that it gives itself. */
@@ -71,10 +79,39 @@ final class Access {
                         (user, password) -> changes.add(new UserScramCredentialUpsertion(user, how, password)));
                 admin.alterUserScramCredentials(changes).all().get();
             }
-            Waiting.until("the users are known", 30_000, () -> admin.describeUserScramCredentials().all().get()
-                    .values().stream()
-                    .filter(known -> known.credentialInfos().size() == request.mechanisms.size())
-                    .count() == request.users.size());
+            Waiting.until("the users are known", 30_000, () -> {
+                var known = admin.describeUserScramCredentials().all().get();
+                return request.users.keySet().stream().allMatch(user -> known.containsKey(user)
+                        && known.get(user).credentialInfos().stream()
+                                .map(info -> info.mechanism().mechanismName()).toList()
+                                .containsAll(request.mechanisms));
+            });
+        }
+        return Map.of();
+    }
+
+    /** Takes a user's credential away, and returns when no broker knows it any more. */
+    static Map<String, Object> removeUser(RemoveUserRequest request) throws Exception {
+        ScramMechanism mechanism = ScramMechanism.fromMechanismName(request.mechanism);
+        try (Admin admin = Clients.admin(request.cluster)) {
+            admin.alterUserScramCredentials(
+                    List.of(new UserScramCredentialDeletion(request.user, mechanism))).all().get();
+            Waiting.until("the credential is gone", 30_000, () -> {
+                var known = admin.describeUserScramCredentials().all().get().get(request.user);
+                return known == null
+                        || known.credentialInfos().stream().noneMatch(info -> info.mechanism() == mechanism);
+            });
+        }
+        return Map.of();
+    }
+
+    /** A dynamic setting of one broker. */
+    static Map<String, Object> setBroker(SetBrokerRequest request) throws Exception {
+        var resource = new ConfigResource(ConfigResource.Type.BROKER, request.broker);
+        var change = new AlterConfigOp(
+                new ConfigEntry(request.name, request.value), AlterConfigOp.OpType.SET);
+        try (Admin admin = Clients.admin(request.cluster)) {
+            admin.incrementalAlterConfigs(Map.of(resource, List.of(change))).all().get();
         }
         return Map.of();
     }

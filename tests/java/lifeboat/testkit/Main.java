@@ -43,6 +43,8 @@ public final class Main {
             Map.entry("delete_records", request -> Topics.trim(as(request, Topics.TrimRequest.class))),
             Map.entry("alter_configs", request -> Topics.alter(as(request, Topics.AlterRequest.class))),
             Map.entry("users", request -> Access.users(as(request, Access.UsersRequest.class))),
+            Map.entry("remove_user", request -> Access.removeUser(as(request, Access.RemoveUserRequest.class))),
+            Map.entry("set_broker", request -> Access.setBroker(as(request, Access.SetBrokerRequest.class))),
             Map.entry("acls", request -> Access.acls(as(request, Access.AclsRequest.class))),
             Map.entry("quota", request -> Access.quota(as(request, Access.QuotaRequest.class))),
             Map.entry("produce", request -> Produce.send(as(request, Produce.Request.class))),

@@ -1,0 +1,103 @@
+//! `lifeboat restore --bootstrap-checkpoint`: what a new cluster finds at its first start.
+
+use std::path::Path;
+
+use lifeboat_restore::bootstrap::{
+    self, BootstrapError, Documents, FolderError, NodeIdentity, Report,
+};
+
+use super::users::Stored;
+use crate::{
+    answer::Answer, exit::Exit, failure::Failure, flags::RestoreFlags, render::bootstrap::render,
+    session::Session,
+};
+
+pub(super) async fn run(
+    flags: &RestoreFlags,
+    folder: &Path,
+    session: &Session,
+) -> Result<Answer, Failure> {
+    let version = flags.users.metadata_version.as_deref();
+    let version = version
+        .map(|text| {
+            text.parse()
+                .map_err(|error| Failure::usage(format!("--metadata-version: {error}")))
+        })
+        .transpose()?;
+    let repository = session.cluster(&flags.repository, &flags.choice).await?;
+    let commit = repository
+        .catalog()
+        .await?
+        .resolve(&flags.snapshot)?
+        .clone();
+    let manifest = repository.manifest(&commit).await?;
+    let stored = Stored::read(&repository, &manifest).await?;
+    let documents = Documents {
+        features: stored.get("features.json")?,
+        configs: stored.get("configs.json")?,
+        acls: stored.get("acls.json")?,
+        quotas: stored.get("quotas.json")?,
+        users: stored.get("scram.json")?,
+        credentials: stored.credentials(flags.users.identity.as_deref())?,
+    };
+    let checkpoint = bootstrap::checkpoint(&documents, version)?;
+    let identity = flags.users.cluster_id.clone().zip(flags.users.node_id);
+    let identity = identity.map(|(cluster_id, node_id)| NodeIdentity {
+        cluster_id,
+        node_id,
+    });
+    if flags.dry_run {
+        bootstrap::check(folder, identity.as_ref()).map_err(BootstrapError::from)?;
+    }
+    let written = if flags.dry_run {
+        None
+    } else {
+        let written = bootstrap::write(&checkpoint, folder, identity.as_ref());
+        Some(written.map_err(BootstrapError::from)?)
+    };
+    let report = Report {
+        snapshot: commit.snapshot,
+        file: bootstrap::checkpoint_in(folder).display().to_string(),
+        metadata_version: checkpoint.metadata_version.0,
+        counts: checkpoint.counts,
+        left_out: checkpoint.left_out,
+        warnings: checkpoint.warnings,
+        written: written.is_some(),
+        has_meta_properties: written.is_some_and(|written| written.has_meta_properties),
+    };
+    let exit = if report.left_out.is_empty() {
+        Exit::Ok
+    } else {
+        Exit::Partial
+    };
+    Ok(Answer::new(session, exit, &report, |report| {
+        render(report, session.paint)
+    }))
+}
+
+impl From<BootstrapError> for Failure {
+    fn from(error: BootstrapError) -> Self {
+        use BootstrapError as E;
+        let (exit, hint) = match &error {
+            E::NoVersion => (Exit::Usage, "give --metadata-version, such as 3.9-IV0"),
+            E::TooOld(_) => (Exit::Usage, "choose a later --metadata-version"),
+            E::Folder(FolderError::Exists { .. }) => (
+                Exit::Error,
+                "nothing is overwritten: name the metadata folder of a node that never ran, or remove the file",
+            ),
+            E::Folder(FolderError::Used { .. }) => (
+                Exit::Error,
+                "a node reads the checkpoint at its first start only: name a new node's metadata folder",
+            ),
+            E::Folder(FolderError::ClusterId { .. }) => (
+                Exit::Usage,
+                "`kafka-storage.sh random-uuid` makes one; every node of the cluster has the same",
+            ),
+            E::Folder(FolderError::Unwritable { .. }) => {
+                (Exit::Error, "make the folder, as the user that runs Kafka")
+            }
+            E::Encode(_) => return Self::new(Exit::Error, error.to_string()),
+        };
+        Self::new(exit, error.to_string()).hint(hint)
+    }
+}

@@ -1,0 +1,180 @@
+//! The SCRAM users of a restore.
+
+use std::{collections::BTreeMap, path::Path};
+
+use lifeboat_archive::{
+    documents::{CredentialsDocument, UsersDocument},
+    json::{self, Document},
+    manifest::Manifest,
+    seal::{Identities, open},
+};
+use lifeboat_kafka::wire::Cluster;
+use lifeboat_repository::{ClusterRepository, RepositoryError};
+use lifeboat_restore::users::{
+    self, Options, Passwords, RestoredUser, UserOutcome, write_passwords,
+};
+
+use crate::{exit::Exit, failure::Failure, flags::UserFlags};
+
+const SEALED: &str = "credentials.json.age";
+
+/// The cluster's documents, as they were stored.
+#[derive(Debug)]
+pub(super) struct Stored {
+    object: String,
+    members: BTreeMap<String, Vec<u8>>,
+}
+
+impl Stored {
+    pub(super) async fn read(
+        repository: &ClusterRepository,
+        manifest: &Manifest,
+    ) -> Result<Self, Failure> {
+        Ok(Self {
+            object: manifest.documents.object.clone(),
+            members: repository.documents(manifest).await?,
+        })
+    }
+
+    /// A document; none where an older program did not save it.
+    pub(super) fn get<T: Document>(&self, name: &str) -> Result<Option<T>, Failure> {
+        let Some(bytes) = self.members.get(name) else {
+            return Ok(None);
+        };
+        let document = json::from_slice(bytes).map_err(|error| RepositoryError::Damaged {
+            object: self.object.clone(),
+            problem: format!("{name}: {error}"),
+        });
+        Ok(Some(document?))
+    }
+
+    /// What was sealed, where there is an identity to open it.
+    pub(super) fn credentials(
+        &self,
+        identity: Option<&Path>,
+    ) -> Result<Option<CredentialsDocument>, Failure> {
+        let Some(path) = identity else {
+            return Ok(None);
+        };
+        let Some(sealed) = self.members.get(SEALED) else {
+            return Err(
+                Failure::usage("--identity opens nothing: the snapshot has no sealed credentials").hint(
+                    "leave it out; a backup seals them with encryption.recipients and backup.exact-credentials",
+                ),
+            );
+        };
+        let failed = |error: &dyn std::error::Error| {
+            Failure::usage(format!("--identity {}", path.display())).because(error)
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
+        let text = zeroize::Zeroizing::new(text);
+        let identities = Identities::parse(&text).map_err(|error| failed(&error))?;
+        let plain = open(&identities, sealed).map_err(|error| failed(&error))?;
+        json::from_slice(&plain)
+            .map(Some)
+            .map_err(|error| failed(&error))
+    }
+}
+
+/// Everything that restoring users takes, read and checked before anything is written.
+#[derive(Debug)]
+pub(super) struct Users<'f> {
+    saved: UsersDocument,
+    exact: Option<CredentialsDocument>,
+    passwords: Passwords,
+    generate: Option<&'f Path>,
+}
+
+impl<'f> Users<'f> {
+    pub(super) fn read(flags: &'f UserFlags, stored: &Stored) -> Result<Self, Failure> {
+        let exact = stored.credentials(flags.identity.as_deref())?;
+        let passwords = match &flags.passwords {
+            None => Passwords::default(),
+            Some(path) => Passwords::read(path)
+                .map_err(|error| Failure::usage(format!("--passwords: {error}")))?,
+        };
+        let generate = flags.generate_passwords.as_deref();
+        if let Some(path) = generate.filter(|path| path.exists()) {
+            return Err(Failure::usage(format!(
+                "--generate-passwords: {} is there already",
+                path.display()
+            ))
+            .hint("name a file that does not exist: nothing is overwritten"));
+        }
+        let saved: UsersDocument = stored.get("scram.json")?.unwrap_or_default();
+        let known = |user: &str| saved.users.iter().any(|saved| saved.user == user);
+        let unknown: Vec<_> = passwords.users().filter(|user| !known(user)).collect();
+        if !unknown.is_empty() {
+            tracing::warn!(
+                users = unknown.join(", "),
+                "passwords of users that are not in the snapshot"
+            );
+        }
+        Ok(Self {
+            saved,
+            exact,
+            passwords,
+            generate,
+        })
+    }
+
+    /// What is to become of them.
+    pub(super) async fn plan(&self, cluster: &Cluster) -> Result<Option<users::Plan>, Failure> {
+        if self.saved.users.is_empty() {
+            return Ok(None);
+        }
+        let options = Options {
+            saved: &self.saved,
+            exact: self.exact.as_ref(),
+            passwords: &self.passwords,
+            generate: self.generate.is_some(),
+        };
+        Ok(Some(users::plan(cluster, &options).await?))
+    }
+
+    /// Gives them back. What fails is told user by user: everything else is restored already.
+    pub(super) async fn restore(&self, cluster: &Cluster) -> Vec<RestoredUser> {
+        let plan = match self.plan(cluster).await {
+            Ok(None) => return Vec::new(),
+            Ok(Some(plan)) => plan,
+            Err(failure) => {
+                let failure = failure.of_principal(cluster.principal());
+                return self.none(&failure.line());
+            }
+        };
+        let new = plan.new_passwords();
+        // on the disk first: a password that only the cluster knows is lost
+        if let (Some(path), false) = (self.generate, new.is_empty())
+            && let Err(error) = write_passwords(path, &new)
+        {
+            return self.none(&error.to_string());
+        }
+        plan.apply(cluster, &new).await
+    }
+
+    fn none(&self, why: &str) -> Vec<RestoredUser> {
+        let users = self.saved.users.iter();
+        let credentials = users.flat_map(|user| {
+            let each = user.credentials.iter();
+            each.map(|credential| (user.user.clone(), credential.mechanism.clone()))
+        });
+        credentials
+            .map(|(user, mechanism)| RestoredUser {
+                user,
+                mechanism,
+                outcome: UserOutcome::NotRestored,
+                note: Some(why.to_owned()),
+            })
+            .collect()
+    }
+}
+
+/// Whether somebody is missing.
+pub(super) fn exit<'u>(users: impl IntoIterator<Item = &'u RestoredUser>) -> Exit {
+    let missing = |user: &RestoredUser| user.outcome == UserOutcome::NotRestored;
+    if users.into_iter().any(missing) {
+        Exit::Partial
+    } else {
+        Exit::Ok
+    }
+}
