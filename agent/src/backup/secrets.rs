@@ -208,12 +208,11 @@ impl Secrets {
 
 fn some(names: &[String]) -> String {
     let shown = &names[..names.len().min(MOST_NAMES)];
-    let more = names.len() - shown.len();
-    let mut text = shown.join(", ");
-    if more > 0 {
-        text.push_str(&format!(" and {more} more"));
+    let shown_text = shown.join(", ");
+    match names.len() - shown.len() {
+        0 => shown_text,
+        more => format!("{shown_text} and {more} more"),
     }
-    text
 }
 
 async fn read(cluster: &Cluster, source: &CredentialSource) -> Result<Image, ImageError> {
