@@ -95,7 +95,8 @@ pub(super) async fn capture(cluster: &Cluster, options: &CredentialOptions) -> S
         }
     };
     match &options.source {
-        None => secrets.note_unread(),
+        // not asked for: the report says how many are without
+        None => {}
         Some(_) if options.recipients.is_empty() => secrets.miss(
             "credentials",
             "left out: there is nobody to seal them to (encryption.recipients, --recipient)"
@@ -119,21 +120,6 @@ impl Secrets {
             problem,
             partial: true,
         });
-    }
-
-    /// What a restore will want of somebody else.
-    fn note_unread(&mut self) {
-        if self.report.users > 0 {
-            self.problems.push(Problem {
-                subject: "SCRAM users".to_owned(),
-                problem: format!(
-                    "{} listed without what proves who they are: a restore takes their passwords, or makes new ones \
-                     (backup.exact-credentials saves it)",
-                    self.report.users
-                ),
-                partial: false,
-            });
-        }
     }
 
     fn seal(
