@@ -215,7 +215,7 @@ mod tests {
         let whole = digest(&bytes).unwrap();
         assert_eq!(whole.records(), 3);
         // offset, leader epoch, checksum; flags; largest timestamp; producer, its epoch and sequence
-        let free = |at: usize| matches!(at, 0..8 | 12..16 | 17..21 | 35..57);
+        let free = |at: usize| matches!(at, 0..=7 | 12..=15 | 17..=20 | 35..=56);
         for at in (0..8).chain(12..16).chain(17..21).chain(23..bytes.len()) {
             let mut other = bytes.clone();
             other[at] ^= 1;

@@ -2,14 +2,16 @@
 
 use std::fmt;
 
-/// A password or key: printed as `***`, never serialised.
+use zeroize::Zeroizing;
+
+/// A password or key: printed as `***`, never serialised, wiped from memory.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Hides `text`.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self(Zeroizing::new(text.into()))
     }
 
     /// The value itself, for the one place that needs it.

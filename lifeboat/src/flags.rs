@@ -78,7 +78,7 @@ pub(crate) enum Verb {
     /// Make a repository
     Init(InitFlags),
     /// Take a snapshot of a cluster
-    Backup(BackupFlags),
+    Backup(Box<BackupFlags>),
     /// List the snapshots of a cluster
     Snapshots(SnapshotsFlags),
     /// Show what a snapshot holds

@@ -203,9 +203,8 @@ impl Maker {
         let mut levels = vec![(versions::FEATURE, self.version.0)];
         for (name, &level) in finalized {
             match name.as_str() {
-                versions::FEATURE => {}
-                // no record of the log, but of its quorum
-                "kraft.version" => {}
+                // the first already, and what is no record of the log but of its quorum
+                versions::FEATURE | "kraft.version" => {}
                 name if versions::has_feature(name, self.version, saved) => {
                     levels.push((name, level));
                 }

@@ -232,10 +232,10 @@ impl<'c> Case<'c> {
     fn decide(self, login: Option<bool>) -> Step {
         use UserOutcome as O;
         let Some(mechanism) = self.mechanism else {
-            return self.as_it_is(O::NotRestored, "this mechanism is not known here");
+            return self.leave(O::NotRestored, "this mechanism is not known here");
         };
         if self.proven() == Some(false) {
-            return self.as_it_is(
+            return self.leave(
                 O::NotRestored,
                 "the password that was given is not the one that was saved",
             );
@@ -243,7 +243,7 @@ impl<'c> Case<'c> {
         match (self.looks_equal(), login) {
             (true, Some(true)) => return self.result(O::Unchanged, None, None),
             (true, None) => {
-                return self.as_it_is(
+                return self.leave(
                     O::Unchanged,
                     "whether its password is the same could not be checked",
                 );
@@ -252,12 +252,12 @@ impl<'c> Case<'c> {
         }
         let Some(password) = self.password else {
             return match (self.there, self.generate) {
-                (Some(_), _) => self.as_it_is(
+                (Some(_), _) => self.leave(
                     O::NotRestored,
                     "it is there otherwise, and its password is not known (--passwords)",
                 ),
                 (None, true) => self.change(O::Generated, mechanism, None),
-                (None, false) => self.as_it_is(
+                (None, false) => self.leave(
                     O::NotRestored,
                     "its password is not known (--passwords, or --generate-passwords for a new one)",
                 ),
@@ -293,7 +293,7 @@ impl<'c> Case<'c> {
         self.result(outcome, note, Some(change))
     }
 
-    fn as_it_is(self, outcome: UserOutcome, note: &str) -> Step {
+    fn leave(self, outcome: UserOutcome, note: &str) -> Step {
         self.result(outcome, Some(note), None)
     }
 

@@ -71,7 +71,7 @@ fn member(repository: &Path, name: &str) -> Vec<u8> {
     let metadata = files(repository).into_iter();
     let newest = metadata
         .filter(|path| path.display().to_string().contains("/metadata/"))
-        .max()
+        .max_by_key(|path| fs::metadata(path).unwrap().modified().unwrap())
         .unwrap();
     let tar = Command::new("tar")
         .args(["--zstd", "-xOf", newest.to_str().unwrap(), name])

@@ -95,7 +95,8 @@ pub(super) async fn capture(cluster: &Cluster, options: &CredentialOptions) -> S
         }
     };
     match &options.source {
-        None => secrets.note_unread(),
+        // not asked for: the report says how many are without
+        None => {}
         Some(_) if options.recipients.is_empty() => secrets.miss(
             "credentials",
             "left out: there is nobody to seal them to (encryption.recipients, --recipient)"
@@ -119,21 +120,6 @@ impl Secrets {
             problem,
             partial: true,
         });
-    }
-
-    /// What a restore will want of somebody else.
-    fn note_unread(&mut self) {
-        if self.report.users > 0 {
-            self.problems.push(Problem {
-                subject: "SCRAM users".to_owned(),
-                problem: format!(
-                    "{} listed without what proves who they are: a restore takes their passwords, or makes new ones \
-                     (backup.exact-credentials saves it)",
-                    self.report.users
-                ),
-                partial: false,
-            });
-        }
     }
 
     fn seal(
@@ -208,12 +194,11 @@ impl Secrets {
 
 fn some(names: &[String]) -> String {
     let shown = &names[..names.len().min(MOST_NAMES)];
-    let more = names.len() - shown.len();
-    let mut text = shown.join(", ");
-    if more > 0 {
-        text.push_str(&format!(" and {more} more"));
+    let shown_text = shown.join(", ");
+    match names.len() - shown.len() {
+        0 => shown_text,
+        more => format!("{shown_text} and {more} more"),
     }
-    text
 }
 
 async fn read(cluster: &Cluster, source: &CredentialSource) -> Result<Image, ImageError> {

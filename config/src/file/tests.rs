@@ -212,3 +212,36 @@ fn paths_start_at_the_files_folder_and_secrets_come_from_files() {
     };
     assert_eq!(credentials.password.expose(), "hunter2");
 }
+
+#[test]
+fn credentials_are_read_from_one_place_and_sealed_to_recipients() {
+    const RECIPIENT: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+    let read = |text: &str| parse(text, Path::new("/etc/lifeboat"), Surroundings::system());
+    let config = read(&format!(
+        "encryption:\n  recipients: [{RECIPIENT}]\n\
+         backup:\n  exact-credentials:\n    controllers: a:9093, b:9093\n    \
+         kafka:\n      sasl.mechanism: SCRAM-SHA-512\n"
+    ))
+    .unwrap();
+    assert_eq!(config.recipients[0].to_string(), RECIPIENT);
+    let exact = &config.backup.exact_credentials;
+    assert_eq!(
+        exact.controllers.as_ref().unwrap().to_string(),
+        "a:9093,b:9093"
+    );
+    assert_eq!(exact.kafka.shown().count(), 1);
+    let config = read("backup:\n  exact-credentials:\n    metadata-dir: data\n").unwrap();
+    let folder = config.backup.exact_credentials.metadata_dir.unwrap();
+    assert_eq!(folder, Path::new("/etc/lifeboat/data"));
+
+    let problems = read(
+        "encryption:\n  recipients: [AGE-SECRET-KEY-1S3CR3T]\n\
+         backup:\n  exact-credentials: { controllers: discover, metadata-dir: /data }\n",
+    )
+    .unwrap_err();
+    let told: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("encryption.recipients: this is an identity"));
+    assert!(!told[0].contains("S3CR3T"), "{told:?}");
+    assert!(told[1].contains("contradicts controllers"), "{told:?}");
+}

@@ -89,7 +89,10 @@ pub(crate) fn render(report: &Report, paint: Paint) -> String {
 fn users(users: &UsersReport) -> String {
     match &users.source {
         None if users.users == 0 => "0".to_owned(),
-        None => format!("{}, without credentials", users.users),
+        None => format!(
+            "{} WITHOUT credentials: a restore takes their passwords, or makes new ones",
+            users.users
+        ),
         Some(source) => format!(
             "{}, {} sealed (from the {source})",
             users.users,

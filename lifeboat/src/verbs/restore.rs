@@ -100,7 +100,10 @@ fn dry_run(
     users: Option<&lifeboat_restore::users::Plan>,
     session: &Session,
 ) -> Answer {
-    let users: Vec<_> = users.into_iter().flat_map(|plan| plan.users()).collect();
+    let users: Vec<_> = users
+        .into_iter()
+        .flat_map(lifeboat_restore::users::Plan::users)
+        .collect();
     let missing = users::exit(users.iter().copied()) == Exit::Partial;
     let exit = if plan.is_partial() || missing {
         Exit::Partial

@@ -52,7 +52,7 @@ const NOTHING: Given = Given {
     login: None,
 };
 
-fn decided(given: Given) -> Step {
+fn decided(given: &Given) -> Step {
     let saved = saved("SCRAM-SHA-256");
     let password = given.password.map(Secret::new);
     let passwords: Passwords = password
@@ -72,7 +72,7 @@ fn decided(given: Given) -> Step {
 
 #[test]
 fn the_right_password_is_set_with_the_original_salt_and_iterations() {
-    let step = decided(Given {
+    let step = decided(&Given {
         exact: Some(exact()),
         password: Some("right"),
         ..NOTHING
@@ -86,7 +86,7 @@ fn the_right_password_is_set_with_the_original_salt_and_iterations() {
 #[test]
 fn a_password_that_is_not_the_saved_one_is_named_and_never_set() {
     for there in [None, Some(4096), Some(8192)] {
-        let step = decided(Given {
+        let step = decided(&Given {
             exact: Some(exact()),
             password: Some("wrong"),
             generate: true,
@@ -108,7 +108,7 @@ fn what_is_there_and_equal_as_far_as_can_be_known_is_not_touched() {
         (Some("right"), None),
         (None, None),
     ] {
-        let step = decided(Given {
+        let step = decided(&Given {
             exact: Some(exact()),
             password,
             generate: true,
@@ -123,7 +123,7 @@ fn what_is_there_and_equal_as_far_as_can_be_known_is_not_touched() {
 #[test]
 fn one_that_is_there_with_another_password_is_set_only_where_the_password_is_known() {
     let with = |password, there, login| {
-        decided(Given {
+        decided(&Given {
             exact: Some(exact()),
             password,
             generate: true,
@@ -147,16 +147,16 @@ fn without_saved_keys_a_password_is_set_as_it_is_with_a_salt_of_its_own() {
         generate: true,
         ..NOTHING
     };
-    let step = decided(with(Some("any")));
+    let step = decided(&with(Some("any")));
     assert_eq!(step.result.outcome, UserOutcome::Set);
     let change = step.change.unwrap();
     assert_eq!(change.salt.expose().len(), SALT_BYTES);
-    let step = decided(with(None));
+    let step = decided(&with(None));
     assert_eq!(step.result.outcome, UserOutcome::Generated);
     let plan = Plan { steps: vec![step] };
     let new: Vec<_> = plan.new_passwords().into_keys().collect();
     assert_eq!(new, ["alice"]);
-    let step = decided(NOTHING);
+    let step = decided(&NOTHING);
     assert_eq!(step.result.outcome, UserOutcome::NotRestored);
 }
 

@@ -78,6 +78,7 @@ fn a_complete_backup_is_summed_up() {
       bytes     52.0 GB read at 468 MB/s, 14.9 GB stored in 120 archives
       groups    86
       besides   1 ACL, no quotas (not saved), 9 settings
+      users     2, 3 credentials sealed (from the controllers)
       rpo       2 m 06 s at commit
     ");
 }

@@ -4,7 +4,7 @@ use super::*;
 
 fn report() -> Report {
     Report {
-        snapshot: "20260101-000000-aaaaa".parse().unwrap(),
+        snapshot: "20261122T020000Z-k3fa".parse().unwrap(),
         file: "/data/bootstrap.checkpoint".to_owned(),
         metadata_version: 21,
         counts: Counts {

@@ -94,7 +94,7 @@ impl<'f> Users<'f> {
                 .map_err(|error| Failure::usage(format!("--passwords: {error}")))?,
         };
         let generate = flags.generate_passwords.as_deref();
-        if let Some(path) = generate.filter(|path| path.exists()) {
+        if let Some(path) = generate.filter(|path| matches!(path.try_exists(), Ok(true))) {
             return Err(Failure::usage(format!(
                 "--generate-passwords: {} is there already",
                 path.display()
