@@ -551,7 +551,7 @@ fn diff_settings(
     }));
 }
 
-fn borrowed<'m, K: Ord + Copy, T>(map: &'m BTreeMap<K, T>) -> BTreeMap<K, &'m T> {
+fn borrowed<K: Ord + Copy, T>(map: &BTreeMap<K, T>) -> BTreeMap<K, &T> {
     map.iter().map(|(key, value)| (*key, value)).collect()
 }
 

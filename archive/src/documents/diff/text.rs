@@ -143,16 +143,16 @@ fn value_text(value: &SettingValue) -> String {
 fn topic_text(topic: &TopicDocument) -> String {
     let partitions = usize::try_from(topic.partition_count).unwrap_or_default();
     let partitions = plural(partitions, "partition");
-    let mut text = format!("{partitions}, rf {}", topic.replication_factor);
-    for (name, value) in topic.configs.iter().take(MOST) {
+    let mut parts = vec![partitions, format!("rf {}", topic.replication_factor)];
+    parts.extend(topic.configs.iter().take(MOST).map(|(name, value)| {
         let value = value_text(&SettingValue::from(value.clone()));
-        text.push_str(&format!(", {name}={value}"));
-    }
+        format!("{name}={value}")
+    }));
     if topic.configs.len() > MOST {
-        let more = plural(topic.configs.len() - MOST, "config");
-        text.push_str(&format!(" and {more} more"));
+        let more = plural(topic.configs.len() - MOST, "more config");
+        parts.push(more);
     }
-    text
+    parts.join(", ")
 }
 
 fn assignment_text(edit: &Edit<Vec<Vec<i32>>>) -> String {
