@@ -27,8 +27,8 @@ pub fn cluster(cluster: &Cluster, captured_at: Timestamp) -> ClusterDocument {
         cluster_id: cluster.cluster_id().to_owned(),
         captured_at,
         brokers: cluster.brokers(),
-        reassignments: Vec::new(),
-        open_transactions: Vec::new(),
+        reassignments: None,
+        open_transactions: None,
     }
 }
 

@@ -296,10 +296,18 @@ impl ErrorCode {
     pub const OUT_OF_ORDER_SEQUENCE_NUMBER: Self = Self(45);
     /// The batch was written before.
     pub const DUPLICATE_SEQUENCE_NUMBER: Self = Self(46);
+    /// The principal may not use the transactional id.
+    pub const TRANSACTIONAL_ID_AUTHORIZATION_FAILED: Self = Self(53);
+    /// The cluster has no authorizer.
+    pub const SECURITY_DISABLED: Self = Self(54);
     /// The broker's disk fails.
     pub const KAFKA_STORAGE_ERROR: Self = Self(56);
     /// The group has members.
     pub const NON_EMPTY_GROUP: Self = Self(68);
+    /// The brokers have no `delegation.token.secret.key`.
+    pub const DELEGATION_TOKEN_AUTH_DISABLED: Self = Self(61);
+    /// Delegation tokens are not spoken of on this listener, or to who logged in with one.
+    pub const DELEGATION_TOKEN_REQUEST_NOT_ALLOWED: Self = Self(64);
     /// There is no such group.
     pub const GROUP_ID_NOT_FOUND: Self = Self(69);
     /// The epoch that was sent is older than the leader's.

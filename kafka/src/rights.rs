@@ -15,6 +15,8 @@ pub enum Operation {
     Create = 5,
     /// Remove topics.
     Delete = 6,
+    /// Change it.
+    Alter = 7,
     /// See that it is there.
     Describe = 8,
     /// See its settings.
@@ -40,6 +42,8 @@ pub enum Resource {
     Topic(String),
     /// Some topic, whichever.
     AnyTopic,
+    /// A transactional id; `*` is every one.
+    TransactionalId(String),
 }
 
 /// A right.
@@ -75,6 +79,7 @@ impl Right {
             Resource::Group(name) => format!("--group '{name}'"),
             Resource::Topic(name) => format!("--topic '{name}'"),
             Resource::AnyTopic => "--topic '*'".to_owned(),
+            Resource::TransactionalId(name) => format!("--transactional-id '{name}'"),
         };
         format!(
             "kafka-acls.sh --bootstrap-server … --add --allow-principal '{principal}' --operation {} {resource}",
@@ -92,6 +97,7 @@ impl fmt::Display for Right {
             Resource::Group(name) => write!(f, "{operation} on group {name}"),
             Resource::Topic(name) => write!(f, "{operation} on topic {name}"),
             Resource::AnyTopic => write!(f, "{operation} on a topic"),
+            Resource::TransactionalId(name) => write!(f, "{operation} on transactional id {name}"),
         }
     }
 }
@@ -121,7 +127,11 @@ impl KafkaError {
             ErrorCode::CLUSTER_AUTHORIZATION_FAILED if *operation == "InitProducerId" => {
                 (Operation::Write, Resource::AnyTopic)
             }
-            ErrorCode::CLUSTER_AUTHORIZATION_FAILED => (Operation::Describe, Resource::Cluster),
+            ErrorCode::CLUSTER_AUTHORIZATION_FAILED => (on_cluster(operation), Resource::Cluster),
+            ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED => (
+                Operation::Describe,
+                Resource::TransactionalId(subject.clone()),
+            ),
             _ => return None,
         };
         Some(Right {
@@ -133,7 +143,9 @@ impl KafkaError {
 
 fn on_topic(api: &str) -> Operation {
     match api {
-        "Fetch" | "OffsetCommit" | "DescribeProducers" => Operation::Read,
+        "Fetch" | "OffsetCommit" | "DescribeProducers" | "AlterShareGroupOffsets" => {
+            Operation::Read
+        }
         "Produce" => Operation::Write,
         "CreateTopics" => Operation::Create,
         "DeleteTopics" => Operation::Delete,
@@ -145,7 +157,20 @@ fn on_topic(api: &str) -> Operation {
 
 fn on_group(api: &str) -> Operation {
     match api {
-        "OffsetCommit" => Operation::Read,
+        "OffsetCommit" | "AlterShareGroupOffsets" => Operation::Read,
+        "DescribeConfigs" => Operation::DescribeConfigs,
+        "IncrementalAlterConfigs" => Operation::AlterConfigs,
+        _ => Operation::Describe,
+    }
+}
+
+fn on_cluster(api: &str) -> Operation {
+    match api {
+        "DescribeConfigs" | "ListConfigResources" | "DescribeClientQuotas" => {
+            Operation::DescribeConfigs
+        }
+        "IncrementalAlterConfigs" | "AlterClientQuotas" => Operation::AlterConfigs,
+        "CreateAcls" | "DeleteAcls" => Operation::Alter,
         _ => Operation::Describe,
     }
 }
@@ -158,7 +183,14 @@ fn topic_of<'s>(api: &str, subject: &'s str) -> &'s str {
     };
     let of_partition = matches!(
         api,
-        "Fetch" | "Produce" | "ListOffsets" | "OffsetCommit" | "OffsetFetch" | "DescribeProducers"
+        "Fetch"
+            | "Produce"
+            | "ListOffsets"
+            | "OffsetCommit"
+            | "OffsetFetch"
+            | "DescribeProducers"
+            | "DescribeShareGroupOffsets"
+            | "AlterShareGroupOffsets"
     );
     match place.rsplit_once('-') {
         Some((topic, _)) if of_partition => topic,
@@ -170,7 +202,17 @@ fn topic_of<'s>(api: &str, subject: &'s str) -> &'s str {
 fn group_of<'s>(api: &str, subject: &'s str) -> &'s str {
     let name = subject.strip_prefix("group ").unwrap_or(subject);
     match name.rsplit_once(", ") {
-        Some((group, _)) if matches!(api, "OffsetCommit" | "OffsetFetch") => group,
+        Some((group, _))
+            if matches!(
+                api,
+                "OffsetCommit"
+                    | "OffsetFetch"
+                    | "DescribeShareGroupOffsets"
+                    | "AlterShareGroupOffsets"
+            ) =>
+        {
+            group
+        }
         _ => name,
     }
 }
@@ -207,6 +249,31 @@ mod tests {
                 "broker 1",
                 cluster,
                 "Describe on the cluster",
+            ),
+            (
+                "DescribeClientQuotas",
+                "quotas",
+                cluster,
+                "DescribeConfigs on the cluster",
+            ),
+            ("CreateAcls", "an ACL", cluster, "Alter on the cluster"),
+            (
+                "DescribeConfigs",
+                "group g",
+                group,
+                "DescribeConfigs on group g",
+            ),
+            (
+                "AlterShareGroupOffsets",
+                "group g, a-0",
+                group,
+                "Read on group g",
+            ),
+            (
+                "DescribeTransactions",
+                "t",
+                ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+                "Describe on transactional id t",
             ),
         ] {
             assert_eq!(missing(operation, subject, code), right, "{operation}");

@@ -12,11 +12,13 @@ use lifeboat_config::KafkaProperties;
 
 use crate::error::{AuthenticationProblem, KafkaError};
 
+mod acls;
 mod answer;
 mod configs;
 mod connection;
 #[cfg(test)]
 pub(crate) mod fake_broker;
+mod features;
 mod fetch;
 mod groups;
 mod log_dirs;
@@ -24,16 +26,24 @@ mod metadata;
 mod offsets;
 mod produce;
 mod producers;
+mod quotas;
+mod reassignments;
 mod retry;
 mod rights;
 pub(crate) mod sasl;
 mod shape;
 pub(crate) mod tls;
+mod tokens;
 mod topics;
+mod transactions;
 mod transport;
 mod versions;
 
-pub use configs::{ConfigChange, ConfigEntry, ConfigOperation, ConfigSource, TopicConfigs};
+pub use acls::AclOutcomes;
+pub use configs::{
+    ConfigChange, ConfigEntry, ConfigOperation, ConfigResource, ConfigResources, ConfigSource,
+    Configs, TopicConfigs,
+};
 pub use connection::Connection;
 pub use fetch::{DivergingEpoch, FetchAnswer, FetchLimits, FetchPosition, FetchedPartition, fetch};
 pub use groups::{CommitOutcomes, GroupListing, GroupOffsets, GroupState, ListedGroup};
@@ -42,9 +52,12 @@ pub use metadata::{Leadership, PartitionMetadata, TopicMetadata, TopicScope};
 pub use offsets::{ListedOffset, OffsetSpec};
 pub use produce::{ProduceAnswer, produce};
 pub use producers::{ActiveProducer, ProducerIdentity};
+pub use quotas::QuotaChange;
 pub use retry::Patience;
 pub use rights::Rights;
+pub use tokens::Tokens;
 pub use topics::NewTopic;
+pub use transactions::OpenTransactions;
 
 use connection::ClientSettings;
 use metadata::View;
@@ -179,6 +192,50 @@ impl Cluster {
             };
             if !error.is_retriable() || !patience.pause().await {
                 return Err(error);
+            }
+        }
+    }
+
+    /// Asks this broker, until it gives an answer that `verdict` takes or the time is over. Only for questions, as
+    /// [`Self::ask_any`].
+    async fn ask_broker<C: Call>(
+        &self,
+        broker: i32,
+        request: &C,
+        verdict: impl Fn(&C::Answer) -> Result<(), KafkaError>,
+    ) -> Result<C::Answer, KafkaError> {
+        let mut patience = self.patience();
+        loop {
+            let answer = match self.broker(broker, ADMIN).await {
+                Ok(connection) => connection.call(request).await,
+                Err(error) => Err(error),
+            };
+            let error = match answer {
+                Ok(answer) => match verdict(&answer) {
+                    Ok(()) => return Ok(answer),
+                    Err(error) => error,
+                },
+                Err(error) => error,
+            };
+            if !error.is_retriable() || !patience.pause().await {
+                return Err(error);
+            }
+        }
+    }
+
+    /// The version in which a broker that answers is asked.
+    async fn version_of<C: Call>(&self) -> Result<i16, KafkaError> {
+        let mut patience = self.patience();
+        loop {
+            let mut last = KafkaError::Bootstrap(Vec::new());
+            for broker in self.brokers() {
+                match self.broker(broker.id, ADMIN).await {
+                    Ok(connection) => return connection.version_of(C::API),
+                    Err(error) => last = error,
+                }
+            }
+            if !last.is_retriable() || !patience.pause().await {
+                return Err(last);
             }
         }
     }

@@ -167,8 +167,8 @@ fn documents() -> Vec<u8> {
             port: 9092,
             rack: None,
         }],
-        reassignments: Vec::new(),
-        open_transactions: Vec::new(),
+        reassignments: Some(Vec::new()),
+        open_transactions: Some(Vec::new()),
     };
     let topics = TopicsDocument {
         topics: vec![TopicDocument {

@@ -38,6 +38,25 @@ pub struct AclBinding {
     pub permission: PermissionType,
 }
 
+/// As in `ALLOW READ on TOPIC orders (LITERAL) to User:alice from *`.
+impl fmt::Display for AclBinding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            resource_type,
+            resource_name,
+            pattern_type,
+            principal,
+            host,
+            operation,
+            permission,
+        } = self;
+        write!(
+            f,
+            "{permission} {operation} on {resource_type} {resource_name} ({pattern_type}) to {principal} from {host}"
+        )
+    }
+}
+
 /// A code of the protocol that is written as Kafka's name for it; one that a newer Kafka adds as its number.
 macro_rules! code {
     ($(#[$documentation:meta])* $name:ident, $class:literal, [$(($code:literal, $text:literal)),+ $(,)?]) => {

@@ -13,12 +13,12 @@ pub struct ClusterDocument {
     pub captured_at: Timestamp,
     /// The brokers, by id.
     pub brokers: Vec<Broker>,
-    /// Partitions whose replicas were being moved, by name: for information.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub reassignments: Vec<Reassignment>,
-    /// Transactions that were not decided, by their id: for information.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub open_transactions: Vec<OpenTransaction>,
+    /// Partitions whose replicas were being moved, by name: for information; `None` where that is not known.
+    #[serde(default)]
+    pub reassignments: Option<Vec<Reassignment>>,
+    /// Transactions that were not decided, by their id: for information; `None` where that is not known.
+    #[serde(default)]
+    pub open_transactions: Option<Vec<OpenTransaction>>,
 }
 
 impl Document for ClusterDocument {

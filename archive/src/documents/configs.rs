@@ -9,19 +9,20 @@ use crate::json::Document;
 
 /// `configs.json`: every dynamic setting that does not belong to a topic.
 ///
-/// What stands in `server.properties` is not the cluster's but the machine's, and not in here.
+/// What stands in `server.properties` is not the cluster's but the machine's, and not in here. `None` is what could not
+/// be read, which is not the same as nothing: it is neither compared nor restored.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigsDocument {
     /// Those of all brokers (`--entity-default`).
-    pub cluster: Settings,
-    /// Those of one broker each, by node id.
-    pub brokers: BTreeMap<i32, Settings>,
+    pub cluster: Option<Settings>,
+    /// Those of one broker each, by node id: all brokers that were there.
+    pub brokers: BTreeMap<i32, Option<Settings>>,
     /// Those of groups, by name (KIP-848, KIP-932).
     #[serde(default)]
-    pub groups: BTreeMap<String, Settings>,
+    pub groups: Option<BTreeMap<String, Option<Settings>>>,
     /// Subscriptions to metrics of clients, by name (KIP-714).
     #[serde(default)]
-    pub client_metrics: BTreeMap<String, Settings>,
+    pub client_metrics: Option<BTreeMap<String, Option<Settings>>>,
 }
 
 impl Document for ConfigsDocument {

@@ -11,7 +11,7 @@ use crate::json::Document;
 pub struct FeaturesDocument {
     /// The finalized level of each feature; `metadata.version` is one of them.
     pub finalized: BTreeMap<String, i16>,
-    /// The levels that the brokers support.
+    /// The levels that the broker that was asked supports.
     pub supported: BTreeMap<String, FeatureRange>,
 }
 

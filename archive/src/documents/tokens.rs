@@ -4,9 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::json::Document;
 
-/// `tokens.json`: the delegation tokens that were valid (KIP-48), without what proves them: for information.
+/// `tokens.json`: the delegation tokens (KIP-48) that the agent may see, without what proves them: for information.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokensDocument {
+    /// Whether the brokers have a secret for tokens; without one there are none. `None` where they do not say so on the
+    /// listener that was asked: one that proves nobody's identity, or that a token was proof enough for.
+    pub enabled: Option<bool>,
     /// The tokens, by id.
     pub tokens: Vec<DelegationToken>,
 }

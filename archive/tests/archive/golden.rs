@@ -273,8 +273,8 @@ fn the_documents_of_version_1_read_as_they_were_written() {
         cluster_id: "NrI2Kg3CT1ev0ShlpNV6ww".to_owned(),
         captured_at: Timestamp::from_millis(TIME),
         brokers: Vec::new(),
-        reassignments: Vec::new(),
-        open_transactions: Vec::new(),
+        reassignments: Some(Vec::new()),
+        open_transactions: Some(Vec::new()),
     };
     let archive = golden("documents.tar.zst", || {
         documents_archive(&[("cluster.json", json::to_vec_pretty(&cluster))])

@@ -1,26 +1,111 @@
-//! Settings of topics.
+//! Dynamic settings: of topics, brokers, groups and client-metrics subscriptions.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use kafka_protocol::{
     messages::{
         DescribeConfigsRequest, DescribeConfigsResponse, IncrementalAlterConfigsRequest,
+        IncrementalAlterConfigsResponse, ListConfigResourcesRequest,
         describe_configs_request::DescribeConfigsResource,
         describe_configs_response::{DescribeConfigsResourceResult, DescribeConfigsResult},
         incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig},
     },
     protocol::StrBytes,
 };
+use lifeboat_archive::documents::Settings;
 
 use super::Cluster;
 use crate::error::{ErrorCode, KafkaError};
 
-/// Kafka's number for "this resource is a topic".
+// Kafka's numbers for what a resource is.
 const TOPIC: i8 = 2;
+const BROKER: i8 = 4;
+const CLIENT_METRICS: i8 = 16;
+const GROUP: i8 = 32;
+/// The first version of ListConfigResources that knows more than client-metrics subscriptions.
+const EVERY_KIND: i16 = 1;
 /// A topic has some 40 settings of which the broker tells all.
-const TOPICS_PER_REQUEST: usize = 250;
+const RESOURCES_PER_REQUEST: usize = 250;
 const SET: i8 = 0;
 const DELETE: i8 = 1;
+
+/// What settings belong to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ConfigResource {
+    /// A topic.
+    Topic(Arc<str>),
+    /// One broker, by its node id.
+    Broker(i32),
+    /// All brokers: the cluster's defaults.
+    AllBrokers,
+    /// A group (KIP-848, KIP-932).
+    Group(String),
+    /// A subscription to metrics of clients (KIP-714).
+    ClientMetrics(String),
+}
+
+impl ConfigResource {
+    /// The settings among `entries` that were made for this resource while the cluster ran, and not inherited.
+    pub fn own_settings(&self, entries: Vec<ConfigEntry>) -> Settings {
+        let own = match self {
+            Self::Topic(_) => ConfigSource::DynamicTopic,
+            Self::Broker(_) => ConfigSource::DynamicBroker,
+            Self::AllBrokers => ConfigSource::DynamicDefaultBroker,
+            Self::Group(_) => ConfigSource::DynamicGroup,
+            Self::ClientMetrics(_) => ConfigSource::DynamicClientMetrics,
+        };
+        let entries = entries.into_iter().filter(|entry| entry.source == own);
+        entries.map(|entry| (entry.name, entry.value)).collect()
+    }
+
+    fn kind(&self) -> i8 {
+        match self {
+            Self::Topic(_) => TOPIC,
+            Self::Broker(_) | Self::AllBrokers => BROKER,
+            Self::Group(_) => GROUP,
+            Self::ClientMetrics(_) => CLIENT_METRICS,
+        }
+    }
+
+    fn wire_name(&self) -> StrBytes {
+        StrBytes::from_string(match self {
+            Self::Topic(name) => name.to_string(),
+            Self::Broker(id) => id.to_string(),
+            Self::AllBrokers => String::new(),
+            Self::Group(name) | Self::ClientMetrics(name) => name.clone(),
+        })
+    }
+
+    /// The only broker that tells and changes them.
+    fn place(&self) -> Option<i32> {
+        match self {
+            Self::Broker(id) => Some(*id),
+            _ => None,
+        }
+    }
+}
+
+/// As errors name it.
+impl fmt::Display for ConfigResource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Topic(name) => f.write_str(name),
+            Self::Broker(id) => write!(f, "broker {id}"),
+            Self::AllBrokers => f.write_str("all brokers"),
+            Self::Group(name) => write!(f, "group {name}"),
+            Self::ClientMetrics(name) => write!(f, "client metrics {name}"),
+        }
+    }
+}
+
+/// What has settings and can't be found in another way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigResources {
+    /// Subscriptions to metrics of clients, by name.
+    pub client_metrics: Vec<String>,
+    /// Groups with settings, by name; `None` where the broker is too old to list them (below 4.1).
+    pub groups: Option<Vec<String>>,
+}
 
 /// Where a setting's value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +120,10 @@ pub enum ConfigSource {
     StaticBroker,
     /// Kafka's own default.
     Default,
+    /// Set for a subscription to metrics of clients.
+    DynamicClientMetrics,
+    /// Set for a group.
+    DynamicGroup,
     /// A source that this program does not know.
     Other(i8),
 }
@@ -47,6 +136,8 @@ impl ConfigSource {
             3 => Self::DynamicDefaultBroker,
             4 => Self::StaticBroker,
             5 => Self::Default,
+            7 => Self::DynamicClientMetrics,
+            8 => Self::DynamicGroup,
             other => Self::Other(other),
         }
     }
@@ -103,80 +194,168 @@ impl ConfigChange {
     }
 }
 
+/// The settings of each resource, or why they can't be told.
+pub type Configs = BTreeMap<ConfigResource, Result<Vec<ConfigEntry>, KafkaError>>;
 /// The settings of each topic, or why they can't be told.
 pub type TopicConfigs = BTreeMap<Arc<str>, Result<Vec<ConfigEntry>, KafkaError>>;
 
 impl Cluster {
-    /// All settings of these topics, defaults included.
-    pub async fn topic_configs(&self, topics: &[Arc<str>]) -> TopicConfigs {
-        let mut configs = TopicConfigs::new();
-        for topics in topics.chunks(TOPICS_PER_REQUEST) {
-            let resources = topics.iter().map(|topic| {
-                DescribeConfigsResource::default()
-                    .with_resource_type(TOPIC)
-                    .with_resource_name(StrBytes::from_string(topic.to_string()))
-                    .with_configuration_keys(None)
-            });
-            let request = DescribeConfigsRequest::default().with_resources(resources.collect());
-            match self.ask_any(&request, |_| Ok(())).await {
-                Ok(answer) => configs.extend(read_configs(topics, &answer)),
-                Err(error) => {
-                    let failed = topics
-                        .iter()
-                        .cloned()
-                        .map(|topic| (topic, Err(error.clone())));
-                    configs.extend(failed);
+    /// All settings of these resources, inherited ones included.
+    pub async fn configs(&self, resources: &[ConfigResource]) -> Configs {
+        // one unknown kind of resource fails the whole request, and a broker speaks for itself only
+        let mut requests: BTreeMap<_, Vec<&ConfigResource>> = BTreeMap::new();
+        for resource in resources {
+            let together = requests.entry((resource.kind(), resource.place()));
+            together.or_default().push(resource);
+        }
+        let mut configs = Configs::new();
+        for ((_, place), resources) in requests {
+            for resources in resources.chunks(RESOURCES_PER_REQUEST) {
+                match self.describe_configs(resources, place).await {
+                    Ok(answer) => configs.extend(read_configs(resources, &answer)),
+                    Err(error) => configs.extend(
+                        resources
+                            .iter()
+                            .map(|&resource| (resource.clone(), Err(error.clone()))),
+                    ),
                 }
             }
         }
         configs
     }
 
-    /// Changes settings of a topic, all or none; with `validate_only` only asks whether it could.
+    async fn describe_configs(
+        &self,
+        resources: &[&ConfigResource],
+        place: Option<i32>,
+    ) -> Result<DescribeConfigsResponse, KafkaError> {
+        let resources = resources.iter().map(|resource| {
+            DescribeConfigsResource::default()
+                .with_resource_type(resource.kind())
+                .with_resource_name(resource.wire_name())
+                .with_configuration_keys(None)
+        });
+        let request = DescribeConfigsRequest::default().with_resources(resources.collect());
+        match place {
+            Some(broker) => self.ask_broker(broker, &request, |_| Ok(())).await,
+            None => self.ask_any(&request, |_| Ok(())).await,
+        }
+    }
+
+    /// All settings of these topics, defaults included.
+    pub async fn topic_configs(&self, topics: &[Arc<str>]) -> TopicConfigs {
+        let resources: Vec<_> = topics.iter().cloned().map(ConfigResource::Topic).collect();
+        let configs = self.configs(&resources).await.into_iter();
+        configs
+            .filter_map(|(resource, config)| match resource {
+                ConfigResource::Topic(topic) => Some((topic, config)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The groups and subscriptions that have settings.
+    pub async fn config_resources(&self) -> Result<ConfigResources, KafkaError> {
+        const OPERATION: &str = "ListConfigResources";
+        let tells_groups = self.version_of::<ListConfigResourcesRequest>().await? >= EVERY_KIND;
+        let kinds = if tells_groups {
+            vec![CLIENT_METRICS, GROUP]
+        } else {
+            Vec::new()
+        };
+        let request = ListConfigResourcesRequest::default().with_resource_types(kinds);
+        let answer = self
+            .ask_any(&request, |answer| {
+                match ErrorCode::from_wire(answer.error_code) {
+                    None => Ok(()),
+                    Some(code) => Err(KafkaError::broker(OPERATION, "the cluster", code)),
+                }
+            })
+            .await?;
+        // where the kind is not told, all are subscriptions, and it reads as such
+        let named = |kind: i8| {
+            let found = answer.config_resources.iter();
+            let found = found.filter(|resource| resource.resource_type == kind);
+            let mut names: Vec<_> = found.map(|found| found.resource_name.to_string()).collect();
+            names.sort_unstable();
+            names
+        };
+        Ok(ConfigResources {
+            client_metrics: named(CLIENT_METRICS),
+            groups: tells_groups.then(|| named(GROUP)),
+        })
+    }
+
+    /// Changes settings of a resource, all or none; with `validate_only` only asks whether it could.
+    pub async fn alter_configs(
+        &self,
+        resource: &ConfigResource,
+        changes: &[ConfigChange],
+        validate_only: bool,
+    ) -> Result<(), KafkaError> {
+        let altered = AlterConfigsResource::default()
+            .with_resource_type(resource.kind())
+            .with_resource_name(resource.wire_name())
+            .with_configs(changes.iter().map(alterable).collect());
+        let request = IncrementalAlterConfigsRequest::default()
+            .with_resources(vec![altered])
+            .with_validate_only(validate_only);
+        // the same change twice is the same as once, so it may be asked for again
+        let verdict = |answer: &_| alter_verdict(resource, answer);
+        match resource.place() {
+            Some(broker) => self.ask_broker(broker, &request, verdict).await.map(drop),
+            None => self.ask_any(&request, verdict).await.map(drop),
+        }
+    }
+
+    /// Changes settings of a topic: see [`Self::alter_configs`].
     pub async fn alter_topic_configs(
         &self,
         topic: &str,
         changes: &[ConfigChange],
         validate_only: bool,
     ) -> Result<(), KafkaError> {
-        let resource = AlterConfigsResource::default()
-            .with_resource_type(TOPIC)
-            .with_resource_name(StrBytes::from_string(topic.to_owned()))
-            .with_configs(changes.iter().map(alterable).collect());
-        let request = IncrementalAlterConfigsRequest::default()
-            .with_resources(vec![resource])
-            .with_validate_only(validate_only);
-        // the same change twice is the same as once, so it may be asked for again
-        let verdict = |answer: &_| alter_verdict(topic, answer);
-        self.ask_any(&request, verdict).await.map(drop)
+        let topic = ConfigResource::Topic(topic.into());
+        self.alter_configs(&topic, changes, validate_only).await
     }
 }
 
-fn read_configs(topics: &[Arc<str>], answer: &DescribeConfigsResponse) -> TopicConfigs {
-    let mut configs: TopicConfigs = topics
+fn read_configs(resources: &[&ConfigResource], answer: &DescribeConfigsResponse) -> Configs {
+    let told: BTreeMap<_, _> = answer
+        .results
         .iter()
-        .map(|topic| {
-            let missing = KafkaError::Malformed {
-                operation: "DescribeConfigs",
-                detail: format!("{topic} is missing in the answer"),
-            };
-            (Arc::clone(topic), Err(missing))
+        .map(|result| {
+            (
+                (result.resource_type, result.resource_name.as_str()),
+                result,
+            )
         })
         .collect();
-    for result in &answer.results {
-        if let Some(known) = configs.get_mut(result.resource_name.as_str()) {
-            *known = read_result(result);
-        }
-    }
-    configs
+    resources
+        .iter()
+        .map(|&resource| {
+            let name = resource.wire_name();
+            let config = match told.get(&(resource.kind(), name.as_str())) {
+                Some(result) => read_result(resource, result),
+                None => Err(KafkaError::Malformed {
+                    operation: "DescribeConfigs",
+                    detail: format!("{resource} is missing in the answer"),
+                }),
+            };
+            (resource.clone(), config)
+        })
+        .collect()
 }
 
-fn read_result(result: &DescribeConfigsResult) -> Result<Vec<ConfigEntry>, KafkaError> {
+fn read_result(
+    resource: &ConfigResource,
+    result: &DescribeConfigsResult,
+) -> Result<Vec<ConfigEntry>, KafkaError> {
     match ErrorCode::from_wire(result.error_code) {
         None => Ok(result.configs.iter().map(read_entry).collect()),
         Some(code) => Err(KafkaError::broker_says(
             "DescribeConfigs",
-            &result.resource_name,
+            resource,
             code,
             result.error_message.as_ref(),
         )),
@@ -206,14 +385,14 @@ fn alterable(change: &ConfigChange) -> AlterableConfig {
 }
 
 fn alter_verdict(
-    topic: &str,
-    answer: &kafka_protocol::messages::IncrementalAlterConfigsResponse,
+    resource: &ConfigResource,
+    answer: &IncrementalAlterConfigsResponse,
 ) -> Result<(), KafkaError> {
     for response in &answer.responses {
         if let Some(code) = ErrorCode::from_wire(response.error_code) {
             return Err(KafkaError::broker_says(
                 "IncrementalAlterConfigs",
-                topic,
+                resource,
                 code,
                 response.error_message.as_ref(),
             ));

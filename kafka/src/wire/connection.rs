@@ -41,7 +41,10 @@ const FIRST_ANSWER_LIMIT: usize = 1 << 20;
 /// Requests that wait for the socket; those on the wire are bounded by their callers.
 const QUEUE: usize = 16;
 
+/// What is asked before anything is known of the broker: every one has version 3.
 const API_VERSIONS: Api = Api::new(ApiKey::ApiVersions, "ApiVersions", 0, 3);
+/// The versions that tell features.
+const API_FEATURES: Api = Api::new(ApiKey::ApiVersions, "ApiVersions", 3, 4);
 
 /// What every connection of a client has in common.
 #[derive(Clone, Debug)]
@@ -348,6 +351,16 @@ impl Connection {
         match ErrorCode::from_wire(answer.error_code) {
             Some(code) => Err(KafkaError::broker(API_VERSIONS.name, &self.address, code)),
             None => Ok(Versions::from_answer(&answer)),
+        }
+    }
+
+    /// Asks for the versions once more, for the features that are told with them. Those whose lowest level is 0 are
+    /// told from version 4 on.
+    pub(super) async fn ask_features(&self) -> Result<ApiVersionsResponse, KafkaError> {
+        let answer = self.api_versions(self.version_of(API_FEATURES)?).await?;
+        match ErrorCode::from_wire(answer.error_code) {
+            Some(code) => Err(KafkaError::broker(API_FEATURES.name, &self.address, code)),
+            None => Ok(answer),
         }
     }
 

@@ -23,6 +23,7 @@ use crate::error::{ErrorCode, KafkaError};
 
 mod coordinators;
 mod describe;
+mod shares;
 
 pub use describe::GroupState;
 
@@ -88,26 +89,17 @@ impl Cluster {
     }
 
     async fn groups_of(&self, broker: i32) -> Result<Vec<ListedGroup>, KafkaError> {
-        let mut patience = self.patience();
-        loop {
-            match self.list_groups(broker).await {
-                Err(error) if error.is_retriable() => {
-                    if !patience.pause().await {
-                        return Err(error);
+        let answer =
+            self.ask_broker(broker, &ListGroupsRequest::default(), |answer| {
+                match ErrorCode::from_wire(answer.error_code) {
+                    None => Ok(()),
+                    Some(code) => {
+                        let subject = format!("broker {broker}");
+                        Err(KafkaError::broker("ListGroups", subject, code))
                     }
                 }
-                settled => return settled,
-            }
-        }
-    }
-
-    async fn list_groups(&self, broker: i32) -> Result<Vec<ListedGroup>, KafkaError> {
-        let connection = self.broker(broker, ADMIN).await?;
-        let answer = connection.call(&ListGroupsRequest::default()).await?;
-        if let Some(code) = ErrorCode::from_wire(answer.error_code) {
-            let subject = format!("broker {broker}");
-            return Err(KafkaError::broker("ListGroups", subject, code));
-        }
+            })
+            .await?;
         let groups = answer.groups.iter().map(|group| ListedGroup {
             group: group.group_id.to_string(),
             group_type: match group.group_type.as_str() {
@@ -273,22 +265,34 @@ fn read_commits(
             code,
         ));
     }
+    Ok(for_each_offset(OPERATION, group, offsets, |key| {
+        codes.get(key).map(|code| code.map(|code| (code, None)))
+    }))
+}
+
+/// What `told` says about each offset, by topic and partition, in the order given.
+fn for_each_offset<'a>(
+    operation: &'static str,
+    group: &str,
+    offsets: &[CommittedOffset],
+    told: impl Fn(&(&str, i32)) -> Option<Option<(ErrorCode, Option<&'a StrBytes>)>>,
+) -> CommitOutcomes {
     let outcomes = offsets.iter().map(|offset| {
         let partition = TopicPartition::new(offset.topic.as_str(), offset.partition);
-        let outcome = match codes.get(&(offset.topic.as_str(), offset.partition)) {
+        let outcome = match told(&(offset.topic.as_str(), offset.partition)) {
             Some(None) => Ok(()),
-            Some(Some(code)) => {
+            Some(Some((code, message))) => {
                 let subject = format!("group {group}, {partition}");
-                Err(KafkaError::broker(OPERATION, subject, *code))
+                Err(KafkaError::broker_says(operation, subject, code, message))
             }
             None => Err(KafkaError::Malformed {
-                operation: OPERATION,
+                operation,
                 detail: format!("{partition} is missing in the answer"),
             }),
         };
         (partition, outcome)
     });
-    Ok(outcomes.collect())
+    outcomes.collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use futures::future::join_all;
 use kafka_protocol::messages::DescribeLogDirsRequest;
 
-use super::{ADMIN, Cluster};
+use super::Cluster;
 use crate::error::{ErrorCode, KafkaError};
 
 /// The topics whose replicas lie on the brokers' disks.
@@ -33,27 +33,18 @@ impl Cluster {
     }
 
     async fn topics_of(&self, broker: i32) -> Result<BTreeSet<Arc<str>>, KafkaError> {
-        let mut patience = self.patience();
-        loop {
-            match self.log_dirs_of(broker).await {
-                Err(error) if error.is_retriable() => {
-                    if !patience.pause().await {
-                        return Err(error);
+        let request = DescribeLogDirsRequest::default().with_topics(None);
+        let answer = self
+            .ask_broker(broker, &request, |answer| {
+                match ErrorCode::from_wire(answer.error_code) {
+                    None => Ok(()),
+                    Some(code) => {
+                        let subject = format!("broker {broker}");
+                        Err(KafkaError::broker("DescribeLogDirs", subject, code))
                     }
                 }
-                settled => return settled,
-            }
-        }
-    }
-
-    async fn log_dirs_of(&self, broker: i32) -> Result<BTreeSet<Arc<str>>, KafkaError> {
-        let connection = self.broker(broker, ADMIN).await?;
-        let request = DescribeLogDirsRequest::default().with_topics(None);
-        let answer = connection.call(&request).await?;
-        if let Some(code) = ErrorCode::from_wire(answer.error_code) {
-            let subject = format!("broker {broker}");
-            return Err(KafkaError::broker("DescribeLogDirs", subject, code));
-        }
+            })
+            .await?;
         let folders = answer.results.iter();
         let topics = folders.flat_map(|folder| &folder.topics);
         Ok(topics.map(|topic| Arc::from(topic.name.as_str())).collect())

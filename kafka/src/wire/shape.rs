@@ -40,6 +40,7 @@ pub(crate) const I8: Field = Field::Fixed(1);
 pub(crate) const I16: Field = Field::Fixed(2);
 pub(crate) const I32: Field = Field::Fixed(4);
 pub(crate) const I64: Field = Field::Fixed(8);
+pub(crate) const F64: Field = Field::Fixed(8);
 pub(crate) const UUID: Field = Field::Fixed(16);
 
 /// Reads an answer of this shape.

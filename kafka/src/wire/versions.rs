@@ -4,17 +4,26 @@ use std::{collections::HashMap, time::Duration};
 
 use kafka_protocol::{
     messages::{
-        ApiKey, ApiVersionsResponse, ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse,
-        CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
-        DescribeClusterRequest, DescribeClusterResponse, DescribeConfigsRequest,
-        DescribeConfigsResponse, DescribeGroupsRequest, DescribeGroupsResponse,
-        DescribeLogDirsRequest, DescribeLogDirsResponse, DescribeProducersRequest,
-        DescribeProducersResponse, FindCoordinatorRequest, FindCoordinatorResponse,
+        AlterClientQuotasRequest, AlterClientQuotasResponse, AlterShareGroupOffsetsRequest,
+        AlterShareGroupOffsetsResponse, ApiKey, ApiVersionsResponse, ConsumerGroupDescribeRequest,
+        ConsumerGroupDescribeResponse, CreateAclsRequest, CreateAclsResponse, CreateTopicsRequest,
+        CreateTopicsResponse, DeleteAclsRequest, DeleteAclsResponse, DeleteTopicsRequest,
+        DeleteTopicsResponse, DescribeAclsRequest, DescribeAclsResponse,
+        DescribeClientQuotasRequest, DescribeClientQuotasResponse, DescribeClusterRequest,
+        DescribeClusterResponse, DescribeConfigsRequest, DescribeConfigsResponse,
+        DescribeDelegationTokenRequest, DescribeDelegationTokenResponse, DescribeGroupsRequest,
+        DescribeGroupsResponse, DescribeLogDirsRequest, DescribeLogDirsResponse,
+        DescribeProducersRequest, DescribeProducersResponse, DescribeShareGroupOffsetsRequest,
+        DescribeShareGroupOffsetsResponse, DescribeTransactionsRequest,
+        DescribeTransactionsResponse, FindCoordinatorRequest, FindCoordinatorResponse,
         IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, InitProducerIdRequest,
-        InitProducerIdResponse, ListGroupsRequest, ListGroupsResponse, ListOffsetsRequest,
-        ListOffsetsResponse, MetadataRequest, MetadataResponse, OffsetCommitRequest,
-        OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse, SaslAuthenticateRequest,
-        SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse,
+        InitProducerIdResponse, ListConfigResourcesRequest, ListConfigResourcesResponse,
+        ListGroupsRequest, ListGroupsResponse, ListOffsetsRequest, ListOffsetsResponse,
+        ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse,
+        ListTransactionsRequest, ListTransactionsResponse, MetadataRequest, MetadataResponse,
+        OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse,
+        SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest,
+        SaslHandshakeResponse, ShareGroupDescribeRequest, ShareGroupDescribeResponse,
     },
     protocol::{Decodable, Encodable, HeaderVersion, VersionRange},
 };
@@ -89,6 +98,19 @@ calls! {
     InitProducerIdRequest => InitProducerIdResponse, InitProducerId 3..=5 INIT_PRODUCER_ID;
     DescribeProducersRequest => DescribeProducersResponse, DescribeProducers 0..=0 DESCRIBE_PRODUCERS;
     DescribeLogDirsRequest => DescribeLogDirsResponse, DescribeLogDirs 1..=4 DESCRIBE_LOG_DIRS;
+    ListConfigResourcesRequest => ListConfigResourcesResponse, ListConfigResources 0..=1 LIST_CONFIG_RESOURCES;
+    DescribeAclsRequest => DescribeAclsResponse, DescribeAcls 1..=3 DESCRIBE_ACLS;
+    CreateAclsRequest => CreateAclsResponse, CreateAcls 1..=3 CREATE_ACLS;
+    DeleteAclsRequest => DeleteAclsResponse, DeleteAcls 1..=3 DELETE_ACLS;
+    DescribeClientQuotasRequest => DescribeClientQuotasResponse, DescribeClientQuotas 0..=1 DESCRIBE_CLIENT_QUOTAS;
+    AlterClientQuotasRequest => AlterClientQuotasResponse, AlterClientQuotas 0..=1 ALTER_CLIENT_QUOTAS;
+    DescribeDelegationTokenRequest => DescribeDelegationTokenResponse, DescribeDelegationToken 1..=3 DESCRIBE_DELEGATION_TOKEN;
+    ListPartitionReassignmentsRequest => ListPartitionReassignmentsResponse, ListPartitionReassignments 0..=0 LIST_PARTITION_REASSIGNMENTS;
+    ListTransactionsRequest => ListTransactionsResponse, ListTransactions 0..=2 LIST_TRANSACTIONS;
+    DescribeTransactionsRequest => DescribeTransactionsResponse, DescribeTransactions 0..=0 DESCRIBE_TRANSACTIONS;
+    ShareGroupDescribeRequest => ShareGroupDescribeResponse, ShareGroupDescribe 1..=1 SHARE_GROUP_DESCRIBE;
+    DescribeShareGroupOffsetsRequest => DescribeShareGroupOffsetsResponse, DescribeShareGroupOffsets 0..=0 DESCRIBE_SHARE_GROUP_OFFSETS;
+    AlterShareGroupOffsetsRequest => AlterShareGroupOffsetsResponse, AlterShareGroupOffsets 0..=0 ALTER_SHARE_GROUP_OFFSETS;
 }
 
 // these are not throttled

@@ -1,7 +1,7 @@
 //! The answers that kafka-protocol decodes, field by field as Kafka's message definitions have them.
 
 use super::{
-    BOOL,
+    BOOL, F64,
     Field::{self, Data, Each, List, Since, Struct, Tagged, Text, Until},
     I8, I16, I32, I64, UUID,
 };
@@ -159,6 +159,107 @@ pub(crate) const DESCRIBE_LOG_DIRS: &[Field] = &[
         Since(4, &I64),
     ]),
 ];
+
+pub(crate) const LIST_CONFIG_RESOURCES: &[Field] = &[I32, I16, List(&[Text, Since(1, &I8)])];
+
+pub(crate) const DESCRIBE_ACLS: &[Field] = &[
+    I32,
+    I16,
+    Text,
+    List(&[I8, Text, I8, List(&[Text, Text, I8, I8])]),
+];
+
+pub(crate) const CREATE_ACLS: &[Field] = &[I32, List(&[I16, Text])];
+
+pub(crate) const DELETE_ACLS: &[Field] = &[
+    I32,
+    List(&[
+        I16,
+        Text,
+        List(&[I16, Text, I8, Text, I8, Text, Text, I8, I8]),
+    ]),
+];
+
+pub(crate) const DESCRIBE_CLIENT_QUOTAS: &[Field] = &[
+    I32,
+    I16,
+    Text,
+    List(&[List(&[Text, Text]), List(&[Text, F64])]),
+];
+
+pub(crate) const ALTER_CLIENT_QUOTAS: &[Field] = &[I32, List(&[I16, Text, List(&[Text, Text])])];
+
+pub(crate) const DESCRIBE_DELEGATION_TOKEN: &[Field] = &[
+    I16,
+    List(&[
+        Text,
+        Text,
+        Since(3, &Text),
+        Since(3, &Text),
+        I64,
+        I64,
+        I64,
+        Text,
+        Data,
+        List(&[Text, Text]),
+    ]),
+    I32,
+];
+
+pub(crate) const LIST_PARTITION_REASSIGNMENTS: &[Field] = &[
+    I32,
+    I16,
+    Text,
+    List(&[Text, List(&[I32, Each(&I32), Each(&I32), Each(&I32)])]),
+];
+
+pub(crate) const LIST_TRANSACTIONS: &[Field] = &[I32, I16, Each(&Text), List(&[Text, I64, Text])];
+
+pub(crate) const DESCRIBE_TRANSACTIONS: &[Field] = &[
+    I32,
+    List(&[
+        I16,
+        Text,
+        Text,
+        I32,
+        I64,
+        I64,
+        I16,
+        List(&[Text, Each(&I32)]),
+    ]),
+];
+
+pub(crate) const SHARE_GROUP_DESCRIBE: &[Field] = &[
+    I32,
+    List(&[
+        I16,
+        Text,
+        Text,
+        Text,
+        I32,
+        I32,
+        Text,
+        List(&[Text, Text, I32, Text, Text, Each(&Text), ASSIGNMENT]),
+        I32,
+    ]),
+];
+
+pub(crate) const DESCRIBE_SHARE_GROUP_OFFSETS: &[Field] = &[
+    I32,
+    List(&[
+        Text,
+        List(&[Text, UUID, List(&[I32, I64, I32, I16, Text])]),
+        I16,
+        Text,
+    ]),
+];
+
+pub(crate) const ALTER_SHARE_GROUP_OFFSETS: &[Field] =
+    &[I32, I16, Text, List(&[Text, UUID, List(&[I32, I16, Text])])];
+
+/// What the leader of a classic group of consumers assigned to a member. It lies in [`DESCRIBE_GROUPS`], opaque to the
+/// broker, behind a version of its own.
+pub(crate) const CONSUMER_ASSIGNMENT: &[Field] = &[List(&[Text, Each(&I32)]), Data];
 
 pub(crate) const SASL_HANDSHAKE: &[Field] = &[I16, Each(&Text)];
 

@@ -183,8 +183,8 @@ fn document() -> ShowDocument {
                 port: 9092,
                 rack: None,
             }],
-            reassignments: Vec::new(),
-            open_transactions: Vec::new(),
+            reassignments: Some(Vec::new()),
+            open_transactions: Some(Vec::new()),
         },
         topics: TopicsDocument {
             topics: vec![
