@@ -1,6 +1,8 @@
 //! Texts for people.
 
 pub(crate) mod backup;
+mod changes;
+pub(crate) mod diff;
 mod numbers;
 mod paint;
 pub(crate) mod restore;
@@ -10,6 +12,7 @@ pub(crate) mod snapshots;
 mod table;
 pub(crate) mod verify;
 
+pub(crate) use changes::change_lines;
 pub(crate) use numbers::{age, ago, grouped, plural};
 pub(crate) use paint::Paint;
 pub(crate) use safe::safe;

@@ -177,7 +177,7 @@ fn unknown_target<'n>(name: &str, known: impl Iterator<Item = &'n String>) -> Fa
 }
 
 /// `given` instead of `base`, each of the two lists for itself.
-fn choose(base: TopicGlobs, given: &TopicFlags) -> Result<TopicGlobs, Failure> {
+pub(crate) fn choose(base: TopicGlobs, given: &TopicFlags) -> Result<TopicGlobs, Failure> {
     let mut chosen = base;
     if !given.topics.is_empty() {
         chosen.include = globs("--topics", &given.topics)?;

@@ -234,9 +234,9 @@ pub(super) fn compared(mut documents: Documents) -> Documents {
         for named in [&mut configs.groups, &mut configs.client_metrics] {
             let none =
                 |settings: &Option<Settings>| settings.as_ref().is_some_and(Settings::is_empty);
-            named
-                .iter_mut()
-                .for_each(|named| named.retain(|_, settings| !none(settings)));
+            if let Some(named) = named {
+                named.retain(|_, settings| !none(settings));
+            }
         }
     }
     if let Some(quotas) = &mut documents.quotas {
