@@ -69,11 +69,18 @@ impl Backup {
             .unless_cancelled(bounds::capture(&self.cluster, &topics))
             .await?;
         let bounds_at = self.clock.now();
+        let activity = self
+            .unless_cancelled(plan::activity(&self.cluster, bounds_at))
+            .await?;
 
         // Archives first, each confirmed before anything names it.
         let streamed = stream::stream(self, &store, &bounds).await?;
 
         self.progress.begin("committing", 0);
+        // Small and quick, so last: what is read together lies close together in time.
+        let surroundings = self
+            .unless_cancelled(plan::surroundings(&self.cluster, &groups.document))
+            .await?;
         let assembly = assemble::Assembly {
             snapshot,
             cluster: &self.cluster,
@@ -83,6 +90,8 @@ impl Backup {
             bounds_at,
             topics,
             groups,
+            activity,
+            surroundings,
             bounds,
             streamed,
         };

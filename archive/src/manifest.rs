@@ -214,6 +214,15 @@ pub struct Totals {
     pub archives: u64,
     /// Consumer groups.
     pub groups: u64,
+    /// Dynamic settings of brokers, groups and client-metrics subscriptions; `null` where they could not be read.
+    #[serde(default)]
+    pub configs: Option<u64>,
+    /// ACLs; `null` where they could not be read.
+    #[serde(default)]
+    pub acls: Option<u64>,
+    /// Entities with client quotas; `null` where they could not be read.
+    #[serde(default)]
+    pub quotas: Option<u64>,
     /// Gaps.
     pub gaps: u64,
 }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use lifeboat_archive::{
-    json,
+    documents::{ClusterDocument, GroupsDocument},
+    json::{self, Document},
     lists::{ArchiveReference, ListedSegment, ObjectReference, PartitionList, TopicList},
     manifest::{
         GapReason, Manifest, ManifestPartition, ManifestTopic, Problem, SnapshotKind,
@@ -13,7 +14,7 @@ use lifeboat_archive::{
     words::{Clock, SnapshotId, Timestamp},
 };
 use lifeboat_kafka::{
-    capture,
+    capture::Surroundings,
     rights::{Operation, Right},
     wire::Cluster,
 };
@@ -23,7 +24,7 @@ use super::{
     BackupError,
     archives::WrittenSegment,
     bounds::{Bounds, PartitionBounds},
-    plan::{PlannedGroups, PlannedTopics},
+    plan::{Captured, PlannedTopics},
     stream::{Streamed, StreamedPartition},
 };
 
@@ -36,7 +37,9 @@ pub(super) struct Assembly<'b> {
     pub(super) started_at: Timestamp,
     pub(super) bounds_at: Timestamp,
     pub(super) topics: PlannedTopics,
-    pub(super) groups: PlannedGroups,
+    pub(super) groups: Captured<GroupsDocument>,
+    pub(super) activity: Captured<ClusterDocument>,
+    pub(super) surroundings: Captured<Surroundings>,
     pub(super) bounds: Bounds,
     pub(super) streamed: Streamed,
 }
@@ -57,6 +60,8 @@ impl Assembly<'_> {
         let mut problems = std::mem::take(&mut self.topics.problems);
         problems.append(&mut self.groups.problems);
         problems.append(&mut self.bounds.problems);
+        problems.append(&mut self.activity.problems);
+        problems.append(&mut self.surroundings.problems);
         problems.extend(self.offsets_beyond_the_data());
         problems.extend(self.unreadable(&topics));
         let totals = self.totals(&topics);
@@ -87,13 +92,27 @@ impl Assembly<'_> {
         })
     }
 
+    /// Each document as a member; one that could not be read is left out.
     async fn store_documents(&self) -> Result<ObjectReference, BackupError> {
-        let cluster = capture::cluster(self.cluster, self.bounds_at);
-        let archive = documents_archive(&[
-            ("cluster.json", json::to_vec_pretty(&cluster)),
-            ("topics.json", json::to_vec_pretty(&self.topics.document)),
-            ("groups.json", json::to_vec_pretty(&self.groups.document)),
-        ]);
+        fn member<D: Document>(
+            name: &'static str,
+            document: Option<&D>,
+        ) -> Option<(&'static str, Vec<u8>)> {
+            document.map(|document| (name, json::to_vec_pretty(document)))
+        }
+        let surroundings = &self.surroundings;
+        let members = [
+            member("cluster.json", Some(&self.activity.document)),
+            member("topics.json", Some(&self.topics.document)),
+            member("groups.json", Some(&self.groups.document)),
+            member("configs.json", Some(&surroundings.document.configs)),
+            member("acls.json", surroundings.document.acls.as_ref()),
+            member("quotas.json", surroundings.document.quotas.as_ref()),
+            member("features.json", surroundings.document.features.as_ref()),
+            member("tokens.json", surroundings.document.tokens.as_ref()),
+        ];
+        let members: Vec<_> = members.into_iter().flatten().collect();
+        let archive = documents_archive(&members);
         Ok(self.store.put_documents(&self.snapshot, archive).await?)
     }
 
@@ -199,11 +218,21 @@ impl Assembly<'_> {
 
     fn totals(&self, topics: &[ManifestTopic]) -> Totals {
         let archives = &self.streamed.archives.archives;
+        let surroundings = &self.surroundings.document;
         let mut totals = Totals {
             topics: topics.len() as u64,
             archives: archives.len() as u64,
             stored_bytes: archives.iter().map(|archive| archive.size).sum(),
             groups: self.groups.document.groups.len() as u64,
+            configs: surroundings.configs.count(),
+            acls: surroundings
+                .acls
+                .as_ref()
+                .map(|acls| acls.acls.len() as u64),
+            quotas: surroundings
+                .quotas
+                .as_ref()
+                .map(|quotas| quotas.quotas.len() as u64),
             ..Totals::default()
         };
         for partition in topics.iter().flat_map(|topic| &topic.partitions) {

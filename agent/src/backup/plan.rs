@@ -3,11 +3,12 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use lifeboat_archive::{
-    documents::{GroupsDocument, TopicsDocument},
+    documents::{ClusterDocument, GroupsDocument, TopicsDocument},
     manifest::Problem,
+    words::Timestamp,
 };
 use lifeboat_kafka::{
-    capture,
+    capture::{self, Surroundings},
     wire::{Cluster, TopicMetadata, TopicScope},
 };
 
@@ -26,18 +27,40 @@ pub(super) struct PlannedTopics {
     pub(super) problems: Vec<Problem>,
 }
 
-/// The groups and what they committed.
+/// Something of the cluster, as far as it could be read.
 #[derive(Debug)]
-pub(super) struct PlannedGroups {
-    /// As they are stored.
-    pub(super) document: GroupsDocument,
+pub(super) struct Captured<D> {
+    /// As it is stored.
+    pub(super) document: D,
     /// What could not be captured.
     pub(super) problems: Vec<Problem>,
 }
 
-pub(super) async fn groups(cluster: &Cluster) -> Result<PlannedGroups, BackupError> {
-    let (document, problems) = capture::groups(cluster).await?;
-    Ok(PlannedGroups { document, problems })
+impl<D> From<(D, Vec<Problem>)> for Captured<D> {
+    fn from((document, problems): (D, Vec<Problem>)) -> Self {
+        Self { document, problems }
+    }
+}
+
+/// The groups and what they committed.
+pub(super) async fn groups(cluster: &Cluster) -> Result<Captured<GroupsDocument>, BackupError> {
+    Ok(capture::groups(cluster).await?.into())
+}
+
+/// Who is asked, and what is under way there.
+pub(super) async fn activity(
+    cluster: &Cluster,
+    at: Timestamp,
+) -> Result<Captured<ClusterDocument>, BackupError> {
+    Ok(capture::cluster(cluster, at).await.into())
+}
+
+/// What the cluster is besides its topics and groups.
+pub(super) async fn surroundings(
+    cluster: &Cluster,
+    groups: &GroupsDocument,
+) -> Result<Captured<Surroundings>, BackupError> {
+    Ok(capture::surroundings(cluster, groups).await.into())
 }
 
 pub(super) async fn topics(

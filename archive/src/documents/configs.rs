@@ -25,6 +25,18 @@ pub struct ConfigsDocument {
     pub client_metrics: Option<BTreeMap<String, Option<Settings>>>,
 }
 
+impl ConfigsDocument {
+    /// How many settings there are, as far as they could be read; `None` where not even those of all brokers could.
+    pub fn count(&self) -> Option<u64> {
+        let common = self.cluster.as_ref()?.len();
+        let groups = self.groups.iter().flat_map(BTreeMap::values);
+        let clients = self.client_metrics.iter().flat_map(BTreeMap::values);
+        let each = self.brokers.values().chain(groups).chain(clients);
+        let own: usize = each.flatten().map(BTreeMap::len).sum();
+        Some((common + own) as u64)
+    }
+}
+
 impl Document for ConfigsDocument {
     const FORMAT: &'static str = "lifeboat.configs";
 }

@@ -31,7 +31,7 @@ fn fixture(name: &str) -> PathBuf {
     folder.join(name)
 }
 
-fn golden(name: &str, write: impl FnOnce() -> Vec<u8>) -> Vec<u8> {
+pub(crate) fn golden(name: &str, write: impl FnOnce() -> Vec<u8>) -> Vec<u8> {
     let path = fixture(name);
     if std::env::var_os("LIFEBOAT_WRITE_FIXTURES").is_some() {
         fs::write(&path, write()).unwrap();
@@ -183,6 +183,9 @@ fn totals() -> Totals {
         stored_bytes: 800,
         archives: 1,
         groups: 2,
+        configs: Some(3),
+        acls: Some(4),
+        quotas: None,
         gaps: 1,
     }
 }

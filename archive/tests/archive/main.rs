@@ -8,6 +8,7 @@
 )]
 
 mod damage;
+mod documents;
 mod golden;
 mod properties;
 mod samples;

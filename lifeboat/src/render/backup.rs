@@ -10,7 +10,7 @@ use lifeboat_archive::{
 
 use super::{
     Paint, plural,
-    snapshot::{gap_line, problem_line},
+    snapshot::{besides, gap_line, problem_line},
 };
 
 /// More gaps and problems than this are left to `lifeboat show --gaps`.
@@ -68,6 +68,7 @@ pub(crate) fn render(report: &Report, paint: Paint) -> String {
             ),
         ),
         ("groups", totals.groups.to_string()),
+        ("besides", besides(&totals)),
         (
             "rpo",
             format!(

@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use lifeboat_archive::{
     documents::{ClusterDocument, GroupsDocument, TopicsDocument},
     json::Document,
-    manifest::{Commit, Gap, Manifest, ManifestPartition, Problem, SnapshotKind, SnapshotState},
+    manifest::{
+        Commit, Gap, Manifest, ManifestPartition, Problem, SnapshotKind, SnapshotState, Totals,
+    },
     words::{ByteSize, HumanCount, HumanDuration, Timestamp},
 };
 use serde::{Deserialize, Serialize};
@@ -116,6 +118,7 @@ impl ShowDocument {
                 ),
             ),
             ("groups", self.groups_line()),
+            ("besides", besides(&totals)),
         ];
         lines
             .iter()
@@ -293,6 +296,20 @@ impl ShowDocument {
         }
         (!text.is_empty()).then_some(text)
     }
+}
+
+/// What a snapshot holds of a cluster besides topics and groups: `14 ACLs, 3 quotas, 9 settings`.
+pub(crate) fn besides(totals: &Totals) -> String {
+    let counted = |count: Option<u64>, name: &str| match count {
+        Some(count) => plural(count, name),
+        None => format!("no {name}s (not saved)"),
+    };
+    [
+        counted(totals.acls, "ACL"),
+        counted(totals.quotas, "quota"),
+        counted(totals.configs, "setting"),
+    ]
+    .join(", ")
 }
 
 /// A gap on one line.

@@ -133,6 +133,9 @@ fn document() -> ShowDocument {
         stored_bytes: 61_000_000,
         archives: 2,
         groups: 2,
+        configs: Some(9),
+        acls: Some(14),
+        quotas: Some(3),
         gaps: 1,
     };
     let committed_at = Timestamp::from_millis(started_at.as_millis() + 114_000);

@@ -1,0 +1,130 @@
+//! Topics and their settings.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use lifeboat_archive::{
+    documents::{Settings, TopicDocument, TopicsDocument},
+    manifest::Problem,
+};
+
+use super::partial;
+use crate::{
+    error::KafkaError,
+    wire::{Cluster, ConfigEntry, ConfigResource, TopicMetadata},
+};
+
+/// These topics with their own settings (not the brokers' defaults), by name.
+pub async fn topics(
+    cluster: &Cluster,
+    topics: &[TopicMetadata],
+) -> Result<(TopicsDocument, Vec<Problem>), KafkaError> {
+    let names: Vec<Arc<str>> = topics.iter().map(|topic| Arc::clone(&topic.name)).collect();
+    let mut configs = cluster.topic_configs(&names).await;
+    if let Some(unreachable) = common_cause(&configs) {
+        return Err(unreachable);
+    }
+    let mut problems = Vec::new();
+    let mut documents = Vec::with_capacity(topics.len());
+    for topic in topics {
+        let own = match configs.remove(&topic.name) {
+            Some(Ok(entries)) => {
+                ConfigResource::Topic(Arc::clone(&topic.name)).own_settings(entries)
+            }
+            Some(Err(error)) => {
+                problems.push(partial(
+                    format!("topic {}", topic.name),
+                    format!(
+                        "its configuration can't be read: {}",
+                        cluster.explain(&error)
+                    ),
+                ));
+                BTreeMap::new()
+            }
+            None => BTreeMap::new(),
+        };
+        documents.push(topic_document(topic, own));
+    }
+    documents.sort_unstable_by(|one, other| one.topic.cmp(&other.topic));
+    Ok((TopicsDocument { topics: documents }, problems))
+}
+
+/// Where no topic's settings can be told because no broker answers, that is one error and not one per topic.
+fn common_cause(
+    configs: &BTreeMap<Arc<str>, Result<Vec<ConfigEntry>, KafkaError>>,
+) -> Option<KafkaError> {
+    let mut errors = configs.values().map(|config| config.as_ref().err());
+    let first = errors.next()??;
+    let unanswered = |error: Option<&KafkaError>| error.is_some_and(|error| error.code().is_none());
+    (unanswered(Some(first)) && errors.all(unanswered)).then(|| first.clone())
+}
+
+fn topic_document(topic: &TopicMetadata, configs: Settings) -> TopicDocument {
+    let assignment: Vec<_> = topic
+        .partitions
+        .iter()
+        .map(|partition| partition.replicas.clone())
+        .collect();
+    TopicDocument {
+        topic: topic.name.to_string(),
+        topic_id: topic.id,
+        partition_count: i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX),
+        replication_factor: most_common_length(&assignment),
+        assignment,
+        configs,
+    }
+}
+
+/// The larger of two that are equally common.
+fn most_common_length(assignment: &[Vec<i32>]) -> i16 {
+    let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+    for replicas in assignment {
+        *counts.entry(replicas.len()).or_default() += 1;
+    }
+    let common = counts
+        .into_iter()
+        .max_by_key(|&(length, count)| (count, length));
+    common.map_or(1, |(length, _)| i16::try_from(length).unwrap_or(i16::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::ConfigSource;
+
+    #[test]
+    fn only_settings_of_the_topic_itself_are_saved_and_sensitive_ones_without_value() {
+        let entry = |name: &str, source, value: Option<&str>| ConfigEntry {
+            name: name.to_owned(),
+            value: value.map(str::to_owned),
+            source,
+            sensitive: value.is_none(),
+            read_only: false,
+        };
+        let own = ConfigResource::Topic("orders".into()).own_settings(vec![
+            entry(
+                "cleanup.policy",
+                ConfigSource::DynamicTopic,
+                Some("compact"),
+            ),
+            entry("retention.ms", ConfigSource::Default, Some("604800000")),
+            entry("segment.ms", ConfigSource::DynamicDefaultBroker, Some("1")),
+            entry("vendor.password", ConfigSource::DynamicTopic, None),
+        ]);
+        assert_eq!(
+            own,
+            BTreeMap::from([
+                ("cleanup.policy".to_owned(), Some("compact".to_owned())),
+                ("vendor.password".to_owned(), None),
+            ])
+        );
+    }
+
+    #[test]
+    fn the_replication_factor_is_that_of_most_partitions() {
+        assert_eq!(
+            most_common_length(&[vec![1, 2, 3], vec![2, 3, 1], vec![1, 2, 3, 4]]),
+            3
+        );
+        assert_eq!(most_common_length(&[vec![1], vec![1, 2]]), 2);
+    }
+}
