@@ -18,11 +18,13 @@ mod cluster;
 mod configs;
 mod groups;
 mod hidden;
+mod live;
 mod topics;
 
 pub use cluster::cluster;
 pub use groups::groups;
 pub use hidden::hidden;
+pub use live::{Live, live, without_saving};
 pub use topics::topics;
 
 /// What a cluster is besides its topics and groups; `None` is what could not be read.

@@ -3,6 +3,7 @@
 //! clap fills a flag that was not given from its `LIFEBOAT_*` variable, so what remains is flag or file.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
@@ -12,7 +13,10 @@ use lifeboat_archive::words::{TopicGlob, TopicGlobs};
 use lifeboat_config::{
     BackupSettings, KafkaProperties, RepositoryUrl, ResolvedConfig, Surroundings,
 };
-use lifeboat_restore::restore;
+use lifeboat_restore::{
+    parts::{Part, Parts},
+    restore,
+};
 
 use crate::{
     failure::Failure,
@@ -149,7 +153,10 @@ pub(crate) fn restore_options(flags: &RestoreFlags) -> Result<restore::Options, 
     let max_connections = flags.max_connections.map(|number| number as usize);
     Ok(restore::Options {
         topics: choose(TopicGlobs::default(), &flags.topics())?,
-        groups: !flags.no_groups,
+        parts: parts(flags),
+        prune_extra: flags.prune_extra,
+        assignment: flags.assignment,
+        broker_map: broker_map(flags)?,
         compare: !flags.no_compare,
         into_source: flags.into_source,
         memory,
@@ -157,6 +164,36 @@ pub(crate) fn restore_options(flags: &RestoreFlags) -> Result<restore::Options, 
         max_connections: max_connections.unwrap_or(defaults.max_connections),
         state_folder: flags.state.clone(),
     })
+}
+
+/// Who chooses topics means these, and not the cluster around them.
+fn parts(flags: &RestoreFlags) -> Parts {
+    if !flags.only.is_empty() {
+        return Parts::of(flags.only.iter().copied());
+    }
+    let parts = if flags.topics.is_empty() && flags.exclude.is_empty() {
+        Parts::everything()
+    } else {
+        Parts::of_topics()
+    };
+    if flags.no_groups {
+        parts.without(Part::Groups)
+    } else {
+        parts
+    }
+}
+
+fn broker_map(flags: &RestoreFlags) -> Result<BTreeMap<i32, i32>, Failure> {
+    let mut map = BTreeMap::new();
+    for pair in &flags.broker_map {
+        if map.insert(pair.snapshot, pair.target).is_some() {
+            let broker = pair.snapshot;
+            return Err(Failure::usage(format!(
+                "--broker-map: broker {broker} is mapped twice"
+            )));
+        }
+    }
+    Ok(map)
 }
 
 fn check(settings: &BackupSettings) -> Result<(), Failure> {

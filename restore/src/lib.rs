@@ -1,11 +1,13 @@
 //! Gives a cluster back from a snapshot, and verifies snapshots.
 
+mod apply;
 mod compare;
 pub mod error;
 pub mod groups;
 pub mod journal;
 mod object;
 pub mod offsets;
+pub mod parts;
 pub mod plan;
 pub mod replay;
 pub mod report;

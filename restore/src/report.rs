@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use lifeboat_archive::{
+    documents::diff::Change,
     json::Document,
     words::{SnapshotId, Timestamp, TopicId},
 };
@@ -10,12 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     groups::RestoredGroup,
+    parts::Parts,
+    plan::changes::Unrestored,
     rewrite::RewriteCounts,
     settings::{LeftOut, RetentionPutOff},
 };
 
 /// What a restore came to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// The snapshot.
     pub snapshot: SnapshotId,
@@ -25,6 +28,9 @@ pub struct Report {
     pub source_cluster_id: String,
     /// The cluster that was restored into.
     pub target_cluster_id: String,
+    /// What of the snapshot was to be restored.
+    #[serde(default)]
+    pub parts: Parts,
     /// When it began.
     pub started_at: Timestamp,
     /// How long it took.
@@ -40,6 +46,12 @@ pub struct Report {
     pub topics: Vec<RestoredTopic>,
     /// The groups, by name.
     pub groups: Vec<RestoredGroup>,
+    /// What was changed besides, or should have been, in that order.
+    #[serde(default)]
+    pub changes: Vec<MadeChange>,
+    /// What of the rest the target did not get.
+    #[serde(default)]
+    pub left_out: Vec<Unrestored>,
     /// Good to know, for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -68,6 +80,16 @@ impl Report {
             })
         })
     }
+}
+
+/// What became of a change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MadeChange {
+    /// The change.
+    pub change: Change,
+    /// Why the target did not take it; absent where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
 }
 
 /// What became of a topic.

@@ -1,30 +1,40 @@
 //! Gives topics, records and group offsets of a snapshot to a cluster that does not have them.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::PathBuf,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use lifeboat_archive::{
-    documents::{GroupsDocument, TopicsDocument},
-    json::{self, Document},
+    documents::{
+        Documents, GroupsDocument, TopicsDocument,
+        diff::{Change, ConfigResource, Kind, SettingValue},
+    },
     manifest::{Commit, Manifest},
-    tarball::read_documents,
     words::{ByteSize, Clock, Progress, TopicGlobs, TopicPartition},
 };
 use lifeboat_config::KafkaProperties;
-use lifeboat_kafka::{Pace, wire::Cluster};
+use lifeboat_kafka::{
+    Pace,
+    wire::{Cluster, Patience},
+};
 use lifeboat_repository::{ClusterRepository, RepositoryError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    apply,
     compare::{Comparison, Expected},
     groups::{self, PartitionOffsets, RestoredGroup},
     journal::{self, Entry, Journal, Planned, Prepared, PreparedTopic},
-    plan::{self, Choice, Source, TopicAction},
+    parts::{Part, Parts},
+    plan::{
+        self, Choice, Source, Target, TopicAction,
+        changes::{self, ClusterChanges, Found, Wish},
+    },
     replay::{ReadyTopic, Replay},
+    report::MadeChange,
     rewrite::Producer,
     settings::SegmentAge,
     target, topics,
@@ -32,15 +42,24 @@ use crate::{
 mod written;
 
 pub use crate::{error::RestoreError, plan::Plan, report::Report};
-use written::{Times, Written, report};
+use written::{Outcome, Times, Written, report};
+
+/// So long it may take until a change shows.
+const SHOWS_WITHIN: Duration = Duration::from_secs(10);
 
 /// What a restore is to do.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Which topics.
     pub topics: TopicGlobs,
-    /// Whether groups get their offsets.
-    pub groups: bool,
+    /// Which parts.
+    pub parts: Parts,
+    /// Whether settings, quotas and ACLs that the snapshot does not have are removed.
+    pub prune_extra: bool,
+    /// Whether new topics get the snapshot's assignment of replicas, and not only as many.
+    pub assignment: bool,
+    /// What the snapshot's brokers are called in the target, where it is another name.
+    pub broker_map: BTreeMap<i32, i32>,
     /// Whether what was written is read back and compared.
     pub compare: bool,
     /// Whether the snapshot's own cluster may be written to.
@@ -59,7 +78,10 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             topics: TopicGlobs::default(),
-            groups: true,
+            parts: Parts::everything(),
+            prune_extra: false,
+            assignment: false,
+            broker_map: BTreeMap::new(),
             compare: true,
             into_source: false,
             memory: ByteSize::mib(96),
@@ -98,12 +120,17 @@ impl Restore {
     pub async fn plan(&self) -> Result<Plan, RestoreError> {
         self.progress.begin("planning", 0);
         let documents = self.documents().await?;
+        let parts = &self.options.parts;
         let ages = self.ages().await?;
         let names: Vec<Arc<str>> = self
             .chosen()
             .map(|topic| topic.topic.as_str().into())
             .collect();
-        let target = target::look(&self.cluster, &names, self.options.groups).await?;
+        let with_topics = parts.has(Part::Data) || parts.has(Part::Topics);
+        let of_topics = if with_topics { names.as_slice() } else { &[] };
+        let mut target = target::look(&self.cluster, of_topics, parts.has(Part::Groups)).await?;
+        let changes = self.decide_changes(&documents, &names).await?;
+        learn_defaults(&mut target, &changes);
         let source = Source {
             commit: &self.commit,
             manifest: &self.manifest,
@@ -113,13 +140,67 @@ impl Restore {
         };
         let choice = Choice {
             topics: &self.options.topics,
-            groups: self.options.groups,
+            parts,
+            assignment: self.options.assignment,
+            broker_map: &self.options.broker_map,
             compare: self.options.compare,
             into_source: self.options.into_source,
         };
         let mut plan = plan::plan(source, &target, choice, self.clock.now())?;
+        plan.cluster = changes;
+        plan.warnings.extend(self.warnings(&documents));
         topics::preflight(&self.cluster, &mut plan).await?;
         Ok(plan)
+    }
+
+    /// What is to be changed besides topics, records and offsets. Only what something is to be done with is looked at:
+    /// a restore of topics takes no right on anything else.
+    async fn decide_changes(
+        &self,
+        documents: &StoredDocuments,
+        names: &[Arc<str>],
+    ) -> Result<ClusterChanges, RestoreError> {
+        let options = &self.options;
+        let kinds = changes::kinds_to_look_at(&documents.all, &options.parts, options.prune_extra);
+        let own = options.parts.has(Part::Configs) && !options.parts.has(Part::Data);
+        if kinds.is_empty() && !own {
+            return Ok(ClusterChanges::default());
+        }
+        let names = if own { names } else { &[] };
+        let found = target::look_around(&self.cluster, &kinds, names, self.clock.now()).await?;
+        self.decide(&documents.all, &found)
+    }
+
+    fn decide(&self, snapshot: &Documents, found: &Found) -> Result<ClusterChanges, RestoreError> {
+        let problems = self.manifest.problems.iter();
+        let doubtful: BTreeSet<String> = problems
+            .filter_map(|problem| problem.subject.strip_prefix("topic "))
+            .map(str::to_owned)
+            .collect();
+        let wish = Wish {
+            parts: &self.options.parts,
+            topics: &self.options.topics,
+            doubtful: &doubtful,
+            broker_map: &self.options.broker_map,
+            prune: self.options.prune_extra,
+            principal: self.cluster.principal(),
+        };
+        Ok(changes::decide(snapshot, found, &wish)?)
+    }
+
+    fn warnings(&self, documents: &StoredDocuments) -> Vec<String> {
+        let parts = &self.options.parts;
+        let not_held = changes::not_held(&documents.all, parts).into_iter();
+        let mut warnings: Vec<String> = not_held
+            .map(|kind| format!("the snapshot does not hold {kind}: the target's stay as they are"))
+            .collect();
+        let users = documents.all.users.as_ref().map_or(0, |it| it.users.len());
+        if users > 0 && !parts.has(Part::Users) {
+            warnings.push(format!(
+                "{users} SCRAM users are not restored: it takes their passwords (--only users)"
+            ));
+        }
+        warnings
     }
 
     /// Plans and applies the plan.
@@ -136,25 +217,22 @@ impl Restore {
     pub async fn apply(self, plan: Plan) -> Result<Report, RestoreError> {
         let (began, started_at) = (Instant::now(), self.clock.now());
         refuse_if_nothing_is_left(&plan)?;
-        let groups = self.documents().await?.groups;
+        let documents = self.documents().await?;
         // The journal before the first change: whoever finds a half-made restore must know what it was to become.
         let journal = self.begin_journal(&plan)?;
         // Topics with settings that keep every record, whatever its age.
         let ready = self.prepare(&plan).await?;
-        // Reading back goes on beside the writing; one waits for the network and the disks of the other.
-        let comparison = self.begin_comparison(&plan);
-        // The groups' offsets are known before the data: they are resolved while it passes by.
-        let written = self
-            .write(&plan, &groups, ready, &journal, comparison.as_ref())
-            .await?;
         // All read back before groups and settings: a group never points into data that was not proven.
-        let comparing_ms = self.compare(comparison, &written, &journal).await?;
+        let (written, comparing_ms) = self.write_data(&plan, &documents, ready, &journal).await?;
         // Groups before settings: a consumer may start as soon as its offsets are there.
         let restored_groups = self
-            .restore_groups(&plan, &groups, &written, &journal)
+            .restore_groups(&plan, &documents.groups, &written, &journal)
             .await?;
-        // Settings last: from here on Kafka may compact and delete as it did on the source.
+        // Settings of topics: from here on Kafka may compact and delete as it did on the source.
         self.finish_topics(&plan, &written, &journal).await?;
+        // All else last: throttles and quotas would slow the records down, a cluster's retention could delete them
+        // before they are compared, and rights that are taken could keep the restore from its end.
+        let changed = self.change_cluster(&plan, &documents, &journal).await?;
         journal.append(&Entry::Finished {
             at: self.clock.now(),
         })?;
@@ -163,7 +241,100 @@ impl Restore {
             began,
             comparing_ms,
         };
-        Ok(report(plan, &written, restored_groups, &journal, times))
+        let outcome = Outcome {
+            groups: restored_groups,
+            changes: changed,
+        };
+        Ok(report(plan, &written, outcome, &journal, times))
+    }
+
+    async fn write_data(
+        &self,
+        plan: &Plan,
+        documents: &StoredDocuments,
+        ready: Vec<ReadyTopic>,
+        journal: &Journal,
+    ) -> Result<(Written, Option<u64>), RestoreError> {
+        if !plan.parts.has(Part::Data) || plan.written().next().is_none() {
+            return Ok((Written::nothing(ready), None));
+        }
+        // Reading back goes on beside the writing; one waits for the network and the disks of the other.
+        let comparison = self.begin_comparison(plan);
+        // The groups' offsets are known before the data: they are resolved while it passes by.
+        let written = self
+            .write(plan, &documents.groups, ready, journal, comparison.as_ref())
+            .await?;
+        let comparing_ms = self.compare(comparison, &written, journal).await?;
+        Ok((written, comparing_ms))
+    }
+
+    /// Changes the rest of the cluster, and what is to be removed after that.
+    async fn change_cluster(
+        &self,
+        plan: &Plan,
+        documents: &StoredDocuments,
+        journal: &Journal,
+    ) -> Result<Vec<MadeChange>, RestoreError> {
+        let wanted: Vec<Change> = [&plan.cluster.made, &plan.cluster.pruned]
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect();
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.progress
+            .begin("changing the cluster", wanted.len() as u64);
+        let mut changed = apply::apply(&self.cluster, &wanted, &self.progress, &self.cancel).await;
+        self.confirm(&documents.all, &mut changed).await;
+        let refused = changed.iter().filter(|it| it.refused.is_some()).count();
+        journal.append(&Entry::ClusterChanged {
+            changed: changed.len() - refused,
+            refused,
+        })?;
+        Ok(changed)
+    }
+
+    /// Reads back instead of trusting: brokers learn of a change one after the other, and who looks again at once, as
+    /// the next restore does, must find it. What does not show in time is told as refused.
+    async fn confirm(&self, snapshot: &Documents, changed: &mut [MadeChange]) {
+        let kinds: BTreeSet<Kind> = changed.iter().map(|it| it.change.kind()).collect();
+        let kinds: Vec<Kind> = kinds.into_iter().collect();
+        let topics: BTreeSet<Arc<str>> = changed
+            .iter()
+            .filter_map(|it| it.change.topic())
+            .map(Arc::from)
+            .collect();
+        let topics: Vec<Arc<str>> = topics.into_iter().collect();
+        let mut patience = Patience::new(SHOWS_WITHIN);
+        loop {
+            let now = self.clock.now();
+            let found = target::look_around(&self.cluster, &kinds, &topics, now).await;
+            let left = found.and_then(|found| self.decide(snapshot, &found));
+            let left = match left {
+                Ok(left) => left,
+                // an ACL of the snapshot may keep us from looking: the target has said that it took the changes
+                Err(error) => {
+                    tracing::warn!(%error, "the changes can't be read back");
+                    return;
+                }
+            };
+            let open = |it: &MadeChange| {
+                let same = left.made.contains(&it.change) || left.pruned.contains(&it.change);
+                it.refused.is_none() && same
+            };
+            if !changed.iter().any(open) {
+                return;
+            }
+            if !patience.pause().await {
+                for it in changed.iter_mut().filter(|it| open(it)) {
+                    it.refused = Some(format!(
+                        "the target took it and does not show it within {SHOWS_WITHIN:?}"
+                    ));
+                }
+                return;
+            }
+        }
     }
 
     fn chosen(&self) -> impl Iterator<Item = &lifeboat_archive::manifest::ManifestTopic> {
@@ -171,23 +342,25 @@ impl Restore {
         topics.filter(|topic| self.options.topics.choose(&topic.topic))
     }
 
-    async fn documents(&self) -> Result<Documents, RestoreError> {
-        let reference = &self.manifest.documents;
-        let bytes = self.repository.repository().read(reference).await?;
-        let damaged = |what: String| RepositoryError::Damaged {
-            object: reference.object.clone(),
-            problem: what,
+    async fn documents(&self) -> Result<StoredDocuments, RestoreError> {
+        let all = self.repository.documents(&self.manifest).await?;
+        let missing = |name: &str| RepositoryError::Damaged {
+            object: self.manifest.documents.object.clone(),
+            problem: format!("it has no {name}"),
         };
-        let members = read_documents(&bytes).map_err(|error| damaged(error.to_string()))?;
-        Ok(Documents {
-            topics: document(&members, "topics.json").map_err(damaged)?,
-            groups: document(&members, "groups.json").map_err(damaged)?,
+        Ok(StoredDocuments {
+            topics: all.topics.clone().ok_or_else(|| missing("topics.json"))?,
+            groups: all.groups.clone().ok_or_else(|| missing("groups.json"))?,
+            all,
         })
     }
 
     /// How old the segments of the chosen topics are.
     async fn ages(&self) -> Result<BTreeMap<String, Vec<SegmentAge>>, RestoreError> {
         let mut ages = BTreeMap::new();
+        if !self.options.parts.has(Part::Data) {
+            return Ok(ages);
+        }
         for topic in self.chosen() {
             let list = self.repository.list(topic).await?;
             let segments = list
@@ -369,16 +542,27 @@ impl Restore {
     }
 }
 
-struct Documents {
+/// What every snapshot has, and what it may have.
+struct StoredDocuments {
     topics: TopicsDocument,
     groups: GroupsDocument,
+    all: Documents,
 }
 
-fn document<T: Document>(members: &BTreeMap<String, Vec<u8>>, name: &str) -> Result<T, String> {
-    let bytes = members
-        .get(name)
-        .ok_or_else(|| format!("it has no {name}"))?;
-    json::from_slice(bytes).map_err(|error| format!("{name}: {error}"))
+/// Settings of all brokers that the restore brings count as if they were there: R23 looks at what will hold.
+fn learn_defaults(target: &mut Target, changes: &ClusterChanges) {
+    for change in &changes.made {
+        if let Change::Config {
+            resource: ConfigResource::Cluster,
+            name,
+            edit,
+        } = change
+            && let Some(SettingValue::Known(value)) = edit.to()
+        {
+            let defaults = std::mem::take(&mut target.defaults);
+            target.defaults = defaults.with(name, value);
+        }
+    }
 }
 
 fn millis(began: Instant) -> u64 {
@@ -386,7 +570,8 @@ fn millis(began: Instant) -> u64 {
 }
 
 fn refuse_if_nothing_is_left(plan: &Plan) -> Result<(), RestoreError> {
-    if plan.topics.is_empty() || plan.written().next().is_some() {
+    // what else there is to be done is done all the same
+    if plan.topics.is_empty() || plan.written().next().is_some() || !plan.cluster.is_nothing() {
         return Ok(());
     }
     let refused = plan.refused().map(|topic| match &topic.action {
@@ -411,7 +596,7 @@ mod tests {
     #[test]
     fn by_default_everything_is_restored_and_compared_but_not_into_the_source() {
         let options = Options::default();
-        assert!(options.groups && options.compare && !options.into_source);
+        assert!(options.parts == Parts::everything() && options.compare && !options.into_source);
         assert!(options.topics.choose("anything"));
         assert_eq!(options.memory, ByteSize::mib(96));
     }

@@ -3,7 +3,7 @@
 use lifeboat_archive::{
     documents::{
         Documents,
-        diff::{Change, Edit, Kind, diff},
+        diff::{Change, Edit, Kind, Sign, diff},
     },
     words::TopicGlobs,
 };
@@ -42,22 +42,26 @@ pub(crate) async fn run(flags: &DiffFlags, session: &Session) -> Result<Answer, 
         None | Some(LIVE) => live(flags, session, &kinds, &mut not_compared).await?,
         Some(reference) => stored(&repository, &catalog, reference).await?,
     };
-    for (side, documents) in [(&from, &before), (&to, &after)] {
-        let told = not_compared.len();
-        for kind in &kinds {
-            let is_told = not_compared[..told].iter().any(|it| it.kind == *kind);
-            if !kind.is_known(documents) && !is_told {
-                not_compared.push(NotCompared {
-                    kind: *kind,
-                    reason: format!("{side} does not hold them"),
-                    // who asks for them by name wants to know them
-                    partial: !flags.only.is_empty(),
-                });
-            }
+    for kind in &kinds {
+        let mut sides = [(&from, &before), (&to, &after)].into_iter();
+        let unknown = sides.find(|(_, documents)| !kind.is_known(documents));
+        let is_told = not_compared.iter().any(|it| it.kind == *kind);
+        if let (Some((side, _)), false) = (unknown, is_told) {
+            not_compared.push(NotCompared {
+                kind: *kind,
+                reason: format!("{side} does not hold them"),
+                // who asks for them by name wants to know them
+                partial: !flags.only.is_empty(),
+            });
         }
     }
     not_compared.sort_by_key(|it| it.kind);
     let mut changes = diff(&before, &after);
+    // what can't be seen was not removed
+    changes.retain(|change| match (change.sign(), change.topic()) {
+        (Sign::Removed, Some(topic)) => !unseen(&not_compared, topic),
+        _ => true,
+    });
     changes.retain(|change| kinds.contains(&change.kind()) && is_about(change, &topics));
     let document = DiffDocument {
         from,
@@ -104,6 +108,11 @@ fn is_about(change: &Change, topics: &TopicGlobs) -> bool {
     }
 }
 
+fn unseen(not_compared: &[NotCompared], topic: &str) -> bool {
+    let begins = format!("topic {topic}: ");
+    not_compared.iter().any(|it| it.reason.starts_with(&begins))
+}
+
 async fn stored(
     repository: &ClusterRepository,
     catalog: &Catalog,
@@ -133,12 +142,21 @@ async fn live(
     })?;
     let cluster = Cluster::connect(&properties).await?;
     let now = session.clock.now();
-    let live = capture::live(&cluster, kinds, now).await?;
-    not_compared.extend(live.problems.into_iter().map(|(kind, problem)| NotCompared {
-        kind,
-        reason: format!("{}: {}", problem.subject, problem.problem),
-        partial: problem.partial,
-    }));
+    // the settings of topics stand with the topics
+    let mut read = kinds.to_vec();
+    if read.contains(&Kind::Configs) && !read.contains(&Kind::Topics) {
+        read.push(Kind::Topics);
+    }
+    let live = capture::live(&cluster, &read, now).await?;
+    not_compared.extend(
+        live.problems
+            .into_iter()
+            .map(|(kind, problem)| NotCompared {
+                kind,
+                reason: capture::without_saving(&problem),
+                partial: problem.partial,
+            }),
+    );
     let side = Side {
         snapshot: None,
         cluster_id: cluster.cluster_id().to_owned(),

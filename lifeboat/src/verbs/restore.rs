@@ -12,7 +12,7 @@ use crate::{
     failure::Failure,
     flags::RestoreFlags,
     render::{
-        Paint,
+        Paint, change_lines,
         restore::{render_plan, render_report},
     },
     session::Session,
@@ -29,10 +29,13 @@ pub(crate) async fn run(flags: &RestoreFlags, session: &Session) -> Result<Answe
     if flags.dry_run {
         return Ok(dry_run(&plan, session));
     }
+    if plan.is_nothing() {
+        return Ok(nothing_to_do(&plan, session));
+    }
     // where everything is refused there is nothing to ask: applying the plan tells why
-    if !flags.yes && plan.written().next().is_some() {
+    if !flags.yes && (plan.written().next().is_some() || !plan.cluster.is_nothing()) {
         session.progress.finish().await;
-        ask(&plan, session).await?;
+        agree(&plan, session).await?;
         session.progress.watch(&restore.progress);
     }
     let report = Box::pin(restore.apply(plan)).await.map_err(denied)?;
@@ -76,6 +79,22 @@ async fn prepare(flags: &RestoreFlags, session: &Session) -> Result<Restore, Fai
     })
 }
 
+const NOTHING: &str = "\nnothing to do: the target is as the snapshot has it\n";
+
+/// What is there already is not touched. The plan is what there is to tell.
+fn nothing_to_do(plan: &Plan, session: &Session) -> Answer {
+    let exit = if plan.is_partial() {
+        Exit::Partial
+    } else {
+        Exit::Ok
+    };
+    Answer::new(session, exit, plan, |plan| {
+        let mut text = render_plan(plan, true, session.paint);
+        text.push_str(NOTHING);
+        text
+    })
+}
+
 fn dry_run(plan: &Plan, session: &Session) -> Answer {
     let exit = if plan.is_partial() {
         Exit::Partial
@@ -83,29 +102,50 @@ fn dry_run(plan: &Plan, session: &Session) -> Answer {
         Exit::Ok
     };
     Answer::new(session, exit, plan, |plan| {
-        let mut text = render_plan(plan, session.paint);
-        text.push_str("\nnothing was changed; to run it, leave out --dry-run\n");
+        let mut text = render_plan(plan, true, session.paint);
+        text.push_str(if plan.is_nothing() {
+            NOTHING
+        } else {
+            "\nnothing was changed; to run it, leave out --dry-run\n"
+        });
         text
     })
 }
 
-/// Shows the plan and waits for a yes. Without somebody to ask it is a no.
-async fn ask(plan: &Plan, session: &Session) -> Result<(), Failure> {
+/// Shows the plan and waits for a yes, and for another one where something is removed. Without somebody to ask it is a
+/// no.
+async fn agree(plan: &Plan, session: &Session) -> Result<(), Failure> {
     let terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
-    write_stderr(&render_plan(
-        plan,
-        Paint::for_stream(io::stderr().is_terminal()),
-    ));
+    let paint = Paint::for_stream(io::stderr().is_terminal());
+    write_stderr(&render_plan(plan, false, paint));
     if !terminal {
         return Err(
             Failure::usage("nobody is there to agree to this plan; nothing was changed")
                 .hint("add --yes to run it, or --dry-run to see it only"),
         );
     }
-    write_stderr(&format!(
-        "\nwrite this into cluster {}? [y/N] ",
-        plan.target_cluster_id
-    ));
+    let cluster = &plan.target_cluster_id;
+    ask(
+        &format!("\nwrite this into cluster {cluster}? [y/N] "),
+        session,
+    )
+    .await?;
+    if plan.cluster.pruned.is_empty() {
+        return Ok(());
+    }
+    write_stderr("\n");
+    for line in change_lines(&plan.cluster.pruned, paint) {
+        write_stderr(&line);
+    }
+    ask(
+        &format!("\nremove these from cluster {cluster}? [y/N] "),
+        session,
+    )
+    .await
+}
+
+async fn ask(question: &str, session: &Session) -> Result<(), Failure> {
+    write_stderr(question);
     let read = tokio::task::spawn_blocking(|| {
         let mut line = String::new();
         io::stdin().read_line(&mut line).map(|_| line)

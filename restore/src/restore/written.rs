@@ -8,9 +8,9 @@ use super::{Plan, millis};
 use crate::{
     groups::RestoredGroup,
     journal::Journal,
-    plan::{PlannedTopic, TopicAction},
+    plan::{PlannedTopic, TopicAction, changes::Unrestored},
     replay::{ReadyTopic, WrittenPartition},
-    report::{Report, RestoredPartition, RestoredTopic, TopicOutcome},
+    report::{MadeChange, Report, RestoredPartition, RestoredTopic, TopicOutcome},
     rewrite::RewriteCounts,
 };
 
@@ -25,7 +25,7 @@ pub(super) struct Written {
 pub(super) fn report(
     plan: Plan,
     written: &Written,
-    groups: Vec<RestoredGroup>,
+    outcome: Outcome,
     journal: &Journal,
     times: Times,
 ) -> Report {
@@ -38,13 +38,23 @@ pub(super) fn report(
     for topic in &topics {
         totals += topic.counts;
     }
-    let partial =
-        groups.iter().any(|group| group.partial) || topics.iter().any(RestoredTopic::is_partial);
+    let Outcome { groups, changes } = outcome;
+    let mut left_out = plan.cluster.left_out;
+    left_out.extend(plan.cluster.users.into_iter().map(|change| Unrestored {
+        change,
+        reason: "its password is not known".to_owned(),
+        partial: true,
+    }));
+    let partial = groups.iter().any(|group| group.partial)
+        || topics.iter().any(RestoredTopic::is_partial)
+        || changes.iter().any(|it| it.refused.is_some())
+        || left_out.iter().any(|it| it.partial);
     Report {
         snapshot: plan.snapshot,
         bounds_at: plan.bounds_at,
         source_cluster_id: plan.source_cluster_id,
         target_cluster_id: plan.target_cluster_id,
+        parts: plan.parts,
         started_at: times.started_at,
         elapsed_ms: millis(times.began),
         writing_ms: written.writing_ms,
@@ -52,10 +62,18 @@ pub(super) fn report(
         totals,
         topics,
         groups,
+        changes,
+        left_out,
         warnings: plan.warnings,
         partial,
         journal: journal.path().to_owned(),
     }
+}
+
+/// What became of all that is no record.
+pub(super) struct Outcome {
+    pub(super) groups: Vec<RestoredGroup>,
+    pub(super) changes: Vec<MadeChange>,
 }
 
 /// When what happened.
@@ -67,6 +85,15 @@ pub(super) struct Times {
 }
 
 impl Written {
+    /// Topics without records.
+    pub(super) fn nothing(topics: Vec<ReadyTopic>) -> Self {
+        Self {
+            topics,
+            partitions: Vec::new(),
+            writing_ms: 0,
+        }
+    }
+
     fn of<'w>(&'w self, topic: &'w str) -> impl Iterator<Item = &'w WrittenPartition> {
         let partitions = self.partitions.iter();
         partitions.filter(move |partition| *partition.topic_partition.topic == *topic)

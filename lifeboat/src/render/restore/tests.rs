@@ -100,7 +100,7 @@ fn plan() -> Plan {
 
 #[test]
 fn a_plan_shows_what_is_done_with_every_topic_and_ends_with_what_is_refused() {
-    insta::assert_snapshot!(render_plan(&plan(), Paint::never()));
+    insta::assert_snapshot!(render_plan(&plan(), true, Paint::never()));
 }
 
 fn report(partial: bool) -> Report {
