@@ -71,6 +71,11 @@ impl Report {
         self.totals.bytes_read * 1_000 / self.writing_ms.max(1)
     }
 
+    /// Whether the target stayed as it was, because it is as it shall be or can't get what is missing.
+    pub fn is_nothing(&self) -> bool {
+        self.topics.is_empty() && self.groups.is_empty() && self.changes.is_empty()
+    }
+
     /// The partitions that were stopped, with why.
     pub fn stopped(&self) -> impl Iterator<Item = (&RestoredTopic, &RestoredPartition, &str)> {
         self.topics.iter().flat_map(|topic| {

@@ -251,13 +251,23 @@ pub(crate) fn render_report(report: &Report, paint: Paint) -> String {
     } else {
         String::new()
     };
-    let mut text = format!(
-        "{} {} into {} in {}{state}\n\n",
-        paint.good("restored"),
-        report.snapshot,
-        report.target_cluster_id,
-        duration(report.elapsed_ms)
-    );
+    let mut text = if report.is_nothing() {
+        format!(
+            "{}: {} has what {} holds of {}{state}\n\n",
+            paint.good("nothing to do"),
+            report.target_cluster_id,
+            report.snapshot,
+            report.parts
+        )
+    } else {
+        format!(
+            "{} {} into {} in {}{state}\n\n",
+            paint.good("restored"),
+            report.snapshot,
+            report.target_cluster_id,
+            duration(report.elapsed_ms)
+        )
+    };
     for (name, value) in report_lines(report) {
         text.push_str(&format!("  {name:<10}{value}\n"));
     }

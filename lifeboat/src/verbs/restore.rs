@@ -29,9 +29,6 @@ pub(crate) async fn run(flags: &RestoreFlags, session: &Session) -> Result<Answe
     if flags.dry_run {
         return Ok(dry_run(&plan, session));
     }
-    if plan.is_nothing() {
-        return Ok(nothing_to_do(&plan, session));
-    }
     // where everything is refused there is nothing to ask: applying the plan tells why
     if !flags.yes && (plan.written().next().is_some() || !plan.cluster.is_nothing()) {
         session.progress.finish().await;
@@ -79,22 +76,6 @@ async fn prepare(flags: &RestoreFlags, session: &Session) -> Result<Restore, Fai
     })
 }
 
-const NOTHING: &str = "\nnothing to do: the target is as the snapshot has it\n";
-
-/// What is there already is not touched. The plan is what there is to tell.
-fn nothing_to_do(plan: &Plan, session: &Session) -> Answer {
-    let exit = if plan.is_partial() {
-        Exit::Partial
-    } else {
-        Exit::Ok
-    };
-    Answer::new(session, exit, plan, |plan| {
-        let mut text = render_plan(plan, true, session.paint);
-        text.push_str(NOTHING);
-        text
-    })
-}
-
 fn dry_run(plan: &Plan, session: &Session) -> Answer {
     let exit = if plan.is_partial() {
         Exit::Partial
@@ -104,7 +85,7 @@ fn dry_run(plan: &Plan, session: &Session) -> Answer {
     Answer::new(session, exit, plan, |plan| {
         let mut text = render_plan(plan, true, session.paint);
         text.push_str(if plan.is_nothing() {
-            NOTHING
+            "\nthere is nothing to do\n"
         } else {
             "\nnothing was changed; to run it, leave out --dry-run\n"
         });
