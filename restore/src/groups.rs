@@ -9,7 +9,7 @@ use lifeboat_archive::{
 use lifeboat_kafka::{
     ErrorCode, KafkaError,
     rights::{Operation, Resource, Right},
-    wire::Cluster,
+    wire::{Cluster, CommitOutcomes, GroupState},
 };
 use serde::{Deserialize, Serialize};
 
@@ -195,7 +195,7 @@ async fn restore_group(
         return Ok(restored);
     }
     // it may have come to life since the plan was made
-    let state = match cluster.describe_group(&group.group).await {
+    let state = match state_of(cluster, group).await {
         Ok(state) => state,
         // the records are there: a group that can't be had is no reason to leave the others out
         Err(error) if error.missing_right().is_some() => {
@@ -215,12 +215,12 @@ async fn restore_group(
         restored.partial = true;
         return Ok(restored);
     }
-    let outcomes = match cluster
-        .commit_offsets(&group.group, &translated.offsets)
-        .await
-    {
+    let outcomes = match set_offsets(cluster, group, &translated.offsets).await {
         Ok(outcomes) => outcomes,
-        Err(error) if error.code().is_some() => {
+        // a broker without share groups, one that says no
+        Err(error)
+            if error.code().is_some() || matches!(error, KafkaError::UnsupportedApi { .. }) =>
+        {
             restored.skipped = Some(cluster.explain(&error));
             restored.partial = true;
             return Ok(restored);
@@ -233,6 +233,29 @@ async fn restore_group(
         commit_without_metadata(cluster, group, &too_long, &mut restored).await?;
     }
     Ok(restored)
+}
+
+async fn state_of(cluster: &Cluster, group: &GroupDocument) -> Result<GroupState, KafkaError> {
+    if group.is_share() {
+        cluster.describe_share_group(&group.group).await
+    } else {
+        cluster.describe_group(&group.group).await
+    }
+}
+
+/// Commits them, or makes a share group start there.
+async fn set_offsets(
+    cluster: &Cluster,
+    group: &GroupDocument,
+    offsets: &[CommittedOffset],
+) -> Result<CommitOutcomes, KafkaError> {
+    if group.is_share() {
+        cluster
+            .alter_share_group_offsets(&group.group, offsets)
+            .await
+    } else {
+        cluster.commit_offsets(&group.group, offsets).await
+    }
 }
 
 /// The target's `offset.metadata.max.bytes` is smaller than the source's: the offset is worth more than its text.
@@ -275,7 +298,7 @@ impl RestoredGroup {
         &mut self,
         offsets: &[CommittedOffset],
         group: &GroupDocument,
-        outcomes: Vec<(TopicPartition, Result<(), KafkaError>)>,
+        outcomes: CommitOutcomes,
         explain: impl Fn(&KafkaError) -> String,
     ) -> Vec<CommittedOffset> {
         let mut too_long = Vec::new();

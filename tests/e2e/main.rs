@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests: what fails here should panic")]
 
 mod chaos;
+mod cluster_documents;
 mod crash;
 mod damage;
 mod docs;

@@ -49,14 +49,14 @@ fn stock(tool: &str, arguments: &[&OsStr], directory: &Path) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn untar(archive: &Path, directory: &Path) {
+pub(crate) fn untar(archive: &Path, directory: &Path) {
     fs::create_dir_all(directory).unwrap();
     let arguments = ["--zstd".as_ref(), "-xf".as_ref(), archive.as_os_str()];
     assert_eq!(stock("tar", &arguments, directory), "");
 }
 
 /// All files below a folder whose name ends like that.
-fn files(directory: &Path, ending: &str) -> Vec<PathBuf> {
+pub(crate) fn files(directory: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();

@@ -1,11 +1,12 @@
 //! The rights that the README names are enough, and none of them is too much: without it, what lacks is told.
 
-use std::{fs, process::Stdio, slice};
+use std::{collections::BTreeSet, fs, process::Stdio, slice};
 
 use lifeboat_tests::{
     Acl, ClusterBuilder, KafkaCluster, Message, Program, ReadOptions, Run, Scratch, Security,
     TestContext, compare,
 };
+use serde_json::{Value, json};
 
 use crate::{
     docs::{commands, root},
@@ -35,7 +36,7 @@ fn granting(principal: &str) -> Vec<Vec<String>> {
 }
 
 /// Runs them with Kafka's own tool on this cluster; the rights that they grant.
-fn grant(cluster: &KafkaCluster, principal: &str) -> Vec<Acl> {
+pub(crate) fn grant(cluster: &KafkaCluster, principal: &str) -> Vec<Acl> {
     let scratch = Scratch::new("acls").unwrap();
     let mut granted = Vec::new();
     for mut words in granting(principal) {
@@ -46,6 +47,9 @@ fn grant(cluster: &KafkaCluster, principal: &str) -> Vec<Acl> {
                 "--bootstrap-server" => words[at + 1] = cluster.admin_bootstrap(),
                 "--topic" => resource = ("TOPIC", words[at + 1].clone()),
                 "--group" => resource = ("GROUP", words[at + 1].clone()),
+                "--transactional-id" => {
+                    resource = ("TRANSACTIONAL_ID", words[at + 1].clone());
+                }
                 "--cluster" => resource = ("CLUSTER", "kafka-cluster".to_owned()),
                 "--operation" => operations.push(words[at + 1].clone()),
                 _ => {}
@@ -86,6 +90,12 @@ fn fill(cluster: &KafkaCluster) {
     }
     let offsets = [("orders", 0, 1, "here"), ("payments", 1, 0, "")];
     workload.commit("shop", &offsets).unwrap();
+    let config = json!({
+        "type": "GROUP", "name": "shop", "configs": { "consumer.session.timeout.ms": "50000" },
+    });
+    workload
+        .fill_surroundings(&json!({ "configs": [config], "acls": [], "quotas": [], "starts": [] }))
+        .unwrap();
 }
 
 /// A verb of the program, as a user of a cluster.
@@ -112,14 +122,25 @@ impl Verb<'_> {
     }
 
     /// That it ends so, and tells that its user lacks these rights.
-    fn ends(&self, code: i32, lacks: &[&str]) {
+    fn ends(&self, code: i32, lacks: &[&str]) -> Run {
         let run = self.run().expect_code(code).unwrap();
         let said = format!("{}{}", run.stdout, run.stderr);
         for right in lacks {
             let sentence = format!("User:{} lacks {right}", self.user);
             assert!(said.contains(&sentence), "not told: {sentence}\n{said}");
         }
+        run
     }
+}
+
+/// What makes a snapshot partial, each kind once.
+fn missing(report: &Value) -> Vec<&str> {
+    let problems = report["problems"].as_array().unwrap().iter();
+    let missing = problems.filter(|problem| problem["partial"] == true);
+    let kinds: BTreeSet<_> = missing
+        .map(|problem| problem["subject"].as_str().unwrap())
+        .collect();
+    kinds.into_iter().collect()
 }
 
 fn words(words: &[&str]) -> Vec<String> {
@@ -141,8 +162,9 @@ fn a_backup_takes_the_rights_that_the_readme_names_and_tells_each_that_it_lacks(
     };
     let without = |lost: &[Acl], instead: &[Acl], lacks: &[&str]| {
         a.alter_acls(instead, lost).unwrap();
-        back_up.ends(3, lacks);
+        let report = back_up.ends(3, lacks).json().unwrap();
         a.alter_acls(lost, instead).unwrap();
+        report
     };
 
     // nothing is allowed, and nothing can be known: that is told too
@@ -157,16 +179,55 @@ fn a_backup_takes_the_rights_that_the_readme_names_and_tells_each_that_it_lacks(
         (&4.into(), &1.into())
     );
 
-    assert_eq!(granted.len(), 4);
+    assert_eq!(granted.len(), 7);
     for acl in &granted {
-        let lacks: &[&str] = match (acl.operation(), acl.resource()) {
-            ("READ", "TOPIC") => &["Read on topic orders", "Read on topic payments"],
-            ("DESCRIBE_CONFIGS", "TOPIC") => &["DescribeConfigs on topic orders"],
-            ("DESCRIBE", "GROUP") => &["Describe on group shop"],
-            ("DESCRIBE", "CLUSTER") => &["Describe on the cluster"],
+        let (lacks, kinds): (&[&str], &[&str]) = match (acl.operation(), acl.resource()) {
+            ("READ", "TOPIC") => (
+                &["Read on topic orders", "Read on topic payments"],
+                &["topic orders", "topic payments"],
+            ),
+            ("DESCRIBE_CONFIGS", "TOPIC") => (
+                &["DescribeConfigs on topic orders"],
+                &["topic orders", "topic payments"],
+            ),
+            ("DESCRIBE", "GROUP") => (&["Describe on group shop"], &["group shop"]),
+            ("DESCRIBE_CONFIGS", "GROUP") => (
+                &["DescribeConfigs on group shop"],
+                &["configurations of group shop"],
+            ),
+            ("DESCRIBE", "CLUSTER") => (
+                &["Describe on the cluster"],
+                &["ACLs", "cluster", "partition reassignments"],
+            ),
+            ("DESCRIBE_CONFIGS", "CLUSTER") => (
+                &["DescribeConfigs on the cluster"],
+                &[
+                    "client metrics subscriptions",
+                    "client quotas",
+                    "configurations of brokers",
+                    "configurations of groups",
+                ],
+            ),
+            ("DESCRIBE", "TRANSACTIONAL_ID") => {
+                (&["Describe on transactional id *"], &["open transactions"])
+            }
             other => panic!("nobody tests {other:?}"),
         };
-        without(slice::from_ref(acl), &[], lacks);
+        let report = without(slice::from_ref(acl), &[], lacks);
+        assert_eq!(missing(&report), kinds, "{acl:?}");
+        // the others are saved
+        let totals = &report["commit"]["totals"];
+        for (name, kind) in [
+            ("acls", "ACLs"),
+            ("quotas", "client quotas"),
+            ("configs", "configurations of brokers"),
+        ] {
+            assert_eq!(
+                totals[name].is_null(),
+                kinds.contains(&kind),
+                "{acl:?}: {totals}"
+            );
+        }
     }
     // one that can be seen and not read, one that can't even be seen
     let read = Acl::allow("User:agent", "READ", "TOPIC", "*");
@@ -213,7 +274,10 @@ fn a_certificate_is_named_as_kafka_names_it() {
         ("READ", "TOPIC", "*"),
         ("DESCRIBE_CONFIGS", "TOPIC", "*"),
         ("DESCRIBE", "GROUP", "*"),
+        ("DESCRIBE_CONFIGS", "GROUP", "*"),
         ("DESCRIBE", "CLUSTER", "kafka-cluster"),
+        ("DESCRIBE_CONFIGS", "CLUSTER", "kafka-cluster"),
+        ("DESCRIBE", "TRANSACTIONAL_ID", "*"),
     ]
     .map(|(right, kind, name)| Acl::allow("User:CN=lifeboat", right, kind, name));
     a.alter_acls(&granted, &[]).unwrap();

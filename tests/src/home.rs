@@ -116,10 +116,22 @@ fn class_path(home: &Path, compiled: Option<&Path>) -> Result<OsString> {
     Ok(path)
 }
 
+/// What older clients do not have.
+const NEWEST: &str = "since-4.1";
+
+fn has_newest_clients(version: &str) -> bool {
+    let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
+    let (major, minor) = (numbers.next(), numbers.next());
+    (major, minor) >= (Some(4), Some(1))
+}
+
 /// Compiles the Java sources once for their contents and this Kafka, and tells where the result lies.
 fn compile(sources: &Path, home: &Path, version: &str) -> Result<PathBuf> {
     let mut files = Vec::new();
     java_files(sources, &mut files)?;
+    if !has_newest_clients(version) {
+        files.retain(|file| !file.starts_with(sources.join(NEWEST)));
+    }
     files.sort();
     let mut hash = Sha256::new();
     hash.update(version);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::client::Client;
 
@@ -208,6 +208,11 @@ impl Oracle {
         }
         let answer: Answer = self.client.call("groups", &json!({}))?;
         Ok(answer.committed)
+    }
+
+    /// What the cluster is besides its topics, in the shape of Lifeboat's documents: see `Surroundings.java`.
+    pub fn surroundings(&self, asked: &Value) -> Result<Value> {
+        self.client.call("surroundings", asked)
     }
 
     /// Who leads what.

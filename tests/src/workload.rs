@@ -1,6 +1,6 @@
 //! What is in a cluster before it is backed up: written by Kafka's own Java producer.
 
-use std::{collections::BTreeMap, env};
+use std::{collections::BTreeMap, env, path::Path};
 
 use anyhow::Result;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -305,6 +305,40 @@ impl Workload {
             .into_iter()
             .map(|one| (one.transactional_id, one.state))
             .collect())
+    }
+
+    /// Sets what a cluster is besides its topics: `configs`, `acls`, `quotas` and the `starts` of share groups, in the
+    /// words of `Surroundings.java`.
+    pub fn fill_surroundings(&self, wanted: &Value) -> Result<()> {
+        self.done("fill_surroundings", wanted)
+    }
+
+    /// Makes a delegation token for the user of this workload; what Kafka says of it.
+    pub fn delegation_token(&self, renewer: &str) -> Result<Value> {
+        self.call("token", &json!({ "renewer": renewer }))
+    }
+
+    /// Lets a consumer (`classic`, `consumer` or `share`) read a topic as a member of its group until the file
+    /// `while_there` is removed; its state and the member, as Kafka describes them.
+    pub fn join(
+        &self,
+        kind: &str,
+        group: &str,
+        topic: &str,
+        instance_id: Option<&str>,
+        while_there: &Path,
+    ) -> Result<Value> {
+        self.call(
+            "join",
+            &json!({
+                "kind": kind,
+                "group": group,
+                "topic": topic,
+                "client_id": format!("{group}.client"),
+                "instance_id": instance_id,
+                "while_there": while_there,
+            }),
+        )
     }
 
     fn send(

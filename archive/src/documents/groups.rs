@@ -35,6 +35,13 @@ pub struct GroupDocument {
     pub members: Vec<GroupMember>,
 }
 
+impl GroupDocument {
+    /// Whether it is a share group (KIP-932): its offsets are where it starts, and it commits none.
+    pub fn is_share(&self) -> bool {
+        self.group_type.eq_ignore_ascii_case("share")
+    }
+}
+
 /// A member of a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupMember {

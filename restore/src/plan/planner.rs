@@ -218,9 +218,6 @@ impl Planner<'_> {
         if offsets == 0 {
             return Some("none of its topics is restored".to_owned());
         }
-        if group.group_type.eq_ignore_ascii_case("share") {
-            return Some("a share group: its offsets can't be committed by a consumer".to_owned());
-        }
         let state = self.target.groups.get(&group.group)?;
         if is_vacant(state) {
             return None;
@@ -253,6 +250,14 @@ impl Planner<'_> {
         if converted > 0 && self.choice.parts.has(Part::Groups) && !topics.is_empty() {
             warnings.push(format!(
                 "{converted} groups of the new protocol (KIP-848) come back as classic and convert when a member joins"
+            ));
+        }
+        let shares = self.source.groups.groups.iter();
+        let shares = shares.filter(|group| group.is_share() && !group.offsets.is_empty());
+        let shares = shares.count();
+        if shares > 0 && !topics.is_empty() {
+            warnings.push(format!(
+                "{shares} share groups start where all before was acknowledged: what was acknowledged beyond that is delivered again"
             ));
         }
         warnings

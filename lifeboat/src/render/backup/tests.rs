@@ -71,6 +71,7 @@ fn a_complete_backup_is_summed_up() {
       records   118 M in 1.20 M batches
       bytes     52.0 GB read at 468 MB/s, 14.9 GB stored in 120 archives
       groups    86
+      besides   1 ACL, no quotas (not saved), 9 settings
       rpo       2 m 06 s at commit
     ");
 }
