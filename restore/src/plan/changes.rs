@@ -386,6 +386,12 @@ fn is_of_the_machine(change: &Change) -> bool {
 /// be reached.
 fn may_be_pruned(change: &Change) -> bool {
     match change {
+        // Kafka itself puts it there where it keeps eligible leader replicas (KIP-966), and does not let go of it
+        Change::Config {
+            resource: ConfigResource::Cluster,
+            name,
+            ..
+        } if name == "min.insync.replicas" => false,
         Change::Config { edit, .. } => {
             *edit.either() != SettingValue::Untold && !is_of_the_machine(change)
         }

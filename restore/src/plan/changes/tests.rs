@@ -160,7 +160,10 @@ fn what_a_broker_of_another_machine_can_not_have_is_named_and_never_set_or_remov
     };
     let target = Documents {
         configs: Some(configs(
-            &[("listener.name.a.ssl.keystore.location", Some("/k"))],
+            &[
+                ("listener.name.a.ssl.keystore.location", Some("/k")),
+                ("min.insync.replicas", Some("1")),
+            ],
             &[(1, &[]), (2, &[("sasl.secret", None)])],
         )),
         ..Documents::default()
