@@ -349,7 +349,6 @@ impl From<PlanError> for Failure {
     fn from(error: PlanError) -> Self {
         let hint = match &error {
             PlanError::IntoSource { .. } => "if that is meant, say --into-source",
-            PlanError::GroupsWithoutData => "restore them with the data: --only data,groups",
             PlanError::NoBroker { .. } => {
                 "map it to one that is there with --broker-map, or leave out --assignment"
             }

@@ -21,9 +21,11 @@ use crate::{
 
 pub mod changes;
 mod planner;
+pub mod taken_over;
 
 use changes::{ClusterChanges, Unrestored};
 use planner::Planner;
+use taken_over::{SameOffsets, same_offsets};
 
 /// Bytes per second that the estimate of the duration counts with: writing, and reading back.
 const WRITE_RATE: u64 = 100_000_000;
@@ -117,6 +119,9 @@ pub struct Plan {
     pub topics: Vec<PlannedTopic>,
     /// The groups, by name.
     pub groups: Vec<PlannedGroup>,
+    /// Where offsets of groups hold as they are, without the data being written.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub same_offsets: SameOffsets,
     /// What is changed besides, when the records are there.
     #[serde(default)]
     pub cluster: ClusterChanges,
@@ -231,9 +236,6 @@ pub enum PlanError {
         /// Its id.
         cluster_id: String,
     },
-    /// Groups can't be restored by themselves.
-    #[error("offsets of groups are translated while the records are written")]
-    GroupsWithoutData,
     /// A partition shall be where no broker is.
     #[error("topic {topic} has replicas on broker {broker}, and the target has no such broker")]
     NoBroker {
@@ -270,9 +272,6 @@ pub fn plan(
         });
     }
     let data = choice.parts.has(Part::Data);
-    if choice.parts.has(Part::Groups) && !data {
-        return Err(PlanError::GroupsWithoutData);
-    }
     let topics_wanted = data || choice.parts.has(Part::Topics);
     let chosen: Vec<&ManifestTopic> = manifest
         .topics
@@ -303,6 +302,11 @@ pub fn plan(
     }
     // without data, a topic that is there is as it shall be
     topics.retain(|topic| data || target.topics.get(&topic.topic).is_none());
+    let same = if data {
+        SameOffsets::new()
+    } else {
+        same_offsets(manifest, target)
+    };
     let mut plan = Plan {
         snapshot: manifest.snapshot.clone(),
         bounds_at: manifest.bounds_at,
@@ -313,7 +317,8 @@ pub fn plan(
         mode: "produce".to_owned(),
         planned_at: now,
         parts: choice.parts.clone(),
-        groups: planner.groups(&topics),
+        groups: planner.groups(&topics, &same),
+        same_offsets: same,
         cluster: ClusterChanges::default(),
         warnings: planner.warnings(&topics),
         topics,
@@ -384,7 +389,13 @@ impl Plan {
 
     /// Whether nothing is left to be done: the target is as the snapshot has it, as far as it was asked for.
     pub fn is_nothing(&self) -> bool {
-        self.topics.is_empty() && self.cluster.is_nothing()
+        let groups = self.groups.iter().any(|group| group.skipped.is_none());
+        self.topics.is_empty() && self.cluster.is_nothing() && !groups
+    }
+
+    /// Whether some offsets of groups can't be restored because the data are not (exit code 3).
+    pub(crate) fn lacks_offsets(&self) -> bool {
+        !self.parts.has(Part::Data) && self.groups.iter().any(|group| group.not_restored > 0)
     }
 
     /// Whether something that was asked for will be missing (exit code 3).
@@ -393,6 +404,7 @@ impl Plan {
         self.refused().next().is_some()
             || self.cluster.left_out.iter().any(missing)
             || !self.cluster.users.is_empty()
+            || self.lacks_offsets()
             || self
                 .groups
                 .iter()

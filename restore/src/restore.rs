@@ -9,7 +9,7 @@ use std::{
 
 use lifeboat_archive::{
     documents::{
-        Documents, GroupsDocument, TopicsDocument,
+        CommittedOffset, Documents, GroupsDocument, TopicsDocument,
         diff::{Change, ConfigResource, Kind, SettingValue},
     },
     manifest::{Commit, Manifest},
@@ -28,10 +28,12 @@ use crate::{
     compare::{Comparison, Expected},
     groups::{self, PartitionOffsets, RestoredGroup},
     journal::{self, Entry, Journal, Planned, Prepared, PreparedTopic},
+    offsets::{OffsetMap, OffsetTranslator},
     parts::{Part, Parts},
     plan::{
         self, Choice, Source, Target, TopicAction,
         changes::{self, ClusterChanges, Found, Wish},
+        taken_over::is_same,
     },
     replay::{ReadyTopic, Replay},
     report::MadeChange,
@@ -126,7 +128,8 @@ impl Restore {
             .chosen()
             .map(|topic| topic.topic.as_str().into())
             .collect();
-        let with_topics = parts.has(Part::Data) || parts.has(Part::Topics);
+        let of_topics = [Part::Data, Part::Topics, Part::Groups];
+        let with_topics = of_topics.into_iter().any(|part| parts.has(part));
         let of_topics = if with_topics { names.as_slice() } else { &[] };
         let mut target = target::look(&self.cluster, of_topics, parts.has(Part::Groups)).await?;
         let changes = self.decide_changes(&documents, &names).await?;
@@ -149,6 +152,10 @@ impl Restore {
         let mut plan = plan::plan(source, &target, choice, self.clock.now())?;
         plan.cluster = changes;
         plan.warnings.extend(self.warnings(&documents));
+        if !parts.has(Part::Data) {
+            self.drop_groups_that_are_there(&mut plan, &documents.groups)
+                .await;
+        }
         topics::preflight(&self.cluster, &mut plan).await?;
         Ok(plan)
     }
@@ -169,6 +176,33 @@ impl Restore {
         let names = if own { names } else { &[] };
         let found = target::look_around(&self.cluster, &kinds, names, self.clock.now()).await?;
         self.decide(&documents.all, &found)
+    }
+
+    /// Without the data, a group may stand already where it shall.
+    async fn drop_groups_that_are_there(&self, plan: &mut Plan, groups: &GroupsDocument) {
+        for group in &groups.groups {
+            let planned = plan.groups.iter().position(|it| it.group == group.group);
+            let Some(at) = planned.filter(|&at| plan.groups[at].skipped.is_none()) else {
+                continue;
+            };
+            // what can't be read is committed, which tells why
+            let Ok(there) = self.cluster.group_offsets(&group.group, true).await else {
+                continue;
+            };
+            let stands = |wanted: &CommittedOffset| {
+                let of = |it: &&CommittedOffset| {
+                    it.topic == wanted.topic && it.partition == wanted.partition
+                };
+                let found = there.offsets.iter().find(of);
+                found.is_some_and(|it| it.offset == wanted.offset && it.metadata == wanted.metadata)
+            };
+            let mut same = group.offsets.iter();
+            if same.all(|offset| !is_same(&plan.same_offsets, offset) || stands(offset))
+                && plan.groups[at].not_restored == 0
+            {
+                plan.groups.remove(at);
+            }
+        }
     }
 
     fn decide(&self, snapshot: &Documents, found: &Found) -> Result<ClusterChanges, RestoreError> {
@@ -512,10 +546,39 @@ impl Restore {
             };
             partitions.insert(partition.topic_partition.clone(), offsets);
         }
+        let taken_over = self.taken_over(plan, groups);
+        partitions.extend(taken_over.iter().map(|(partition, map)| {
+            let start_offset = 0;
+            (partition.clone(), PartitionOffsets { map, start_offset })
+        }));
         let restore = groups::restore(&self.cluster, groups, &plan.groups, &partitions);
         let restored = self.unless_cancelled(async { Ok(restore.await?) }).await?;
         journal.append(&Entry::GroupsCommitted)?;
         Ok(restored)
+    }
+
+    /// Offsets that stay as they are.
+    fn taken_over(&self, plan: &Plan, groups: &GroupsDocument) -> Vec<(TopicPartition, OffsetMap)> {
+        if plan.same_offsets.is_empty() {
+            return Vec::new();
+        }
+        let wanted = groups::wanted_offsets(groups, &plan.groups);
+        let mut maps = Vec::new();
+        for topic in &self.manifest.topics {
+            let same = plan.same_offsets.get(&topic.topic);
+            let same = same.filter(|_| self.options.topics.choose(&topic.topic));
+            for partition in &topic.partitions {
+                let name = TopicPartition::new(topic.topic.as_str(), partition.partition);
+                let is_same = same.is_some_and(|same| same.contains(&partition.partition));
+                let Some(offsets) = wanted.get(&name).filter(|_| is_same) else {
+                    continue;
+                };
+                let mut translator = OffsetTranslator::new(partition, offsets.iter().copied());
+                translator.keep_run(partition.range(), 0);
+                maps.push((name, translator.finish(partition.range().span())));
+            }
+        }
+        maps
     }
 
     async fn finish_topics(

@@ -216,6 +216,16 @@ fn all_that_makes_a_cluster_is_restored_and_the_second_time_nothing_is_changed()
     b.workload().delete_topics(&["extra"]).unwrap();
     assert_eq!(told(b), wanted);
 
+    // groups by themselves, where their offsets mean the same
+    let moved = [("orders", 0, 0, "elsewhere")];
+    b.workload().commit("shop", &moved).unwrap();
+    assert_ne!(b.oracle().groups().unwrap(), a.oracle().groups().unwrap());
+    let groups = restore(&["--only", "groups"]).expect_code(0).unwrap();
+    assert_eq!(groups.json().unwrap()["groups"][0]["committed"], 2);
+    assert_eq!(b.oracle().groups().unwrap(), a.oracle().groups().unwrap());
+    let groups = restore(&["--only", "groups"]).expect_code(0).unwrap();
+    assert_eq!(groups.json().unwrap()["groups"], json!([]));
+
     // between two snapshots, what was done in between
     let rate = json!([{ "entity": { "user": null }, "limits": { "producer_byte_rate": 7.0 } }]);
     fill(&a.workload(), &json!([]), &json!([]), &rate);

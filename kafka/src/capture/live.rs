@@ -22,11 +22,11 @@ pub struct Live {
 }
 
 impl Live {
-    fn take<T>(&mut self, kind: Kind, (read, problems): (T, Vec<Problem>)) -> Option<T> {
+    fn take<T>(&mut self, kind: Kind, (read, problems): (T, Vec<Problem>)) -> T {
         // only what is missing may look like a difference
         let missing = problems.into_iter().filter(|problem| problem.partial);
         self.problems.extend(missing.map(|problem| (kind, problem)));
-        Some(read)
+        read
     }
 }
 
@@ -47,11 +47,11 @@ pub async fn live(cluster: &Cluster, kinds: &[Kind], now: Timestamp) -> Result<L
             Kind::Topics => read_topics(cluster, &mut live).await?,
             Kind::Groups => {
                 let read = groups(cluster).await?;
-                live.documents.groups = live.take(Kind::Groups, read);
+                live.documents.groups = Some(live.take(Kind::Groups, read));
             }
             Kind::Configs => {
                 let read = configs::configs(cluster, &names(cluster).await).await;
-                live.documents.configs = live.take(Kind::Configs, read);
+                live.documents.configs = Some(live.take(Kind::Configs, read));
             }
             Kind::Acls => {
                 let read = access::acls(cluster).await;
@@ -78,7 +78,7 @@ async fn read_topics(cluster: &Cluster, live: &mut Live) -> Result<(), KafkaErro
     all.retain(|topic| !topic.internal && topic.error.is_none());
     let (document, mut problems) = topics(cluster, &all).await?;
     problems.extend(unseen);
-    live.documents.topics = live.take(Kind::Topics, (document, problems));
+    live.documents.topics = Some(live.take(Kind::Topics, (document, problems)));
     Ok(())
 }
 

@@ -156,6 +156,8 @@ fn plan_lines(plan: &Plan) -> Vec<(&'static str, String)> {
     let mut lines = vec![("restores", plan.parts.to_string())];
     if plan.parts.has(Part::Data) {
         lines.extend(data_lines(plan));
+    } else {
+        lines.extend(planned_groups(plan));
     }
     let cluster = &plan.cluster;
     let around = [Part::Configs, Part::Quotas, Part::Acls, Part::Users];
@@ -181,17 +183,10 @@ fn change_counts(changes: &ClusterChanges) -> String {
     text
 }
 
-fn data_lines(plan: &Plan) -> Vec<(&'static str, String)> {
-    let written = plan.written().count() as u64;
-    let mut lines = vec![(
-        "topics",
-        format!(
-            "{} with {} records, {}",
-            written,
-            HumanCount(plan.records),
-            ByteSize(plan.bytes)
-        ),
-    )];
+fn planned_groups(plan: &Plan) -> Option<(&'static str, String)> {
+    if !plan.parts.has(Part::Groups) {
+        return None;
+    }
     let skipped: Vec<String> = plan
         .groups
         .iter()
@@ -204,10 +199,24 @@ fn data_lines(plan: &Plan) -> Vec<(&'static str, String)> {
         })
         .collect();
     let restored = plan.groups.len() - skipped.len();
-    lines.push((
+    Some((
         "groups",
         with_some("restored", restored, "skipped", &skipped),
-    ));
+    ))
+}
+
+fn data_lines(plan: &Plan) -> Vec<(&'static str, String)> {
+    let written = plan.written().count() as u64;
+    let mut lines = vec![(
+        "topics",
+        format!(
+            "{} with {} records, {}",
+            written,
+            HumanCount(plan.records),
+            ByteSize(plan.bytes)
+        ),
+    )];
+    lines.extend(planned_groups(plan));
     lines.push((
         "disk",
         format!("{} needed with replication", ByteSize(plan.disk_bytes)),
@@ -305,6 +314,9 @@ fn report_lines(report: &Report) -> Vec<(&'static str, String)> {
     } else if report.parts.has(Part::Topics) {
         lines.push(("topics", format!("{} created", report.topics.len())));
     }
+    if report.parts.has(Part::Groups) {
+        lines.push(restored_groups(report));
+    }
     let made: Vec<&Change> = report
         .changes
         .iter()
@@ -325,6 +337,17 @@ fn report_lines(report: &Report) -> Vec<(&'static str, String)> {
     lines.push(("changes", changes));
     lines.push(("journal", report.journal.display().to_string()));
     lines
+}
+
+fn restored_groups(report: &Report) -> (&'static str, String) {
+    let skipped: Vec<String> = report
+        .groups
+        .iter()
+        .filter(|group| group.skipped.is_some())
+        .map(|group| safe(&group.group))
+        .collect();
+    let groups = report.groups.len() - skipped.len();
+    ("groups", with_some("restored", groups, "skipped", &skipped))
 }
 
 fn data_report(report: &Report) -> Vec<(&'static str, String)> {
@@ -373,13 +396,6 @@ fn data_report(report: &Report) -> Vec<(&'static str, String)> {
         }
         None => "not read back (--no-compare)".to_owned(),
     };
-    let skipped: Vec<String> = report
-        .groups
-        .iter()
-        .filter(|group| group.skipped.is_some())
-        .map(|group| safe(&group.group))
-        .collect();
-    let groups = report.groups.len() - skipped.len();
     vec![
         ("topics", topics),
         ("records", records),
@@ -392,7 +408,6 @@ fn data_report(report: &Report) -> Vec<(&'static str, String)> {
             ),
         ),
         ("compared", compared),
-        ("groups", with_some("restored", groups, "skipped", &skipped)),
     ]
 }
 

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lifeboat_archive::{
-    documents::{GroupDocument, TopicDocument},
+    documents::{CommittedOffset, GroupDocument, TopicDocument},
     manifest::{ManifestPartition, ManifestTopic, SnapshotState},
     words::Timestamp,
 };
 
 use super::{
     Choice, ExistingTopic, PlanError, PlannedGroup, PlannedPartition, PlannedTopic, Source, Target,
-    TopicAction, written,
+    TopicAction,
+    taken_over::{SameOffsets, is_same},
+    written,
 };
 use crate::{
     parts::Part,
@@ -188,21 +190,24 @@ impl Planner<'_> {
             .collect()
     }
 
-    pub(super) fn groups(&self, topics: &[PlannedTopic]) -> Vec<PlannedGroup> {
+    pub(super) fn groups(&self, topics: &[PlannedTopic], same: &SameOffsets) -> Vec<PlannedGroup> {
         if !self.choice.parts.has(Part::Groups) {
             return Vec::new();
         }
         let restored: BTreeSet<&str> = written(topics).map(|topic| topic.topic.as_str()).collect();
         let groups = self.source.groups.groups.iter();
+        let data = self.choice.parts.has(Part::Data);
+        let is_restored = |offset: &CommittedOffset| {
+            if data {
+                restored.contains(offset.topic.as_str())
+            } else {
+                self.choice.topics.choose(&offset.topic) && is_same(same, offset)
+            }
+        };
         groups
             .filter(|group| !group.offsets.is_empty())
             .map(|group| {
-                let of_restored = |topic: &str| restored.contains(topic);
-                let offsets = group
-                    .offsets
-                    .iter()
-                    .filter(|o| of_restored(&o.topic))
-                    .count();
+                let offsets = group.offsets.iter().filter(|o| is_restored(o)).count();
                 PlannedGroup {
                     group: group.group.clone(),
                     offsets,
@@ -215,6 +220,9 @@ impl Planner<'_> {
 
     /// Only empty groups are written to (R18).
     fn why_skipped(&self, group: &GroupDocument, offsets: usize) -> Option<String> {
+        if offsets == 0 && !self.choice.parts.has(Part::Data) {
+            return Some("its offsets can't be translated without the data".to_owned());
+        }
         if offsets == 0 {
             return Some("none of its topics is restored".to_owned());
         }

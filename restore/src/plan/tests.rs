@@ -451,8 +451,70 @@ fn without_data_no_topic_that_is_there_is_touched_and_new_ones_are_made_as_they_
         assert_eq!(topic.settings.final_changes(), []);
         assert_eq!((topic.records, topic.bytes), (0, 0));
     }
-    assert_eq!(
-        decide(&Parts::of([Part::Groups]), false, &[]),
-        Err(PlanError::GroupsWithoutData)
-    );
+}
+
+#[test]
+fn r17_without_data_groups_get_the_offsets_that_mean_the_same_there_and_the_others_are_missing() {
+    let mut snapshot = snapshot();
+    let whole = vec![partition(0, 10, 100)];
+    let mut cut = partition(0, 10, 100);
+    cut.last_stable_offset = 9;
+    snapshot.manifest.topics = vec![topic("whole", whole), topic("cut", vec![cut])];
+    snapshot.groups.groups = vec![
+        group("same", "classic", &["whole"]),
+        group("half", "classic", &["whole", "cut"]),
+        group("none", "classic", &["cut"]),
+    ];
+    let there = |end: i64| ExistingTopic {
+        partitions: vec![OffsetRange::new(0, end)],
+        ..ExistingTopic::default()
+    };
+    let decide = |end: i64| {
+        let target = Target {
+            topics: [
+                ("whole".to_owned(), there(end)),
+                ("cut".to_owned(), there(end)),
+            ]
+            .into(),
+            ..target()
+        };
+        let source = Source {
+            commit: &snapshot.commit,
+            manifest: &snapshot.manifest,
+            topics: &snapshot.topics,
+            groups: &snapshot.groups,
+            ages: &snapshot.ages,
+        };
+        let choice = Choice {
+            topics: &TopicGlobs::default(),
+            parts: &Parts::of([Part::Groups]),
+            assignment: false,
+            broker_map: &BTreeMap::new(),
+            compare: true,
+            into_source: false,
+        };
+        plan(source, &target, choice, NOW).unwrap()
+    };
+    let made = decide(10);
+    let told: Vec<_> = made
+        .groups
+        .iter()
+        .map(|it| {
+            (
+                it.group.as_str(),
+                it.offsets,
+                it.not_restored,
+                it.skipped.is_some(),
+            )
+        })
+        .collect();
+    let expected = [
+        ("same", 1, 0, false),
+        ("half", 1, 1, false),
+        ("none", 0, 1, true),
+    ];
+    assert_eq!(told, expected);
+    assert!(made.topics.is_empty() && made.is_partial() && !made.is_nothing());
+    // a topic that holds less is another one
+    assert!(decide(9).groups.iter().all(|group| group.skipped.is_some()));
 }

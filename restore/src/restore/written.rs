@@ -29,6 +29,7 @@ pub(super) fn report(
     journal: &Journal,
     times: Times,
 ) -> Report {
+    let lacks_offsets = plan.lacks_offsets();
     let topics: Vec<RestoredTopic> = plan
         .topics
         .into_iter()
@@ -45,7 +46,8 @@ pub(super) fn report(
         reason: "its password is not known".to_owned(),
         partial: true,
     }));
-    let partial = groups.iter().any(|group| group.partial)
+    let partial = lacks_offsets
+        || groups.iter().any(|group| group.partial)
         || topics.iter().any(RestoredTopic::is_partial)
         || changes.iter().any(|it| it.refused.is_some())
         || left_out.iter().any(|it| it.partial);
