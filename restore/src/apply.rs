@@ -33,15 +33,14 @@ pub(crate) async fn apply(
         if cancel.is_cancelled() {
             given_up.get_or_insert_with(|| "interrupted before it had its turn".to_owned());
         }
-        let outcomes = match &given_up {
-            Some(why) => step.iter().map(|_| Err(why.clone())).collect(),
-            None => {
-                let outcomes = take(cluster, step).await;
-                given_up = unreachable(&outcomes, step);
-                let told = outcomes.into_iter();
-                told.map(|outcome| outcome.map_err(|error| cluster.explain(&error)))
-                    .collect::<Vec<_>>()
-            }
+        let outcomes: Vec<Result<(), String>> = if let Some(why) = &given_up {
+            step.iter().map(|_| Err(why.clone())).collect()
+        } else {
+            let outcomes = take(cluster, step).await;
+            given_up = unreachable(&outcomes, step);
+            let told = outcomes.into_iter();
+            told.map(|outcome| outcome.map_err(|error| cluster.explain(&error)))
+                .collect()
         };
         for (change, outcome) in step.iter().zip(outcomes) {
             made.push(MadeChange {

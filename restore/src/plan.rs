@@ -301,7 +301,7 @@ pub fn plan(
         topics.push(planner.topic(topic)?);
     }
     // without data, a topic that is there is as it shall be
-    topics.retain(|topic| data || target.topics.get(&topic.topic).is_none());
+    topics.retain(|topic| data || !target.topics.contains_key(&topic.topic));
     let same = if data {
         SameOffsets::new()
     } else {

@@ -51,6 +51,7 @@ const SHOWS_WITHIN: Duration = Duration::from_secs(10);
 
 /// What a restore is to do.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Options {
     /// Which topics.
     pub topics: TopicGlobs,

@@ -24,7 +24,7 @@ pub(crate) async fn run(flags: &RestoreFlags, session: &Session) -> Result<Answe
     session.progress.watch(&restore.progress);
     let principal = restore.cluster.principal().to_owned();
     let denied = |error| Failure::from(error).of_principal(&principal);
-    let planning = async { restore.plan().await.map_err(denied) };
+    let planning = Box::pin(async { restore.plan().await.map_err(denied) });
     let plan = session.interrupt.unless(planning).await?;
     if flags.dry_run {
         return Ok(dry_run(&plan, session));

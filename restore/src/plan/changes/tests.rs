@@ -3,17 +3,16 @@ use serde_json::json;
 
 use super::*;
 
-fn settings(pairs: &[(&str, Option<&str>)]) -> Settings {
+type Pairs<'a> = &'a [(&'a str, Option<&'a str>)];
+
+fn settings(pairs: Pairs<'_>) -> Settings {
     let pairs = pairs.iter();
     pairs
         .map(|(name, value)| ((*name).to_owned(), value.map(str::to_owned)))
         .collect()
 }
 
-fn configs(
-    cluster: &[(&str, Option<&str>)],
-    brokers: &[(i32, &[(&str, Option<&str>)])],
-) -> ConfigsDocument {
+fn configs(cluster: Pairs<'_>, brokers: &[(i32, Pairs<'_>)]) -> ConfigsDocument {
     let brokers = brokers.iter();
     ConfigsDocument {
         cluster: Some(settings(cluster)),
