@@ -48,11 +48,12 @@ pub async fn surroundings(
     groups: &GroupsDocument,
 ) -> (Surroundings, Vec<Problem>) {
     let ((configs, mut problems), acls, quotas, features, tokens) = tokio::join!(
-        configs::configs(cluster, groups),
-        access::acls(cluster),
-        access::quotas(cluster),
-        cluster.features(),
-        access::tokens(cluster),
+        // large futures, needed once
+        Box::pin(configs::configs(cluster, groups)),
+        Box::pin(access::acls(cluster)),
+        Box::pin(access::quotas(cluster)),
+        Box::pin(cluster.features()),
+        Box::pin(access::tokens(cluster)),
     );
     let surroundings = Surroundings {
         configs,

@@ -220,6 +220,12 @@ impl Cluster {
             if !error.is_retriable() || !patience.pause().await {
                 return Err(error);
             }
+            // it may have come back under another address
+            if error.code().is_none()
+                && let Err(error) = self.refresh(&[]).await
+            {
+                tracing::debug!(%error, "no metadata");
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use lifeboat_tests::{Acl, ClusterBuilder, Fidelity, KafkaCluster, Message, Security, Workload};
+use lifeboat_tests::{Acl, ClusterBuilder, Fidelity, KafkaCluster, Message, Security};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -11,16 +11,15 @@ use crate::{
     rights::grant,
 };
 
-/// The cluster documents of the only snapshot, by name without `.json`.
-fn documents(scene: &Scene) -> Map<String, Value> {
-    let archives = files(&scene.context.repository().join(""), ".tar.zst");
-    let mut metadata = archives
-        .iter()
-        .filter(|archive| archive.to_string_lossy().contains("/metadata/"));
-    let archive = metadata.next().unwrap();
-    assert_eq!(metadata.next(), None);
-    let folder = scene.context.scratch().join("documents");
-    untar(archive, &folder);
+/// The cluster documents of this snapshot, by name without `.json`.
+fn documents(scene: &Scene, report: &Value) -> Map<String, Value> {
+    let snapshot = report["commit"]["snapshot"].as_str().unwrap();
+    let archives = files(&scene.context.repository(), ".tar.zst");
+    let ending = format!("/metadata/{snapshot}.tar.zst");
+    let mut archives = archives.iter();
+    let archive = archives.find(|archive| archive.to_string_lossy().ends_with(&ending));
+    let folder = scene.context.scratch().join(snapshot);
+    untar(archive.unwrap(), &folder);
     files(&folder, ".json")
         .iter()
         .map(|file| {
@@ -172,14 +171,6 @@ fn guarded() -> ClusterBuilder {
         .setting("delegation.token.secret.key", "for the test only")
 }
 
-fn fill_topics(workload: &Workload) {
-    workload
-        .create_topic("orders", 2, &[("retention.ms", "-1")])
-        .unwrap();
-    let messages = [0, 0, 1].map(|partition| Message::text("orders", partition, "value"));
-    workload.produce(&[], &messages).unwrap();
-}
-
 fn group<'d>(documents: &'d Map<String, Value>, name: &str) -> &'d Value {
     let groups = documents["groups"]["groups"].as_array().unwrap();
     let mut named = groups.iter().filter(|group| group["group"] == name);
@@ -188,98 +179,131 @@ fn group<'d>(documents: &'d Map<String, Value>, name: &str) -> &'d Value {
         .unwrap_or_else(|| panic!("no {name} in {groups:#?}"))
 }
 
-#[test]
-fn what_kafkas_admin_client_tells_of_a_cluster_stands_in_its_documents() {
-    let mut scene = Scene::new();
-    scene.context.start_a(&guarded()).unwrap();
-    let there = scene.file("members-stay", "");
-    let (program, url) = (scene.program.clone(), scene.url.clone());
-    let properties = scene
-        .context
-        .a()
-        .unwrap()
-        .client_properties("agent")
-        .unwrap();
-    let properties = scene.file("agent.properties", &properties);
-    let a = scene.context.a().unwrap();
-    let workload = a.workload();
-    fill_topics(&workload);
-    let starts =
-        json!([{ "group": "waiting.share", "topic": "orders", "partition": 0, "offset": 1 }]);
+/// Gives a cluster one of everything; Kafka's words about a delegation token.
+fn fill(cluster: &KafkaCluster) -> Value {
+    let workload = cluster.workload();
     workload
-        .fill_surroundings(&json!({
-            "configs": configs(a), "acls": acls(), "quotas": quotas(), "starts": starts,
-        }))
+        .create_topic("orders", 2, &[("retention.ms", "-1")])
         .unwrap();
-    let token = a
-        .workload_as("alice", None)
-        .unwrap()
-        .delegation_token("bob")
-        .unwrap();
+    let messages = [0, 0, 1].map(|partition| Message::text("orders", partition, "value"));
+    workload.produce(&[], &messages).unwrap();
+    let wanted = json!({
+        "configs": configs(cluster), "acls": acls(), "quotas": quotas(), "starts": [waiting()],
+    });
+    workload.fill_surroundings(&wanted).unwrap();
     let tokens = Acl::allow("User:agent", "DESCRIBE", "DELEGATION_TOKEN", "*");
-    grant(a, "User:agent");
-    a.alter_acls(&[tokens], &[]).unwrap();
-    let live = [
+    grant(cluster, "User:agent");
+    cluster.alter_acls(&[tokens], &[]).unwrap();
+    let alice = cluster.workload_as("alice", None).unwrap();
+    alice.delegation_token("bob").unwrap()
+}
+
+/// Where a share group without members starts.
+fn waiting() -> Value {
+    json!({ "group": "waiting.share", "topic": "orders", "partition": 0, "offset": 1 })
+}
+
+/// Members that stay while the file is there: the type and the name of their group, and Kafka's words about it.
+fn join(cluster: &KafkaCluster, while_there: &str) -> [(&'static str, &'static str, Value); 3] {
+    let workload = cluster.workload();
+    [
         ("classic", "live.classic", Some("instance-1")),
         ("consumer", "live.consumer", None),
         ("share", "live.share", None),
     ]
     .map(|(kind, group, instance)| {
-        let joined = workload.join(kind, group, "orders", instance, there.as_ref());
+        let joined = workload.join(kind, group, "orders", instance, while_there.as_ref());
         (kind, group, joined.unwrap())
+    })
+}
+
+#[test]
+fn what_kafkas_admin_client_tells_of_a_cluster_stands_in_its_documents() {
+    let mut scene = Scene::new();
+    let there = scene.file("members-stay", "");
+    let a = scene.context.start_a(&guarded()).unwrap();
+    let (bootstrap, properties) = (a.bootstrap(), a.client_properties("agent").unwrap());
+    let token = fill(a);
+    let live = join(a, &there);
+    let properties = scene.file("agent.properties", &properties);
+    let more = ["--command-config", &properties];
+    let report = backup(&scene.program, &scene.url, &bootstrap, &more);
+    let asked = json!({
+        "authorizer": true,
+        "groups": ["live.consumer", "not there yet"],
+        "client_metrics": ["latency"],
+        "share_groups": ["waiting.share"],
     });
-
-    let report = backup(
-        &program,
-        &url,
-        &a.bootstrap(),
-        &["--command-config", &properties],
-    );
-    let told = a
-        .oracle()
-        .surroundings(&json!({
-            "authorizer": true,
-            "groups": ["live.consumer", "not there yet"],
-            "client_metrics": ["latency"],
-            "share_groups": ["waiting.share"],
-        }))
-        .unwrap();
+    let a = scene.context.a().unwrap();
+    let told = a.oracle().surroundings(&asked).unwrap();
     fs::remove_file(&there).unwrap();
-    let documents = documents(&scene);
 
+    let documents = documents(&scene, &report);
+    settings_are_told(&documents, &told, &report);
+    access_is_told(&documents, &told);
+    for (kind, name, joined) in &live {
+        members_are_told(group(&documents, name), kind, joined);
+    }
+    let waits = group(&documents, "waiting.share");
+    let start = waits["offsets"][0].as_object().unwrap();
+    for field in ["topic", "partition", "offset"] {
+        assert_eq!(start[field], waiting()[field], "{waits:#}");
+    }
+    assert_eq!(told["starts"], json!([waiting()]));
+    assert_eq!(waits["offsets"].as_array().map(Vec::len), Some(1));
+    token_is_told(&documents["tokens"], &token);
+    assert_eq!(documents["cluster"]["reassignments"], json!([]));
+    assert_eq!(documents["cluster"]["open_transactions"], json!([]));
+    let totals = &report["commit"]["totals"];
+    let counts = [&totals["quotas"], &totals["configs"], &totals["acls"]];
+    let acls = sorted(&told["acls"]).len();
+    let set = settings(&told["configs"]);
+    assert_eq!(counts, [&json!(9), &json!(set), &json!(acls)]);
+
+    // only a broker itself tells its settings
+    let a = scene.context.a().unwrap();
+    let down = a.broker_id(2).to_string();
+    a.stop_broker(2).unwrap();
+    let bootstrap = a.bootstrap();
+    let words = [
+        "backup",
+        "--repository",
+        &scene.url,
+        "--json",
+        "--bootstrap-servers",
+        &bootstrap,
+    ];
+    let run = scene
+        .program
+        .run(&[&words[..], &more[..]].concat())
+        .unwrap();
+    let report = run.expect_code(3).unwrap().json().unwrap();
+    let problems = report["problems"].to_string();
+    let told = format!("configurations of broker {down}");
+    assert!(
+        problems.contains(&told) && problems.contains("the broker is down"),
+        "{problems}"
+    );
+    let configs = &self::documents(&scene, &report)["configs"];
+    assert_eq!(configs["brokers"][&down], Value::Null);
+    assert_eq!(configs["brokers"].as_object().map(Map::len), Some(3));
+}
+
+fn settings_are_told(documents: &Map<String, Value>, told: &Value, report: &Value) {
+    let secret = "listener.name.client.ssl.keystore.password";
     let problems = report["problems"].as_array().unwrap();
     assert_eq!(problems.len(), 1, "{problems:#?}");
-    let kept_back = problems[0]["problem"].as_str().unwrap();
-    assert!(
-        kept_back.contains("listener.name.client.ssl.keystore.password"),
-        "{kept_back}"
-    );
+    assert!(problems[0].to_string().contains(secret), "{problems:#?}");
     let mut configs = documents["configs"].clone();
     for field in ["format", "version"] {
         configs.as_object_mut().unwrap().remove(field);
     }
     assert_eq!(configs, told["configs"]);
-    assert_eq!(
-        configs["brokers"]["1"]["listener.name.client.ssl.keystore.password"],
-        Value::Null
-    );
-    assert_eq!(configs["brokers"].as_object().unwrap().len(), 3);
-    assert_eq!(documents["acls"]["authorizer"], true);
-    assert_eq!(sorted(&documents["acls"]["acls"]), sorted(&told["acls"]));
-    for wanted in acls().as_array().unwrap() {
-        assert!(
-            documents["acls"]["acls"]
-                .as_array()
-                .unwrap()
-                .contains(wanted),
-            "{wanted}"
-        );
-    }
-    assert_eq!(
-        sorted(&documents["quotas"]["quotas"]),
-        sorted(&told["quotas"])
-    );
-    assert_eq!(sorted(&documents["quotas"]["quotas"]), sorted(&quotas()));
+    let brokers = configs["brokers"].as_object().unwrap();
+    assert_eq!(brokers.len(), 3);
+    // that it is set, and not what it is
+    let kept_back = brokers.values().filter_map(|broker| broker.get(secret));
+    assert_eq!(kept_back.collect::<Vec<_>>(), [&Value::Null]);
     assert_eq!(
         documents["features"]["finalized"],
         told["features"]["finalized"]
@@ -288,50 +312,45 @@ fn what_kafkas_admin_client_tells_of_a_cluster_stands_in_its_documents() {
         documents["features"]["supported"],
         told["features"]["supported"]
     );
+}
 
-    for (kind, name, joined) in &live {
-        let group = group(&documents, name);
-        let types = group["group_type"].as_str().unwrap().to_lowercase();
-        assert_eq!(
-            (&*types, &group["state"]),
-            (*kind, &joined["state"]),
-            "{group:#}"
+fn access_is_told(documents: &Map<String, Value>, told: &Value) {
+    let document = &documents["acls"];
+    assert_eq!(document["authorizer"], true);
+    assert_eq!(sorted(&document["acls"]), sorted(&told["acls"]));
+    for wanted in acls().as_array().unwrap() {
+        assert!(
+            document["acls"].as_array().unwrap().contains(wanted),
+            "{wanted}"
         );
-        let mut member = joined["member"].clone();
-        if member["instance_id"].is_null() {
-            member.as_object_mut().unwrap().remove("instance_id");
-        }
-        assert_eq!(group["members"], json!([member]), "{group:#}");
     }
-    let waiting = group(&documents, "waiting.share");
-    let start = &waiting["offsets"][0];
-    assert_eq!(
-        (&start["partition"], &start["offset"]),
-        (&json!(0), &json!(1)),
-        "{waiting:#}"
-    );
-    assert_eq!(waiting["offsets"].as_array().unwrap().len(), 1);
-    assert_eq!(told["starts"], starts);
+    let document = &documents["quotas"]["quotas"];
+    assert_eq!(sorted(document), sorted(&told["quotas"]));
+    assert_eq!(sorted(document), sorted(&quotas()));
+}
 
-    let tokens = &documents["tokens"];
+fn members_are_told(group: &Value, kind: &str, joined: &Value) {
+    let group_type = group["group_type"].as_str().unwrap().to_lowercase();
     assert_eq!(
-        (
-            &tokens["enabled"],
-            tokens["tokens"].as_array().unwrap().len()
-        ),
-        (&json!(true), 1)
+        (&*group_type, &group["state"]),
+        (kind, &joined["state"]),
+        "{group:#}"
     );
-    for field in ["token_id", "owner", "renewers", "max_timestamp_ms"] {
-        assert_eq!(tokens["tokens"][0][field], token[field], "{field}");
+    let mut member = joined["member"].clone();
+    if member["instance_id"].is_null() {
+        member.as_object_mut().unwrap().remove("instance_id");
     }
-    assert!(tokens["tokens"][0].get("hmac").is_none());
-    assert_eq!(documents["cluster"]["reassignments"], json!([]));
-    assert_eq!(documents["cluster"]["open_transactions"], json!([]));
-    let totals = &report["commit"]["totals"];
-    let counts = [&totals["quotas"], &totals["configs"], &totals["acls"]];
-    let acls = sorted(&told["acls"]).len();
-    let set = settings(&told["configs"]);
-    assert_eq!(counts, [&json!(9), &json!(set), &json!(acls)]);
+    assert_eq!(group["members"], json!([member]), "{group:#}");
+}
+
+fn token_is_told(document: &Value, token: &Value) {
+    assert_eq!(document["enabled"], true);
+    let listed = document["tokens"].as_array().unwrap();
+    assert_eq!(listed.len(), 1);
+    for field in ["token_id", "owner", "renewers", "max_timestamp_ms"] {
+        assert_eq!(listed[0][field], token[field], "{field}");
+    }
+    assert!(listed[0].get("hmac").is_none());
 }
 
 /// How many settings are in there, however deep.
@@ -421,7 +440,7 @@ fn back_up_older(version: &str) -> (Vec<String>, Map<String, Value>) {
         .oracle()
         .surroundings(&asked)
         .unwrap();
-    let documents = documents(&scene);
+    let documents = documents(&scene, &report);
 
     assert_eq!(documents["configs"]["cluster"], cluster_default);
     assert_eq!(documents["configs"]["brokers"], told["configs"]["brokers"]);

@@ -15,7 +15,7 @@ use crate::json::Document;
 pub struct ConfigsDocument {
     /// Those of all brokers (`--entity-default`).
     pub cluster: Option<Settings>,
-    /// Those of one broker each, by node id: all brokers that were there.
+    /// Those of one broker each, by node id; one that was down is `None`.
     pub brokers: BTreeMap<i32, Option<Settings>>,
     /// Those of groups, by name (KIP-848, KIP-932).
     #[serde(default)]

@@ -38,10 +38,11 @@ pub(super) async fn configs(
     let of_groups: Vec<_> = names.into_iter().map(ConfigResource::Group).collect();
     let of_clients = subscriptions.iter().flatten().cloned();
     let of_clients: Vec<_> = of_clients.map(ConfigResource::ClientMetrics).collect();
-    let (of_brokers, of_groups, of_clients) = tokio::join!(
+    let (of_brokers, of_groups, of_clients, down) = tokio::join!(
         cluster.configs(&of_brokers),
         cluster.configs(&of_groups),
         cluster.configs(&of_clients),
+        cluster.brokers_down(),
     );
 
     let mut document = ConfigsDocument {
@@ -58,6 +59,10 @@ pub(super) async fn configs(
         take(&mut document, of_groups, GROUPS, cluster, &mut problems);
     }
     take(&mut document, of_brokers, BROKERS, cluster, &mut problems);
+    match down {
+        Ok(down) => problems.extend(not_asked(&mut document, &down.unwrap_or_default())),
+        Err(error) => problems.push(unread(cluster, BROKERS, &error)),
+    }
     take(
         &mut document,
         of_clients,
@@ -66,6 +71,23 @@ pub(super) async fn configs(
         &mut problems,
     );
     (document, problems)
+}
+
+/// Only a broker itself tells its settings.
+fn not_asked(document: &mut ConfigsDocument, down: &[i32]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for broker in down {
+        // one that has answered went down since
+        if document.brokers.contains_key(broker) {
+            continue;
+        }
+        document.brokers.insert(*broker, None);
+        problems.push(partial(
+            format!("configurations of broker {broker}"),
+            "not saved: the broker is down".to_owned(),
+        ));
+    }
+    problems
 }
 
 /// The groups to ask: those with settings, or all that there are where the brokers can't list the former.

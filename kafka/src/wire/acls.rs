@@ -172,3 +172,6 @@ fn refusal(result: &DeleteAclsFilterResult) -> Refusal {
         })
     })
 }
+
+#[cfg(test)]
+mod tests;

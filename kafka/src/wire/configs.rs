@@ -400,3 +400,6 @@ fn alter_verdict(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use std::{
 
 use kafka_protocol::{
     messages::{
-        MetadataRequest, MetadataResponse,
+        DescribeClusterRequest, MetadataRequest, MetadataResponse,
         metadata_request::MetadataRequestTopic,
         metadata_response::{MetadataResponsePartition, MetadataResponseTopic},
     },
@@ -18,8 +18,11 @@ use lifeboat_archive::{
     words::{TopicId, TopicPartition},
 };
 
-use super::{Cluster, transport::Address};
+use super::{Cluster, rights, transport::Address};
 use crate::error::{ErrorCode, KafkaError};
+
+/// The first version of DescribeCluster that tells of brokers that are down.
+const FENCED: i16 = 2;
 
 /// Which topics to ask for.
 #[derive(Clone, Copy, Debug)]
@@ -147,6 +150,22 @@ impl Cluster {
         let view = self.inner.view.read();
         let view = view.unwrap_or_else(PoisonError::into_inner);
         view.brokers.values().cloned().collect()
+    }
+
+    /// The brokers that belong to the cluster and are down, by id; `None` where the brokers are too old to tell (below
+    /// 4.0).
+    pub async fn brokers_down(&self) -> Result<Option<Vec<i32>>, KafkaError> {
+        match self.version_of::<DescribeClusterRequest>().await {
+            Ok(version) if version >= FENCED => {}
+            Ok(_) | Err(KafkaError::UnsupportedApi { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        let request = DescribeClusterRequest::default().with_include_fenced_brokers(true);
+        let answer = self.ask_any(&request, rights::verdict).await?;
+        let down = answer.brokers.iter().filter(|broker| broker.is_fenced);
+        let mut down: Vec<_> = down.map(|broker| broker.broker_id.0).collect();
+        down.sort_unstable();
+        Ok(Some(down))
     }
 
     /// What the brokers say about topics. Also brings [`Self::leader`] up to date.

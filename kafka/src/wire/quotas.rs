@@ -157,3 +157,6 @@ fn named(entity: &QuotaEntity) -> String {
         .collect();
     parts.join(", ")
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use kafka_protocol::{
-    messages::{DescribeClusterRequest, metadata_request::MetadataRequestTopic},
+    messages::{
+        DescribeClusterRequest, DescribeClusterResponse, metadata_request::MetadataRequestTopic,
+    },
     protocol::StrBytes,
 };
 
@@ -34,6 +36,19 @@ pub(super) fn principal(transport: &Transport) -> Arc<str> {
     format!("User:{name}").into()
 }
 
+/// Whether the cluster was described.
+pub(super) fn verdict(answer: &DescribeClusterResponse) -> Result<(), KafkaError> {
+    match ErrorCode::from_wire(answer.error_code) {
+        None => Ok(()),
+        Some(code) => Err(KafkaError::broker_says(
+            "DescribeCluster",
+            "the cluster",
+            code,
+            answer.error_message.as_ref(),
+        )),
+    }
+}
+
 impl Cluster {
     /// The name under which the brokers know us, unless they map names: `User:agent`.
     pub fn principal(&self) -> &str {
@@ -52,19 +67,7 @@ impl Cluster {
     pub async fn cluster_rights(&self) -> Result<Rights, KafkaError> {
         let request =
             DescribeClusterRequest::default().with_include_cluster_authorized_operations(true);
-        let answer = self
-            .ask_any(&request, |answer| {
-                match ErrorCode::from_wire(answer.error_code) {
-                    None => Ok(()),
-                    Some(code) => Err(KafkaError::broker_says(
-                        "DescribeCluster",
-                        "the cluster",
-                        code,
-                        answer.error_message.as_ref(),
-                    )),
-                }
-            })
-            .await?;
+        let answer = self.ask_any(&request, verdict).await?;
         Ok(Rights(answer.cluster_authorized_operations))
     }
 

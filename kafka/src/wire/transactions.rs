@@ -108,3 +108,6 @@ impl Cluster {
             .any(|told| ErrorCode::from_wire(told.error_code) == Some(denied)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -279,3 +279,6 @@ fn missing(operation: &'static str, group: &str) -> KafkaError {
         detail: format!("group {group} is missing in the answer"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,3 +143,6 @@ fn read_altered(
         told.get(key).copied()
     }))
 }
+
+#[cfg(test)]
+mod tests;
