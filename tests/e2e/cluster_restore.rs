@@ -1,5 +1,7 @@
 //! What a cluster is besides its records comes back as Kafka's own admin client tells it, and nothing else is touched.
 
+use std::time::Duration;
+
 use lifeboat_tests::{ClusterBuilder, KafkaCluster, Message, Program, Run, Workload};
 use serde_json::{Value, json};
 
@@ -201,6 +203,28 @@ fn all_that_makes_a_cluster_is_restored_and_the_second_time_nothing_is_changed()
             "changed config log.cleaner.threads"
         ]
     );
+    // a removal is a question of its own: a no to it is a no to all
+    let drifted = told(b);
+    let bootstrap = b.bootstrap();
+    let mut words = vec!["restore", "latest", "--repository", &url, "--state", &state];
+    words.extend(["--bootstrap-servers", &bootstrap, "--prune-extra"]);
+    words.extend(only);
+    let mut terminal = program.spawn_on_terminal(&words, 150, 40).unwrap();
+    for (question, answer) in [
+        ("write this into cluster", "y\n"),
+        ("remove these from", "n\n"),
+    ] {
+        terminal
+            .wait_for(question, Duration::from_secs(60))
+            .unwrap();
+        terminal.type_text(answer).unwrap();
+    }
+    let run = terminal.wait().unwrap();
+    assert!(
+        run.stdout.contains("not agreed to: nothing was changed"),
+        "{run:?}"
+    );
+    assert_eq!((run.code, told(b)), (Some(1), drifted));
     let pruned = restore(&[&only[..], &["--prune-extra"]].concat());
     let pruned = pruned.expect_code(0).unwrap().json().unwrap();
     assert_eq!(

@@ -22,7 +22,7 @@ use super::{Paint, Table, ago, backup::duration, change_lines, grouped, plural, 
 /// More of one kind than this are counted and left to `--json`.
 const MOST_LINES: usize = 20;
 /// Of what is left out for the same reason, so many are shown.
-const MOST_OF_ONE: usize = 5;
+const MOST_OF_ONE: usize = 2;
 
 /// The plan, for people: with `all` changes, or with as many as leave the rest on the screen.
 pub(crate) fn render_plan(plan: &Plan, all: bool, paint: Paint) -> String {
@@ -261,8 +261,13 @@ pub(crate) fn render_report(report: &Report, paint: Paint) -> String {
         String::new()
     };
     let mut text = if report.is_nothing() {
+        let but = if report.partial {
+            ", but for what is missing"
+        } else {
+            ""
+        };
         format!(
-            "{}: {} has what {} holds of {}{state}\n\n",
+            "{}: {} has what {} holds of {}{but}{state}\n\n",
             paint.good("nothing to do"),
             report.target_cluster_id,
             report.snapshot,
