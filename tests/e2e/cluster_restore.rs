@@ -104,6 +104,10 @@ fn diff(program: &Program, url: &str, words: &[&str]) -> Run {
 }
 
 #[test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story: each step begins where the last one ended"
+)]
 fn all_that_makes_a_cluster_is_restored_and_the_second_time_nothing_is_changed() {
     let mut scene = Scene::new();
     let state = scene.context.scratch().join("state").display().to_string();

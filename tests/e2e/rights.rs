@@ -285,6 +285,10 @@ fn a_certificate_is_named_as_kafka_names_it() {
 }
 
 #[test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story: each step begins where the last one ended"
+)]
 fn a_restore_takes_the_rights_that_the_readme_names_and_tells_each_that_it_lacks() {
     let mut context = TestContext::new().unwrap();
     let (program, url) = (context.program().unwrap(), context.repository_url());
