@@ -18,12 +18,14 @@ mod cluster;
 mod configs;
 mod groups;
 mod hidden;
+mod live;
 mod topics;
 mod users;
 
 pub use cluster::cluster;
 pub use groups::groups;
 pub use hidden::hidden;
+pub use live::{Live, live, without_saving};
 pub use topics::topics;
 pub use users::users;
 

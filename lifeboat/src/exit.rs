@@ -18,7 +18,7 @@ pub(crate) enum Exit {
     Damaged,
     /// Something could not be read, so nothing is known of it.
     Unverified,
-    /// What was written is not what was meant.
+    /// What was written is not what was meant, or something changed and that was the question.
     Differs,
     /// SIGINT.
     Interrupted,
@@ -64,7 +64,7 @@ Exit codes:
    14  format too new for this program
    20  damage found
    21  verification incomplete
-   22  what was restored differs from the snapshot
+   22  what was restored differs from the snapshot, or something changed (diff --exit-code)
   130  interrupted (143 by SIGTERM); nothing half-done is visible";
 
 #[cfg(test)]

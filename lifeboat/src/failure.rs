@@ -359,6 +359,12 @@ impl From<PlanError> for Failure {
     fn from(error: PlanError) -> Self {
         let hint = match &error {
             PlanError::IntoSource { .. } => "if that is meant, say --into-source",
+            PlanError::NoBroker { .. } => {
+                "map it to one that is there with --broker-map, or leave out --assignment"
+            }
+            PlanError::BrokersMerged { .. } => {
+                "give each broker of the snapshot another one of the target with --broker-map"
+            }
             PlanError::NothingChosen { .. } => {
                 "check --topics and --exclude; `lifeboat show` lists the topics"
             }

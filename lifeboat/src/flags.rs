@@ -9,6 +9,7 @@ use crate::exit;
 mod backup;
 mod cluster;
 mod config;
+mod diff;
 mod init;
 mod repository;
 mod restore;
@@ -21,6 +22,7 @@ mod verify;
 pub(crate) use backup::{BackupFlags, LimitFlags};
 pub(crate) use cluster::SourceFlags;
 pub(crate) use config::{ConfigFlags, ConfigVerb};
+pub(crate) use diff::DiffFlags;
 pub(crate) use init::InitFlags;
 pub(crate) use repository::{ClusterChoice, RepositoryFlags};
 pub(crate) use restore::{RestoreFlags, TargetFlags};
@@ -83,6 +85,8 @@ pub(crate) enum Verb {
     Snapshots(SnapshotsFlags),
     /// Show what a snapshot holds
     Show(ShowFlags),
+    /// Show what changed since a snapshot, until now or until another one
+    Diff(DiffFlags),
     /// Read all of a snapshot and find any damage
     Verify(VerifyFlags),
     /// Give a snapshot to a cluster that does not have its topics

@@ -2,6 +2,8 @@
 
 pub(crate) mod backup;
 pub(crate) mod bootstrap;
+mod changes;
+pub(crate) mod diff;
 mod numbers;
 mod paint;
 pub(crate) mod restore;
@@ -12,6 +14,7 @@ mod table;
 pub(crate) mod users;
 pub(crate) mod verify;
 
+pub(crate) use changes::change_lines;
 pub(crate) use numbers::{age, ago, grouped, plural};
 pub(crate) use paint::Paint;
 pub(crate) use safe::safe;

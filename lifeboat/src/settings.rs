@@ -3,6 +3,7 @@
 //! clap fills a flag that was not given from its `LIFEBOAT_*` variable, so what remains is flag or file.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
@@ -15,7 +16,10 @@ use lifeboat_archive::{
 use lifeboat_config::{
     BackupSettings, KafkaProperties, RepositoryUrl, ResolvedConfig, Surroundings,
 };
-use lifeboat_restore::restore;
+use lifeboat_restore::{
+    parts::{Part, Parts},
+    restore,
+};
 
 use crate::{
     failure::Failure,
@@ -201,7 +205,10 @@ pub(crate) fn restore_options(flags: &RestoreFlags) -> Result<restore::Options, 
     let max_connections = flags.max_connections.map(|number| number as usize);
     Ok(restore::Options {
         topics: choose(TopicGlobs::default(), &flags.topics())?,
-        groups: !flags.no_groups,
+        parts: restored_parts(flags)?,
+        prune_extra: flags.prune_extra,
+        assignment: flags.assignment,
+        broker_map: broker_map(flags)?,
         compare: (!flags.no_compare).then(|| flags.compare.into()),
         into_source: flags.into_source,
         memory,
@@ -209,6 +216,50 @@ pub(crate) fn restore_options(flags: &RestoreFlags) -> Result<restore::Options, 
         max_connections: max_connections.unwrap_or(defaults.max_connections),
         state_folder: flags.state.clone(),
     })
+}
+
+/// Who chooses topics means these, and not the cluster around them.
+/// What is restored: of `--only`, or all, or what belongs to the topics that were chosen.
+pub(crate) fn restored_parts(flags: &RestoreFlags) -> Result<Parts, Failure> {
+    let users = flags.users.passwords.is_some() || flags.users.generate_passwords.is_some();
+    if !flags.only.is_empty() {
+        let parts = Parts::of(flags.only.iter().copied());
+        if users && !parts.has(Part::Users) {
+            return Err(
+                Failure::usage("passwords are given, and no users are restored")
+                    .hint("add users to --only, or leave out --passwords and --generate-passwords"),
+            );
+        }
+        return Ok(parts);
+    }
+    let parts = if flags.topics.is_empty() && flags.exclude.is_empty() {
+        Parts::everything()
+    } else {
+        Parts::of_topics()
+    };
+    let parts = if users {
+        parts.with(Part::Users)
+    } else {
+        parts
+    };
+    Ok(if flags.no_groups {
+        parts.without(Part::Groups)
+    } else {
+        parts
+    })
+}
+
+fn broker_map(flags: &RestoreFlags) -> Result<BTreeMap<i32, i32>, Failure> {
+    let mut map = BTreeMap::new();
+    for pair in &flags.broker_map {
+        if map.insert(pair.snapshot, pair.target).is_some() {
+            let broker = pair.snapshot;
+            return Err(Failure::usage(format!(
+                "--broker-map: broker {broker} is mapped twice"
+            )));
+        }
+    }
+    Ok(map)
 }
 
 fn check(settings: &BackupSettings) -> Result<(), Failure> {
@@ -229,7 +280,7 @@ fn unknown_target<'n>(name: &str, known: impl Iterator<Item = &'n String>) -> Fa
 }
 
 /// `given` instead of `base`, each of the two lists for itself.
-fn choose(base: TopicGlobs, given: &TopicFlags) -> Result<TopicGlobs, Failure> {
+pub(crate) fn choose(base: TopicGlobs, given: &TopicFlags) -> Result<TopicGlobs, Failure> {
     let mut chosen = base;
     if !given.topics.is_empty() {
         chosen.include = globs("--topics", &given.topics)?;

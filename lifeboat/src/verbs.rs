@@ -4,6 +4,7 @@ use crate::{answer::Answer, failure::Failure, flags::Verb, session::Session};
 
 mod backup;
 mod config;
+mod diff;
 mod init;
 mod restore;
 mod show;
@@ -17,6 +18,7 @@ pub(crate) async fn run(verb: Verb, session: &Session) -> Result<Answer, Failure
         Verb::Init(flags) => interrupt.unless(init::run(&flags, session)).await,
         Verb::Snapshots(flags) => interrupt.unless(snapshots::run(&flags, session)).await,
         Verb::Show(flags) => interrupt.unless(show::run(&flags, session)).await,
+        Verb::Diff(flags) => Box::pin(interrupt.unless(diff::run(&flags, session))).await,
         // these stop by themselves, in good order
         Verb::Backup(flags) => backup::run(&flags, session).await,
         Verb::Verify(flags) => verify::run(&flags, session).await,

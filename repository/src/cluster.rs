@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use lifeboat_archive::{
-    json::{self, Document, Sha256Hex},
+    documents::Documents,
+    json::{self, Document, JsonError, Sha256Hex},
     lists::{ObjectReference, TopicList},
     manifest::{Commit, Manifest, ManifestTopic},
     tarball::{compress_frame, decompress_frame, read_documents},
@@ -206,8 +207,18 @@ impl ClusterRepository {
         Ok(list)
     }
 
-    /// The cluster's documents by their names, `topics.json`, `groups.json`, ….
-    pub async fn documents(
+    /// What the cluster was besides its records.
+    pub async fn documents(&self, manifest: &Manifest) -> Result<Documents, RepositoryError> {
+        let members = self.document_members(manifest).await?;
+        let object = &manifest.documents.object;
+        Documents::read(&members).map_err(|error| match error.source {
+            JsonError::TooNew { .. } => RepositoryError::from_json(object, &error.source),
+            _ => RepositoryError::damaged(object, error.to_string()),
+        })
+    }
+
+    /// The same as it is stored, by name: `topics.json`, `groups.json`, ….
+    pub async fn document_members(
         &self,
         manifest: &Manifest,
     ) -> Result<BTreeMap<String, Vec<u8>>, RepositoryError> {

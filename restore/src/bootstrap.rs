@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 
 use lifeboat_archive::{
     documents::{
-        AclsDocument, ConfigsDocument, CredentialsDocument, FeaturesDocument, QuotasDocument,
-        SecretText, Settings, UsersDocument,
+        AclsDocument, CredentialsDocument, Documents, QuotasDocument, SecretText, Settings,
     },
     json::{Document, Sha256Hex},
     words::SnapshotId,
@@ -16,6 +15,8 @@ use lifeboat_kafka::{
     wire::ScramMechanism,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::parts::{Part, Parts};
 
 mod folder;
 mod versions;
@@ -31,21 +32,15 @@ const GROUP: i8 = 32;
 /// Settings of a broker, with their values.
 type SealedSettings = BTreeMap<String, SecretText>;
 
-/// What a snapshot holds besides topics; what it does not have is missing.
-#[derive(Clone, Debug, Default)]
-pub struct Documents {
-    /// `features.json`.
-    pub features: Option<FeaturesDocument>,
-    /// `configs.json`.
-    pub configs: Option<ConfigsDocument>,
-    /// `acls.json`.
-    pub acls: Option<AclsDocument>,
-    /// `quotas.json`.
-    pub quotas: Option<QuotasDocument>,
-    /// `scram.json`.
-    pub users: Option<UsersDocument>,
+/// What a checkpoint is made of.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The cluster's documents; what the snapshot does not hold is missing.
+    pub documents: Documents,
     /// `credentials.json.age`, opened.
     pub credentials: Option<CredentialsDocument>,
+    /// Which of it: settings, quotas, ACLs, users. The features are always in it.
+    pub parts: Parts,
 }
 
 /// Why there is no checkpoint.
@@ -134,10 +129,10 @@ impl Document for Report {
 
 /// Puts together what the new cluster begins with.
 pub fn checkpoint(
-    documents: &Documents,
+    source: &Source,
     wanted: Option<MetadataVersion>,
 ) -> Result<Checkpoint, BootstrapError> {
-    let finalized = documents.features.as_ref();
+    let finalized = source.documents.features.as_ref();
     let finalized = finalized.map(|document| document.finalized.clone());
     let finalized = finalized.unwrap_or_default();
     let saved = finalized.get(versions::FEATURE).copied();
@@ -153,26 +148,34 @@ pub fn checkpoint(
         left_out: Vec::new(),
     };
     maker.features(&finalized, saved);
-    maker.configs(documents);
-    maker.users(documents);
-    maker.acls(documents.acls.as_ref());
-    maker.quotas(documents.quotas.as_ref());
+    if source.parts.has(Part::Configs) {
+        maker.configs(source);
+    }
+    if source.parts.has(Part::Users) {
+        maker.users(source);
+    }
+    if source.parts.has(Part::Acls) {
+        maker.acls(source.documents.acls.as_ref());
+    }
+    if source.parts.has(Part::Quotas) {
+        maker.quotas(source.documents.quotas.as_ref());
+    }
     Ok(Checkpoint {
         bytes: bootstrap_checkpoint(&maker.records)?.into(),
         counts: maker.counts,
         metadata_version: version,
         left_out: maker.left_out,
-        warnings: warnings(documents),
+        warnings: warnings(source),
     })
 }
 
 /// A cluster with eligible leader replicas takes the setting from `server.properties` at its first start.
-fn warnings(documents: &Documents) -> Vec<String> {
-    let features = documents.features.iter();
+fn warnings(source: &Source) -> Vec<String> {
+    let features = source.documents.features.iter();
     let mut features = features.flat_map(|document| &document.finalized);
     let has_elr =
         features.any(|(name, level)| name == "eligible.leader.replicas.version" && *level > 0);
-    let configs = documents.configs.as_ref();
+    let configs = source.documents.configs.as_ref();
     let settings = configs.and_then(|configs| configs.cluster.as_ref());
     let saved = settings.and_then(|settings| settings.get("min.insync.replicas"));
     match saved.and_then(Option::as_ref) {
@@ -223,15 +226,15 @@ impl Maker {
             }));
     }
 
-    fn configs(&mut self, documents: &Documents) {
-        let Some(configs) = &documents.configs else {
+    fn configs(&mut self, source: &Source) {
+        let Some(configs) = &source.documents.configs else {
             self.leave_out("configs", "not in the snapshot");
-            return self.sealed_configs(documents);
+            return self.sealed_configs(source);
         };
         let brokers = configs.brokers.iter();
         let brokers = brokers.map(|(id, settings)| (id.to_string(), settings));
         for (name, settings) in brokers.chain([(String::new(), &configs.cluster)]) {
-            let sealed = documents.credentials.as_ref();
+            let sealed = source.credentials.as_ref();
             let sealed = sealed.and_then(|document| document.broker_configs.get(&name));
             let of = if name.is_empty() { "of all" } else { &name };
             match settings {
@@ -301,8 +304,8 @@ impl Maker {
     }
 
     /// What the metadata log told is better than nothing.
-    fn sealed_configs(&mut self, documents: &Documents) {
-        for (name, settings) in documents.credentials.iter().flat_map(|d| &d.broker_configs) {
+    fn sealed_configs(&mut self, source: &Source) {
+        for (name, settings) in source.credentials.iter().flat_map(|d| &d.broker_configs) {
             self.sealed_settings(name, Some(settings));
         }
     }
@@ -323,8 +326,8 @@ impl Maker {
         });
     }
 
-    fn users(&mut self, documents: &Documents) {
-        let exact = documents.credentials.as_ref();
+    fn users(&mut self, source: &Source) {
+        let exact = source.credentials.as_ref();
         for keys in exact.iter().flat_map(|document| &document.scram) {
             let Some(mechanism) = ScramMechanism::from_name(&keys.mechanism) else {
                 let problem = "this mechanism is not known here";
@@ -341,7 +344,7 @@ impl Maker {
                 iterations: keys.iterations,
             });
         }
-        let Some(users) = &documents.users else {
+        let Some(users) = &source.documents.users else {
             if exact.is_none() {
                 self.leave_out("SCRAM users", "not in the snapshot");
             }

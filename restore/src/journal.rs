@@ -57,6 +57,13 @@ pub enum Entry {
         /// The topic.
         topic: String,
     },
+    /// Settings, quotas and rights are as they shall be, but for those that the target refused.
+    ClusterChanged {
+        /// How many were changed.
+        changed: usize,
+        /// How many were refused.
+        refused: usize,
+    },
     /// The restore has ended.
     Finished {
         /// When.

@@ -1,5 +1,6 @@
 //! Gives a cluster back from a snapshot, and verifies snapshots.
 
+mod apply;
 pub mod bootstrap;
 mod compare;
 mod content;
@@ -8,6 +9,7 @@ pub mod groups;
 pub mod journal;
 mod object;
 pub mod offsets;
+pub mod parts;
 pub mod plan;
 pub mod replay;
 pub mod report;

@@ -1,6 +1,9 @@
 //! What a restore would do: decided from the snapshot and the target's state, and shown before anything is changed.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use lifeboat_archive::{
     documents::{GroupsDocument, TopicsDocument},
@@ -12,13 +15,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     content::Depth,
+    parts::{Part, Parts},
     rewrite::BatchLimits,
     settings::{SegmentAge, TopicDefaults, TopicSettings},
+    users::RestoredUser,
 };
 
+pub mod changes;
 mod planner;
+pub mod taken_over;
 
+use changes::{ClusterChanges, Unrestored};
 use planner::Planner;
+use taken_over::{SameOffsets, same_offsets};
 
 /// Bytes per second that the estimate of the duration counts with: writing, reading back, and doing so record by record.
 const WRITE_RATE: u64 = 100_000_000;
@@ -47,8 +56,8 @@ pub struct Source<'a> {
 pub struct Target {
     /// Its id.
     pub cluster_id: String,
-    /// How many brokers it has.
-    pub brokers: usize,
+    /// Its brokers.
+    pub brokers: BTreeSet<i32>,
     /// Its topics, as far as the snapshot has topics of these names.
     pub topics: BTreeMap<String, ExistingTopic>,
     /// The state of its groups, as far as the snapshot has groups of these names: `Stable`, `Empty`, ….
@@ -75,8 +84,12 @@ pub struct ExistingTopic {
 pub struct Choice<'a> {
     /// Which topics.
     pub topics: &'a TopicGlobs,
-    /// Whether groups get their offsets.
-    pub groups: bool,
+    /// Which parts.
+    pub parts: &'a Parts,
+    /// Whether new topics get the snapshot's assignment of replicas, and not only as many.
+    pub assignment: bool,
+    /// What the snapshot's brokers are called in the target, where it is another name.
+    pub broker_map: &'a BTreeMap<i32, i32>,
     /// How closely what was written is compared; absent where it is not read back.
     pub compare: Option<Depth>,
     /// Whether the snapshot's own cluster may be written to.
@@ -84,7 +97,7 @@ pub struct Choice<'a> {
 }
 
 /// What a restore does.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// The snapshot.
     pub snapshot: SnapshotId,
@@ -102,10 +115,22 @@ pub struct Plan {
     pub mode: String,
     /// When this was decided.
     pub planned_at: Timestamp,
+    /// What of the snapshot is restored.
+    #[serde(default)]
+    pub parts: Parts,
     /// The topics, by name.
     pub topics: Vec<PlannedTopic>,
     /// The groups, by name.
     pub groups: Vec<PlannedGroup>,
+    /// Where offsets of groups hold as they are, without the data being written.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub same_offsets: SameOffsets,
+    /// What is changed besides, when the records are there.
+    #[serde(default)]
+    pub cluster: ClusterChanges,
+    /// SCRAM credentials, by user and mechanism; they are planned apart, with what proves who they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<RestoredUser>,
     /// Good to know, for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -138,6 +163,9 @@ pub struct PlannedTopic {
     pub partitions: Vec<PlannedPartition>,
     /// How many replicas it gets.
     pub replication_factor: i16,
+    /// Which brokers hold each partition, by number; absent where the target decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assignment: Option<Vec<Vec<i32>>>,
     /// Its settings.
     pub settings: TopicSettings,
     /// The settings that it has on the target.
@@ -214,6 +242,20 @@ pub enum PlanError {
         /// Its id.
         cluster_id: String,
     },
+    /// A partition shall be where no broker is.
+    #[error("topic {topic} has replicas on broker {broker}, and the target has no such broker")]
+    NoBroker {
+        /// The topic.
+        topic: String,
+        /// The broker's id, as the target calls it.
+        broker: i32,
+    },
+    /// Two brokers of the snapshot would be one in the target.
+    #[error("two brokers of the snapshot would be broker {broker} of the target")]
+    BrokersMerged {
+        /// Its id.
+        broker: i32,
+    },
     /// No topic is chosen.
     #[error("none of the {topics} topics of the snapshot is chosen")]
     NothingChosen {
@@ -235,12 +277,14 @@ pub fn plan(
             cluster_id: target.cluster_id.clone(),
         });
     }
+    let data = choice.parts.has(Part::Data);
+    let topics_wanted = data || choice.parts.has(Part::Topics);
     let chosen: Vec<&ManifestTopic> = manifest
         .topics
         .iter()
-        .filter(|topic| choice.topics.choose(&topic.topic))
+        .filter(|topic| topics_wanted && choice.topics.choose(&topic.topic))
         .collect();
-    if chosen.is_empty() && !manifest.topics.is_empty() {
+    if topics_wanted && chosen.is_empty() && !manifest.topics.is_empty() {
         return Err(PlanError::NothingChosen {
             topics: manifest.topics.len(),
         });
@@ -255,19 +299,34 @@ pub fn plan(
     let planner = Planner {
         source,
         target,
+        choice,
         done_at: Timestamp::from_millis(done_at),
     };
-    let topics: Vec<PlannedTopic> = chosen.iter().map(|topic| planner.topic(topic)).collect();
+    let mut topics = Vec::with_capacity(chosen.len());
+    for topic in &chosen {
+        topics.push(planner.topic(topic)?);
+    }
+    // without data, a topic that is there is as it shall be
+    topics.retain(|topic| data || !target.topics.contains_key(&topic.topic));
+    let same = if data {
+        SameOffsets::new()
+    } else {
+        same_offsets(manifest, target)
+    };
     let mut plan = Plan {
         snapshot: manifest.snapshot.clone(),
         bounds_at: manifest.bounds_at,
         manifest_sha256: source.commit.manifest.sha256.clone(),
         source_cluster_id: manifest.cluster_id.clone(),
         target_cluster_id: target.cluster_id.clone(),
-        target_brokers: target.brokers,
+        target_brokers: target.brokers.len(),
         mode: "produce".to_owned(),
         planned_at: now,
-        groups: planner.groups(&topics, choice.groups),
+        parts: choice.parts.clone(),
+        groups: planner.groups(&topics, &same),
+        same_offsets: same,
+        cluster: ClusterChanges::default(),
+        users: Vec::new(),
         warnings: planner.warnings(&topics),
         topics,
         compare: choice.compare,
@@ -336,9 +395,31 @@ impl Plan {
         self.estimated_ms = u64::try_from(estimate).unwrap_or(u64::MAX);
     }
 
+    /// Whether nothing is left to be done: the target is as the snapshot has it, as far as it was asked for.
+    pub fn is_nothing(&self) -> bool {
+        let groups = self.groups.iter().any(|group| group.skipped.is_none());
+        let users = self.users.iter().any(RestoredUser::is_changed);
+        self.topics.is_empty() && self.cluster.is_nothing() && !groups && !users
+    }
+
+    /// Whether there is something to agree to.
+    pub fn changes_anything(&self) -> bool {
+        let users = self.users.iter().any(RestoredUser::is_changed);
+        self.written().next().is_some() || !self.cluster.is_nothing() || users
+    }
+
+    /// Whether some offsets of groups can't be restored because the data are not (exit code 3).
+    pub(crate) fn lacks_offsets(&self) -> bool {
+        !self.parts.has(Part::Data) && self.groups.iter().any(|group| group.not_restored > 0)
+    }
+
     /// Whether something that was asked for will be missing (exit code 3).
     pub fn is_partial(&self) -> bool {
+        let missing = |left_out: &Unrestored| left_out.partial;
         self.refused().next().is_some()
+            || self.cluster.left_out.iter().any(missing)
+            || self.users.iter().any(RestoredUser::is_missing)
+            || self.lacks_offsets()
             || self
                 .groups
                 .iter()

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use lifeboat_archive::{
+    documents::diff::Change,
     json::Document,
     words::{SnapshotId, Timestamp, TopicId},
 };
@@ -10,13 +11,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     groups::RestoredGroup,
+    parts::Parts,
+    plan::changes::Unrestored,
     rewrite::RewriteCounts,
     settings::{LeftOut, RetentionPutOff},
     users::RestoredUser,
 };
 
 /// What a restore came to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// The snapshot.
     pub snapshot: SnapshotId,
@@ -26,6 +29,9 @@ pub struct Report {
     pub source_cluster_id: String,
     /// The cluster that was restored into.
     pub target_cluster_id: String,
+    /// What of the snapshot was to be restored.
+    #[serde(default)]
+    pub parts: Parts,
     /// When it began.
     pub started_at: Timestamp,
     /// How long it took.
@@ -44,6 +50,12 @@ pub struct Report {
     /// SCRAM credentials, by user and mechanism.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<RestoredUser>,
+    /// What was changed besides, or should have been, in that order.
+    #[serde(default)]
+    pub changes: Vec<MadeChange>,
+    /// What of the rest the target did not get.
+    #[serde(default)]
+    pub left_out: Vec<Unrestored>,
     /// Good to know, for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -63,6 +75,12 @@ impl Report {
         self.totals.bytes_read * 1_000 / self.writing_ms.max(1)
     }
 
+    /// Whether the target stayed as it was, because it is as it shall be or can't get what is missing.
+    pub fn is_nothing(&self) -> bool {
+        let users = self.users.iter().any(RestoredUser::is_changed);
+        self.topics.is_empty() && self.groups.is_empty() && self.changes.is_empty() && !users
+    }
+
     /// The partitions that were stopped, with why.
     pub fn stopped(&self) -> impl Iterator<Item = (&RestoredTopic, &RestoredPartition, &str)> {
         self.topics.iter().flat_map(|topic| {
@@ -72,6 +90,16 @@ impl Report {
             })
         })
     }
+}
+
+/// What became of a change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MadeChange {
+    /// The change.
+    pub change: Change,
+    /// Why the target did not take it; absent where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
 }
 
 /// What became of a topic.

@@ -8,10 +8,8 @@ use std::{
 };
 
 use lifeboat_archive::{
-    documents::{GroupsDocument, TopicsDocument},
-    json::{self, Document},
+    documents::{Documents, GroupsDocument, TopicsDocument},
     manifest::{Commit, Manifest},
-    tarball::read_documents,
     words::{ByteSize, Clock, Progress, TopicGlobs, TopicPartition},
 };
 use lifeboat_config::KafkaProperties;
@@ -23,24 +21,33 @@ use crate::{
     compare::{Comparison, ReadBack},
     groups::{self, PartitionOffsets, RestoredGroup},
     journal::{self, Entry, Journal, Planned, Prepared, PreparedTopic},
+    parts::{Part, Parts},
     plan::{self, Choice, Source, TopicAction},
     replay::{ReadyTopic, Replay},
     rewrite::Producer,
     settings::SegmentAge,
     target, topics,
 };
+mod around;
 mod written;
 
 pub use crate::{content::Depth, error::RestoreError, plan::Plan, report::Report};
-use written::{Times, Written, report};
+use around::learn_defaults;
+use written::{Outcome, Times, Written, report};
 
 /// What a restore is to do.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Which topics.
     pub topics: TopicGlobs,
-    /// Whether groups get their offsets.
-    pub groups: bool,
+    /// Which parts.
+    pub parts: Parts,
+    /// Whether settings, quotas and ACLs that the snapshot does not have are removed.
+    pub prune_extra: bool,
+    /// Whether new topics get the snapshot's assignment of replicas, and not only as many.
+    pub assignment: bool,
+    /// What the snapshot's brokers are called in the target, where it is another name.
+    pub broker_map: BTreeMap<i32, i32>,
     /// How closely what was written is compared, if it is read back at all.
     pub compare: Option<Depth>,
     /// Whether the snapshot's own cluster may be written to.
@@ -59,7 +66,10 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             topics: TopicGlobs::default(),
-            groups: true,
+            parts: Parts::everything(),
+            prune_extra: false,
+            assignment: false,
+            broker_map: BTreeMap::new(),
             compare: Some(Depth::Batches),
             into_source: false,
             memory: ByteSize::mib(96),
@@ -98,12 +108,18 @@ impl Restore {
     pub async fn plan(&self) -> Result<Plan, RestoreError> {
         self.progress.begin("planning", 0);
         let documents = self.documents().await?;
+        let parts = &self.options.parts;
         let ages = self.ages().await?;
         let names: Vec<Arc<str>> = self
             .chosen()
             .map(|topic| topic.topic.as_str().into())
             .collect();
-        let target = target::look(&self.cluster, &names, self.options.groups).await?;
+        let of_topics = [Part::Data, Part::Topics, Part::Groups];
+        let with_topics = of_topics.into_iter().any(|part| parts.has(part));
+        let of_topics = if with_topics { names.as_slice() } else { &[] };
+        let mut target = target::look(&self.cluster, of_topics, parts.has(Part::Groups)).await?;
+        let changes = self.decide_changes(&documents, &names).await?;
+        learn_defaults(&mut target, &changes);
         let source = Source {
             commit: &self.commit,
             manifest: &self.manifest,
@@ -113,11 +129,19 @@ impl Restore {
         };
         let choice = Choice {
             topics: &self.options.topics,
-            groups: self.options.groups,
+            parts,
+            assignment: self.options.assignment,
+            broker_map: &self.options.broker_map,
             compare: self.options.compare,
             into_source: self.options.into_source,
         };
         let mut plan = plan::plan(source, &target, choice, self.clock.now())?;
+        plan.cluster = changes;
+        plan.warnings.extend(self.warnings(&documents));
+        if !parts.has(Part::Data) {
+            self.drop_groups_that_are_there(&mut plan, &documents.groups)
+                .await;
+        }
         topics::preflight(&self.cluster, &mut plan).await?;
         Ok(plan)
     }
@@ -136,25 +160,22 @@ impl Restore {
     pub async fn apply(self, plan: Plan) -> Result<Report, RestoreError> {
         let (began, started_at) = (Instant::now(), self.clock.now());
         refuse_if_nothing_is_left(&plan)?;
-        let groups = self.documents().await?.groups;
+        let documents = self.documents().await?;
         // The journal before the first change: whoever finds a half-made restore must know what it was to become.
         let journal = self.begin_journal(&plan)?;
         // Topics with settings that keep every record, whatever its age.
         let ready = self.prepare(&plan).await?;
-        // Reading back goes on beside the writing; one waits for the network and the disks of the other.
-        let comparison = self.begin_comparison(&plan);
-        // The groups' offsets are known before the data: they are resolved while it passes by.
-        let written = self
-            .write(&plan, &groups, ready, &journal, comparison.as_ref())
-            .await?;
         // All read back before groups and settings: a group never points into data that was not proven.
-        let comparing_ms = self.compare(comparison, &written, &journal).await?;
+        let (written, comparing_ms) = self.write_data(&plan, &documents, ready, &journal).await?;
         // Groups before settings: a consumer may start as soon as its offsets are there.
         let restored_groups = self
-            .restore_groups(&plan, &groups, &written, &journal)
+            .restore_groups(&plan, &documents.groups, &written, &journal)
             .await?;
-        // Settings last: from here on Kafka may compact and delete as it did on the source.
+        // Settings of topics: from here on Kafka may compact and delete as it did on the source.
         self.finish_topics(&plan, &written, &journal).await?;
+        // All else last: throttles and quotas would slow the records down, a cluster's retention could delete them
+        // before they are compared, and rights that are taken could keep the restore from its end.
+        let changed = self.change_cluster(&plan, &documents, &journal).await?;
         journal.append(&Entry::Finished {
             at: self.clock.now(),
         })?;
@@ -163,7 +184,31 @@ impl Restore {
             began,
             comparing_ms,
         };
-        Ok(report(plan, &written, restored_groups, &journal, times))
+        let outcome = Outcome {
+            groups: restored_groups,
+            changes: changed,
+        };
+        Ok(report(plan, &written, outcome, &journal, times))
+    }
+
+    async fn write_data(
+        &self,
+        plan: &Plan,
+        documents: &StoredDocuments,
+        ready: Vec<ReadyTopic>,
+        journal: &Journal,
+    ) -> Result<(Written, Option<u64>), RestoreError> {
+        if !plan.parts.has(Part::Data) || plan.written().next().is_none() {
+            return Ok((Written::nothing(ready), None));
+        }
+        // Reading back goes on beside the writing; one waits for the network and the disks of the other.
+        let comparison = self.begin_comparison(plan);
+        // The groups' offsets are known before the data: they are resolved while it passes by.
+        let written = self
+            .write(plan, &documents.groups, ready, journal, comparison.as_ref())
+            .await?;
+        let comparing_ms = self.compare(comparison, &written, journal).await?;
+        Ok((written, comparing_ms))
     }
 
     fn chosen(&self) -> impl Iterator<Item = &lifeboat_archive::manifest::ManifestTopic> {
@@ -171,23 +216,25 @@ impl Restore {
         topics.filter(|topic| self.options.topics.choose(&topic.topic))
     }
 
-    async fn documents(&self) -> Result<Documents, RestoreError> {
-        let reference = &self.manifest.documents;
-        let bytes = self.repository.repository().read(reference).await?;
-        let damaged = |what: String| RepositoryError::Damaged {
-            object: reference.object.clone(),
-            problem: what,
+    async fn documents(&self) -> Result<StoredDocuments, RestoreError> {
+        let all = self.repository.documents(&self.manifest).await?;
+        let missing = |name: &str| RepositoryError::Damaged {
+            object: self.manifest.documents.object.clone(),
+            problem: format!("it has no {name}"),
         };
-        let members = read_documents(&bytes).map_err(|error| damaged(error.to_string()))?;
-        Ok(Documents {
-            topics: document(&members, "topics.json").map_err(damaged)?,
-            groups: document(&members, "groups.json").map_err(damaged)?,
+        Ok(StoredDocuments {
+            topics: all.topics.clone().ok_or_else(|| missing("topics.json"))?,
+            groups: all.groups.clone().ok_or_else(|| missing("groups.json"))?,
+            all,
         })
     }
 
     /// How old the segments of the chosen topics are.
     async fn ages(&self) -> Result<BTreeMap<String, Vec<SegmentAge>>, RestoreError> {
         let mut ages = BTreeMap::new();
+        if !self.options.parts.has(Part::Data) {
+            return Ok(ages);
+        }
         for topic in self.chosen() {
             let list = self.repository.list(topic).await?;
             let segments = list
@@ -341,6 +388,11 @@ impl Restore {
             };
             partitions.insert(partition.topic_partition.clone(), offsets);
         }
+        let taken_over = self.taken_over(plan, groups);
+        partitions.extend(taken_over.iter().map(|(partition, map)| {
+            let start_offset = 0;
+            (partition.clone(), PartitionOffsets { map, start_offset })
+        }));
         let restore = groups::restore(&self.cluster, groups, &plan.groups, &partitions);
         let restored = self.unless_cancelled(async { Ok(restore.await?) }).await?;
         journal.append(&Entry::GroupsCommitted)?;
@@ -371,16 +423,11 @@ impl Restore {
     }
 }
 
-struct Documents {
+/// What every snapshot has, and what it may have.
+struct StoredDocuments {
     topics: TopicsDocument,
     groups: GroupsDocument,
-}
-
-fn document<T: Document>(members: &BTreeMap<String, Vec<u8>>, name: &str) -> Result<T, String> {
-    let bytes = members
-        .get(name)
-        .ok_or_else(|| format!("it has no {name}"))?;
-    json::from_slice(bytes).map_err(|error| format!("{name}: {error}"))
+    all: Documents,
 }
 
 fn millis(began: Instant) -> u64 {
@@ -388,7 +435,8 @@ fn millis(began: Instant) -> u64 {
 }
 
 fn refuse_if_nothing_is_left(plan: &Plan) -> Result<(), RestoreError> {
-    if plan.topics.is_empty() || plan.written().next().is_some() {
+    // what else there is to be done is done all the same
+    if plan.topics.is_empty() || plan.written().next().is_some() || !plan.cluster.is_nothing() {
         return Ok(());
     }
     let refused = plan.refused().map(|topic| match &topic.action {
@@ -413,7 +461,7 @@ mod tests {
     #[test]
     fn by_default_everything_is_restored_and_compared_but_not_into_the_source() {
         let options = Options::default();
-        assert!(options.groups && !options.into_source);
+        assert!(options.parts == Parts::everything() && !options.into_source);
         assert_eq!(options.compare, Some(Depth::Batches));
         assert!(options.topics.choose("anything"));
         assert_eq!(options.memory, ByteSize::mib(96));

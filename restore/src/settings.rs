@@ -43,7 +43,7 @@ const NOT_EVERYWHERE: &[&str] = &[
 ];
 
 /// They name brokers of the source and belong to a reassignment that was under way there.
-const NEVER_RESTORED: &[&str] = &[
+pub(crate) const NEVER_RESTORED: &[&str] = &[
     "leader.replication.throttled.replicas",
     "follower.replication.throttled.replicas",
 ];
@@ -96,6 +96,25 @@ pub struct TopicDefaults {
     pub retention_bytes: i64,
     /// `log.segment.bytes`.
     pub segment_bytes: u64,
+}
+
+impl TopicDefaults {
+    /// What they are when the brokers have these settings, too, by the brokers' names for them.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        fn set<T: std::str::FromStr>(number: &mut T, text: &str) {
+            if let Ok(read) = text.trim().parse() {
+                *number = read;
+            }
+        }
+        match name {
+            "log.cleanup.policy" => value.clone_into(&mut self.cleanup_policy),
+            "log.retention.ms" => set(&mut self.retention_ms, value),
+            "log.retention.bytes" => set(&mut self.retention_bytes, value),
+            "log.segment.bytes" => set(&mut self.segment_bytes, value),
+            _ => {}
+        }
+        self
+    }
 }
 
 /// Kafka's, where the target's are not known.

@@ -5,19 +5,22 @@ use std::{
     sync::Arc,
 };
 
-use lifeboat_archive::words::{OffsetRange, TopicPartition};
+use lifeboat_archive::{
+    documents::diff::Kind,
+    words::{OffsetRange, Timestamp, TopicPartition},
+};
 use lifeboat_kafka::{
-    ErrorCode, KafkaError,
+    ErrorCode, KafkaError, capture,
     rights::{Operation, Right},
     wire::{
-        Cluster, ConfigEntry, ConfigSource, ListedOffset, OffsetSpec, TopicConfigs, TopicMetadata,
-        TopicScope,
+        Cluster, ConfigEntry, ConfigResource, ConfigSource, ListedOffset, OffsetSpec, TopicConfigs,
+        TopicMetadata, TopicScope,
     },
 };
 
 use crate::{
     error::RestoreError,
-    plan::{ExistingTopic, Target},
+    plan::{ExistingTopic, Target, changes::Found},
     settings::TopicDefaults,
 };
 
@@ -53,7 +56,7 @@ pub(crate) async fn look(
     let configs = cluster.topic_configs(&described).await;
     let mut target = Target {
         cluster_id: cluster.cluster_id().to_owned(),
-        brokers: cluster.brokers().len(),
+        brokers: cluster.brokers().iter().map(|broker| broker.id).collect(),
         ..Target::default()
     };
     for entries in configs.values().flatten() {
@@ -89,6 +92,47 @@ pub(crate) async fn look(
         target.groups = group_states(cluster).await?;
     }
     Ok(target)
+}
+
+/// Looks at the rest of the target, as far as it is to be changed: `kinds`, and the settings of the topics of these names.
+pub(crate) async fn look_around(
+    cluster: &Cluster,
+    kinds: &[Kind],
+    topics: &[Arc<str>],
+    now: Timestamp,
+) -> Result<Found, RestoreError> {
+    let mut found = Found {
+        brokers: cluster.brokers().iter().map(|broker| broker.id).collect(),
+        ..Found::default()
+    };
+    if !kinds.is_empty() {
+        let live = capture::live(cluster, kinds, now).await?;
+        found.documents = live.documents;
+        let unread = live.problems.into_iter();
+        found.unread = unread
+            .map(|(kind, problem)| (kind, capture::without_saving(&problem)))
+            .collect();
+    }
+    let there = cluster.topics(TopicScope::All).await?;
+    let there = there.into_iter().map(|topic| topic.name);
+    let there: Vec<Arc<str>> = there.filter(|name| topics.contains(name)).collect();
+    let mut configs = cluster.topic_configs(&there).await;
+    for name in &there {
+        match configs.remove(name) {
+            Some(Ok(entries)) => {
+                let own = ConfigResource::Topic(Arc::clone(name)).own_settings(entries);
+                found.topics.insert(name.to_string(), own);
+            }
+            // who may not see them may not change them either, and nothing is known to be done
+            Some(Err(error)) if error.missing_right().is_some() => {
+                let reason = cluster.explain(&error);
+                found.unread_topics.insert(name.to_string(), reason);
+            }
+            Some(Err(error)) => return Err(error.into()),
+            None => {}
+        }
+    }
+    Ok(found)
 }
 
 /// Whoever may not see the settings of topics may not change them either, as a restore into them has to.

@@ -11,6 +11,7 @@ use lifeboat_kafka::{
 
 use crate::{
     error::RestoreError,
+    parts::Part,
     plan::{Plan, PlannedTopic, TopicAction},
     replay::ReadyTopic,
     settings::{SettingChange, TopicSettings},
@@ -130,6 +131,7 @@ fn new_topic(topic: &PlannedTopic, configs: BTreeMap<String, String>) -> NewTopi
         name: topic.topic.clone(),
         partitions: i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX),
         replication_factor: topic.replication_factor,
+        assignment: topic.assignment.clone(),
         configs,
     }
 }
@@ -295,8 +297,11 @@ async fn confirm_rights(cluster: &Cluster, plan: &Plan) -> Result<(), RestoreErr
                 continue;
             };
             let needed = [
-                (Operation::Write, true),
-                (Operation::Read, plan.compare.is_some()),
+                (Operation::Write, plan.parts.has(Part::Data)),
+                (
+                    Operation::Read,
+                    plan.compare.is_some() && plan.parts.has(Part::Data),
+                ),
                 (
                     Operation::AlterConfigs,
                     !topic.settings.final_changes().is_empty(),

@@ -52,6 +52,21 @@ pub struct RestoredUser {
     pub note: Option<String>,
 }
 
+impl RestoredUser {
+    /// Whether the target does not have it (exit code 3).
+    pub fn is_missing(&self) -> bool {
+        self.outcome == UserOutcome::NotRestored
+    }
+
+    /// Whether it is set, and not only left as it is.
+    pub fn is_changed(&self) -> bool {
+        !matches!(
+            self.outcome,
+            UserOutcome::Unchanged | UserOutcome::NotRestored
+        )
+    }
+}
+
 /// What became of a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

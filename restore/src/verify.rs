@@ -13,7 +13,7 @@ use std::{
 
 use futures::{StreamExt, stream};
 use lifeboat_archive::{
-    documents::{ClusterDocument, GroupsDocument, TopicsDocument},
+    documents::{ClusterDocument, Documents, GroupsDocument, TopicsDocument},
     json::{self, Document},
     lists::TopicList,
     manifest::{Commit, Manifest, ManifestTopic},
@@ -179,14 +179,18 @@ impl Verify {
                 json_problem::<GroupsDocument>(&members, "groups.json"),
             ),
         ];
-        for (member, problem) in parsed {
-            if let Some(problem) = problem {
-                let place = Place {
-                    member: Some(member.to_owned()),
-                    ..Place::object(object)
-                };
-                report.damage.push(Damage::new(place, problem));
-            }
+        let damaged = |(member, problem): (&'static str, Option<String>)| Some((member, problem?));
+        let mut damaged: Vec<_> = parsed.into_iter().filter_map(damaged).collect();
+        // those that only some snapshots have
+        if let (Err(error), true) = (Documents::read(&members), damaged.is_empty()) {
+            damaged.push((error.member, error.source.to_string()));
+        }
+        for (member, problem) in damaged {
+            let place = Place {
+                member: Some(member.to_owned()),
+                ..Place::object(object)
+            };
+            report.damage.push(Damage::new(place, problem));
         }
     }
 

@@ -30,7 +30,7 @@ fn documents(scene: &Scene, report: &Value) -> Map<String, Value> {
         .collect()
 }
 
-fn sorted(list: &Value) -> Vec<String> {
+pub(crate) fn sorted(list: &Value) -> Vec<String> {
     let mut items: Vec<_> = list
         .as_array()
         .unwrap()
@@ -50,7 +50,7 @@ fn acl(kind: &str, name: &str, pattern: &str, who: &str, host: &str, what: &str)
 }
 
 /// Every kind of ACL, and names that are not ASCII.
-fn acls() -> Value {
+pub(crate) fn acls() -> Value {
     json!([
         acl(
             "TOPIC",
@@ -106,7 +106,7 @@ fn acls() -> Value {
 }
 
 /// Of every type of entity, with names and defaults.
-fn quotas() -> Value {
+pub(crate) fn quotas() -> Value {
     let rate = json!({ "producer_byte_rate": 1_048_576.0 });
     let both = json!({ "consumer_byte_rate": 2048.0, "request_percentage": 12.5 });
     json!([

@@ -4,6 +4,7 @@
 
 mod chaos;
 mod cluster_documents;
+mod cluster_restore;
 mod crash;
 mod damage;
 mod docs;

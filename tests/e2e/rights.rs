@@ -285,15 +285,35 @@ fn a_certificate_is_named_as_kafka_names_it() {
 }
 
 #[test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story: each step begins where the last one ended"
+)]
 fn a_restore_takes_the_rights_that_the_readme_names_and_tells_each_that_it_lacks() {
     let mut context = TestContext::new().unwrap();
     let (program, url) = (context.program().unwrap(), context.repository_url());
     let state = context.scratch().join("state").display().to_string();
+    context.start_a(&guarded()).unwrap();
     context.start_b(&guarded()).unwrap();
     let (a, b) = context.both().unwrap();
     fill(a);
+    // one of each kind besides
+    let shop = Acl::allow("User:shop", "READ", "TOPIC", "orders");
+    let around = |threads: Option<&str>, rate: Option<f64>, timeout: Option<&str>| {
+        let cluster =
+            json!({ "type": "BROKER", "name": "", "configs": { "log.cleaner.threads": threads } });
+        let group = json!({ "consumer.session.timeout.ms": timeout });
+        let group = json!({ "type": "GROUP", "name": "shop", "configs": group });
+        let quota =
+            json!({ "entity": { "user": "shop" }, "limits": { "producer_byte_rate": rate } });
+        json!({ "configs": [cluster, group], "acls": [], "quotas": [quota], "starts": [] })
+    };
+    a.workload()
+        .fill_surroundings(&around(Some("2"), Some(9.0), Some("50000")))
+        .unwrap();
+    a.alter_acls(slice::from_ref(&shop), &[]).unwrap();
     init(&program, &url);
-    backup(&program, &url, &a.bootstrap(), &[]);
+    backup(&program, &url, &a.admin_bootstrap(), &[]);
     let restore = Verb {
         program,
         words: words(&[
@@ -321,10 +341,14 @@ fn a_restore_takes_the_rights_that_the_readme_names_and_tells_each_that_it_lacks
         let there: Vec<_> = there.iter().map(String::as_str).collect();
         b.workload().delete_topics(&there).unwrap();
         b.workload().create_topic("payments", 2, &[]).unwrap();
+        b.workload()
+            .fill_surroundings(&around(None, None, None))
+            .unwrap();
+        b.alter_acls(&[], slice::from_ref(&shop)).unwrap();
     };
 
     let granted = grant(b, "User:restorer");
-    assert_eq!(granted.len(), 5);
+    assert_eq!(granted.len(), 8);
     for acl in &granted {
         begin_anew();
         let (code, lacks): (i32, &[&str]) = match (acl.operation(), acl.resource()) {
@@ -333,6 +357,10 @@ fn a_restore_takes_the_rights_that_the_readme_names_and_tells_each_that_it_lacks
             ("READ", "TOPIC") => (1, &["Read on topic orders"]),
             ("ALTER_CONFIGS", "TOPIC") => (1, &["AlterConfigs on topic payments"]),
             ("READ", "GROUP") => (3, &["Read on group shop"]),
+            ("ALTER_CONFIGS", "GROUP") => (3, &["AlterConfigs on group shop"]),
+            // what may not be seen is not changed either
+            ("ALTER", "CLUSTER") => (3, &["Describe on the cluster"]),
+            ("ALTER_CONFIGS", "CLUSTER") => (3, &["DescribeConfigs on the cluster"]),
             other => panic!("nobody tests {other:?}"),
         };
         b.alter_acls(&[], slice::from_ref(acl)).unwrap();
@@ -341,6 +369,35 @@ fn a_restore_takes_the_rights_that_the_readme_names_and_tells_each_that_it_lacks
             assert_eq!(records(), 0, "{acl:?}");
         }
         b.alter_acls(slice::from_ref(acl), &[]).unwrap();
+    }
+
+    // what may be seen and not be changed is named, and nothing else is missing
+    for (changing, seeing, missing) in [
+        ("ALTER", "DESCRIBE", vec!["acl"]),
+        ("ALTER_CONFIGS", "DESCRIBE_CONFIGS", vec!["config", "quota"]),
+    ] {
+        begin_anew();
+        let of_cluster =
+            |right: &str| Acl::allow("User:restorer", right, "CLUSTER", "kafka-cluster");
+        b.alter_acls(&[of_cluster(seeing)], &[of_cluster(changing)])
+            .unwrap();
+        let mut words = restore.words.clone();
+        words.push("--json".to_owned());
+        let telling = Verb {
+            words,
+            program: restore.program.clone(),
+            ..restore
+        };
+        let report = telling.run().expect_code(3).unwrap().json().unwrap();
+        let changes = report["changes"].as_array().unwrap().iter();
+        let refused = changes.filter(|it| it["refused"].is_string());
+        let kinds: Vec<_> = refused
+            .map(|it| it["change"]["kind"].as_str().unwrap())
+            .collect();
+        assert_eq!(kinds, missing, "{report:#}");
+        assert_eq!(report["changes"].as_array().unwrap().len(), 4);
+        b.alter_acls(&[of_cluster(changing)], &[of_cluster(seeing)])
+            .unwrap();
     }
 
     begin_anew();

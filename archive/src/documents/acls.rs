@@ -154,6 +154,20 @@ code! {
     [(2, "DENY"), (3, "ALLOW")]
 }
 
+impl PatternType {
+    /// This name and no other.
+    pub const LITERAL: Self = Self(3);
+    /// Every name that begins so.
+    pub const PREFIXED: Self = Self(4);
+}
+
+impl PermissionType {
+    /// It may not, whatever else is allowed.
+    pub const DENY: Self = Self(2);
+    /// It may.
+    pub const ALLOW: Self = Self(3);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use kafka_protocol::{
     messages::{
-        CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest,
-        create_topics_request::{CreatableTopic, CreatableTopicConfig},
+        BrokerId, CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest,
+        create_topics_request::{CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig},
         create_topics_response::{CreatableTopicConfigs, CreatableTopicResult},
         delete_topics_request::DeleteTopicState,
         delete_topics_response::DeletableTopicResult,
@@ -26,6 +26,8 @@ pub struct NewTopic {
     pub partitions: i32,
     /// How many replicas of each; −1 = the broker's default.
     pub replication_factor: i16,
+    /// The brokers of each partition, by number, in place of both counts; `None`: the controller decides.
+    pub assignment: Option<Vec<Vec<i32>>>,
     /// Its settings.
     pub configs: BTreeMap<String, String>,
 }
@@ -66,6 +68,7 @@ impl Cluster {
             // as the brokers make one: a policy of theirs may refuse what others choose
             partitions: -1,
             replication_factor: -1,
+            assignment: None,
             configs: BTreeMap::new(),
         };
         let request = CreateTopicsRequest::default()
@@ -161,11 +164,25 @@ fn creatable(topic: &NewTopic) -> CreatableTopic {
             .with_name(StrBytes::from_string(name.clone()))
             .with_value(Some(StrBytes::from_string(value.clone())))
     });
-    CreatableTopic::default()
+    let creatable = CreatableTopic::default()
         .with_name(StrBytes::from_string(topic.name.clone()).into())
-        .with_num_partitions(topic.partitions)
-        .with_replication_factor(topic.replication_factor)
-        .with_configs(configs.collect())
+        .with_configs(configs.collect());
+    let Some(assignment) = &topic.assignment else {
+        return creatable
+            .with_num_partitions(topic.partitions)
+            .with_replication_factor(topic.replication_factor);
+    };
+    let assignments = (0..).zip(assignment).map(|(partition, brokers)| {
+        let brokers = brokers.iter().map(|broker| BrokerId(*broker));
+        CreatableReplicaAssignment::default()
+            .with_partition_index(partition)
+            .with_broker_ids(brokers.collect())
+    });
+    // the controller wants no counts beside an assignment
+    creatable
+        .with_num_partitions(-1)
+        .with_replication_factor(-1)
+        .with_assignments(assignments.collect())
 }
 
 fn created(topic: &CreatableTopicResult) -> (String, Result<TopicId, KafkaError>) {

@@ -1,10 +1,10 @@
 //! `lifeboat restore`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, str::FromStr};
 
 use clap::{Args, ValueEnum};
 use lifeboat_archive::words::ByteSize;
-use lifeboat_restore::restore::Depth;
+use lifeboat_restore::{parts::Part, restore::Depth};
 
 use super::{ClusterChoice, RepositoryFlags, TopicFlags, UserFlags};
 
@@ -26,9 +26,23 @@ pub(crate) struct RestoreFlags {
     /// Topics to leave out: globs, repeated or separated by commas; wins over --topics
     #[arg(long, value_name = "GLOB")]
     pub(crate) exclude: Vec<String>,
+    /// What is restored: data, topics, groups, configs, quotas, acls, users; separated by commas [default: all;
+    /// with --topics or --exclude: data, topics, groups]
+    #[arg(long, value_name = "PART,…", value_delimiter = ',')]
+    pub(crate) only: Vec<Part>,
     /// Leave consumer groups alone
-    #[arg(long)]
+    #[arg(long, conflicts_with = "only")]
     pub(crate) no_groups: bool,
+    /// Also remove configurations, quotas and ACLs that the snapshot does not have; never topics, groups, users, or the
+    /// rights of who restores
+    #[arg(long)]
+    pub(crate) prune_extra: bool,
+    /// Put the replicas of new topics on the same brokers, instead of only as many replicas
+    #[arg(long)]
+    pub(crate) assignment: bool,
+    /// What brokers are called in the target: the snapshot's id = the target's, separated by commas
+    #[arg(long, value_name = "ID=ID,…", value_delimiter = ',')]
+    pub(crate) broker_map: Vec<BrokerPair>,
     /// How what was written is compared with the snapshot when it is read back
     #[arg(long, value_name = "HOW", default_value = "batches")]
     pub(crate) compare: Compare,
@@ -68,6 +82,27 @@ pub(crate) struct RestoreFlags {
         hide_env_values = true
     )]
     pub(crate) state: Option<PathBuf>,
+}
+
+/// `1=4`: a broker of the snapshot, and what it is called in the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BrokerPair {
+    pub(crate) snapshot: i32,
+    pub(crate) target: i32,
+}
+
+impl FromStr for BrokerPair {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text} is not a pair of broker ids, as in 1=4");
+        let (snapshot, target) = text.split_once('=').ok_or_else(wrong)?;
+        let id = |text: &str| text.trim().parse().map_err(|_| wrong());
+        Ok(Self {
+            snapshot: id(snapshot)?,
+            target: id(target)?,
+        })
+    }
 }
 
 impl RestoreFlags {

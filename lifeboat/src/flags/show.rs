@@ -1,5 +1,7 @@
 //! `lifeboat show`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::{ClusterChoice, RepositoryFlags};
@@ -11,6 +13,9 @@ pub(crate) struct ShowFlags {
     pub(crate) snapshot: String,
     #[command(flatten)]
     pub(crate) parts: ShowParts,
+    /// Write the cluster's documents into this folder, byte by byte as they are stored
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) export: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) repository: RepositoryFlags,
     #[command(flatten)]
@@ -30,14 +35,31 @@ pub(crate) struct ShowParts {
     /// What is missing, and why
     #[arg(long)]
     pub(crate) gaps: bool,
-    /// The topics' configurations
+    /// Dynamic configurations of topics, brokers, groups and client metrics
     #[arg(long)]
     pub(crate) configs: bool,
+    /// ACLs
+    #[arg(long)]
+    pub(crate) acls: bool,
+    /// SCRAM users
+    #[arg(long)]
+    pub(crate) users: bool,
+    /// Client quotas
+    #[arg(long)]
+    pub(crate) quotas: bool,
+    /// Finalized features
+    #[arg(long)]
+    pub(crate) features: bool,
+    /// Delegation tokens
+    #[arg(long)]
+    pub(crate) tokens: bool,
 }
 
 impl ShowParts {
     /// Whether no part is chosen: the overview.
     pub(crate) fn none(self) -> bool {
-        !(self.topics || self.groups || self.gaps || self.configs)
+        let records = self.topics || self.groups || self.gaps;
+        let access = self.acls || self.users || self.quotas || self.tokens;
+        !(records || access || self.configs || self.features)
     }
 }

@@ -1,21 +1,34 @@
 //! What a restore would do, and what it did.
 
-use lifeboat_archive::words::{ByteSize, HumanCount};
+use std::collections::BTreeMap;
+
+use lifeboat_archive::{
+    documents::diff::{Change, Kind, Sign},
+    words::{ByteSize, HumanCount},
+};
 use lifeboat_restore::{
     groups::RestoredGroup,
-    plan::{Plan, PlannedTopic, TopicAction},
+    parts::Part,
+    plan::{
+        Plan, PlannedTopic, TopicAction,
+        changes::{ClusterChanges, Unrestored},
+    },
     report::{Report, RestoredTopic, TopicOutcome},
     restore::Depth,
     settings::{LeftOut, RetentionPutOff},
 };
 
-use super::{Paint, Table, ago, backup::duration, grouped, plural, safe, users::render_users};
+use super::{
+    Paint, Table, ago, backup::duration, change_lines, grouped, plural, safe, users::render_users,
+};
 
 /// More of one kind than this are counted and left to `--json`.
 const MOST_LINES: usize = 20;
+/// Of what is left out for the same reason, so many are shown.
+const MOST_OF_ONE: usize = 2;
 
-/// The plan, for people.
-pub(crate) fn render_plan(plan: &Plan, paint: Paint) -> String {
+/// The plan, for people: with `all` changes, or with as many as leave the rest on the screen.
+pub(crate) fn render_plan(plan: &Plan, all: bool, paint: Paint) -> String {
     let taken = ago(plan.planned_at.millis_since(plan.bounds_at));
     let mut text = format!(
         "from      {} ({taken}), cluster {}\ninto      {}, {}, {} mode\n\n",
@@ -25,8 +38,11 @@ pub(crate) fn render_plan(plan: &Plan, paint: Paint) -> String {
         plural(plan.target_brokers as u64, "broker"),
         plan.mode
     );
-    text.push_str(&topic_table(plan));
-    text.push('\n');
+    if !plan.topics.is_empty() {
+        text.push_str(&topic_table(plan));
+        text.push('\n');
+    }
+    text.push_str(&changes(plan, all, paint));
     for (name, value) in plan_lines(plan) {
         text.push_str(&format!("  {name:<10}{value}\n"));
     }
@@ -54,6 +70,8 @@ pub(crate) fn render_plan(plan: &Plan, paint: Paint) -> String {
         );
     }
     text.push_str(&bounded("note", &notes));
+    let left_out = unrestored(&plan.cluster.left_out);
+    text.push_str(&bounded(&paint.bad("left out"), &left_out));
     let refused: Vec<String> = plan
         .refused()
         .filter_map(|topic| match &topic.action {
@@ -62,7 +80,49 @@ pub(crate) fn render_plan(plan: &Plan, paint: Paint) -> String {
         })
         .collect();
     text.push_str(&bounded(&paint.bad("refused"), &refused));
+    text.push_str(&render_users(&plan.users));
     text
+}
+
+/// Each change of the target besides topics, records and offsets.
+fn changes(plan: &Plan, all: bool, paint: Paint) -> String {
+    let cluster = &plan.cluster;
+    let lines = change_lines(cluster.made.iter().chain(&cluster.pruned), paint);
+    if lines.is_empty() {
+        return String::new();
+    }
+    let shown = if all { lines.len() } else { MOST_LINES };
+    let mut text: String = lines.iter().take(shown).map(String::as_str).collect();
+    if lines.len() > shown {
+        let more = lines.len() - shown;
+        text.push_str(&format!(
+            "  … and {more} more, all of them with --dry-run\n"
+        ));
+    }
+    text.push('\n');
+    text
+}
+
+/// What is left out; many of one kind for the same reason are counted.
+fn unrestored(left_out: &[Unrestored]) -> Vec<String> {
+    let mut by_reason: BTreeMap<(Kind, &str), Vec<&Unrestored>> = BTreeMap::new();
+    for it in left_out {
+        let same = by_reason.entry((it.change.kind(), it.reason.as_str()));
+        same.or_default().push(it);
+    }
+    let lines = by_reason.into_iter().map(|((kind, reason), of_one)| {
+        let shown: Vec<String> = of_one
+            .iter()
+            .take(MOST_OF_ONE)
+            .map(|it| it.change.to_string())
+            .collect();
+        let more = match of_one.len().saturating_sub(MOST_OF_ONE) {
+            0 => String::new(),
+            more => format!(" and {more} more {kind}"),
+        };
+        format!("{}{more}: {reason}", shown.join("; "))
+    });
+    lines.collect()
 }
 
 fn topic_table(plan: &Plan) -> String {
@@ -95,16 +155,40 @@ fn action(topic: &PlannedTopic) -> (&'static str, String) {
 }
 
 fn plan_lines(plan: &Plan) -> Vec<(&'static str, String)> {
-    let written = plan.written().count() as u64;
-    let mut lines = vec![(
-        "topics",
-        format!(
-            "{} with {} records, {}",
-            written,
-            HumanCount(plan.records),
-            ByteSize(plan.bytes)
-        ),
-    )];
+    let mut lines = vec![("restores", plan.parts.to_string())];
+    if plan.parts.has(Part::Data) {
+        lines.extend(data_lines(plan));
+    } else {
+        lines.extend(planned_groups(plan));
+    }
+    let cluster = &plan.cluster;
+    let around = [Part::Configs, Part::Quotas, Part::Acls];
+    if around.iter().any(|part| plan.parts.has(*part)) {
+        lines.push(("changes", change_counts(cluster)));
+    }
+    lines
+}
+
+/// `3 added, 1 changed, 2 removed; 4 that the snapshot does not have are kept (--prune-extra)`
+fn change_counts(changes: &ClusterChanges) -> String {
+    let count = |sign: Sign| changes.made.iter().filter(|it| it.sign() == sign).count();
+    let mut text = format!(
+        "{} added, {} changed, {} removed",
+        count(Sign::Added),
+        count(Sign::Changed),
+        changes.pruned.len()
+    );
+    if !changes.kept.is_empty() {
+        let kept = changes.kept.len();
+        text.push_str(&format!("; {kept} that the snapshot does not have stay"));
+    }
+    text
+}
+
+fn planned_groups(plan: &Plan) -> Option<(&'static str, String)> {
+    if !plan.parts.has(Part::Groups) {
+        return None;
+    }
     let skipped: Vec<String> = plan
         .groups
         .iter()
@@ -117,10 +201,24 @@ fn plan_lines(plan: &Plan) -> Vec<(&'static str, String)> {
         })
         .collect();
     let restored = plan.groups.len() - skipped.len();
-    lines.push((
+    Some((
         "groups",
         with_some("restored", restored, "skipped", &skipped),
-    ));
+    ))
+}
+
+fn data_lines(plan: &Plan) -> Vec<(&'static str, String)> {
+    let written = plan.written().count() as u64;
+    let mut lines = vec![(
+        "topics",
+        format!(
+            "{} with {} records, {}",
+            written,
+            HumanCount(plan.records),
+            ByteSize(plan.bytes)
+        ),
+    )];
+    lines.extend(planned_groups(plan));
     lines.push((
         "disk",
         format!("{} needed with replication", ByteSize(plan.disk_bytes)),
@@ -164,13 +262,28 @@ pub(crate) fn render_report(report: &Report, paint: Paint) -> String {
     } else {
         String::new()
     };
-    let mut text = format!(
-        "{} {} into {} in {}{state}\n\n",
-        paint.good("restored"),
-        report.snapshot,
-        report.target_cluster_id,
-        duration(report.elapsed_ms)
-    );
+    let mut text = if report.is_nothing() {
+        let but = if report.partial {
+            ", but for what is missing"
+        } else {
+            ""
+        };
+        format!(
+            "{}: {} has what {} holds of {}{but}{state}\n\n",
+            paint.good("nothing to do"),
+            report.target_cluster_id,
+            report.snapshot,
+            report.parts
+        )
+    } else {
+        format!(
+            "{} {} into {} in {}{state}\n\n",
+            paint.good("restored"),
+            report.snapshot,
+            report.target_cluster_id,
+            duration(report.elapsed_ms)
+        )
+    };
     for (name, value) in report_lines(report) {
         text.push_str(&format!("  {name:<10}{value}\n"));
     }
@@ -191,12 +304,61 @@ pub(crate) fn render_report(report: &Report, paint: Paint) -> String {
             .unwrap_or("not all of its offsets were restored");
         missing.push(format!("group {}: {why}", group.group));
     }
+    for it in &report.changes {
+        if let Some(why) = &it.refused {
+            missing.push(format!("{} {}: {why}", it.change.sign(), it.change));
+        }
+    }
+    missing.extend(unrestored(&report.left_out));
     text.push_str(&bounded(&paint.bad("missing"), &missing));
     text.push_str(&render_users(&report.users));
     text
 }
 
 fn report_lines(report: &Report) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    if report.parts.has(Part::Data) {
+        lines.extend(data_report(report));
+    } else if report.parts.has(Part::Topics) {
+        lines.push(("topics", format!("{} created", report.topics.len())));
+    }
+    if report.parts.has(Part::Groups) {
+        lines.push(restored_groups(report));
+    }
+    let made: Vec<&Change> = report
+        .changes
+        .iter()
+        .filter(|it| it.refused.is_none())
+        .map(|it| &it.change)
+        .collect();
+    let count = |sign: Sign| made.iter().filter(|change| change.sign() == sign).count();
+    let changes = if made.is_empty() {
+        "none".to_owned()
+    } else {
+        format!(
+            "{} added, {} changed, {} removed",
+            count(Sign::Added),
+            count(Sign::Changed),
+            count(Sign::Removed)
+        )
+    };
+    lines.push(("changes", changes));
+    lines.push(("journal", report.journal.display().to_string()));
+    lines
+}
+
+fn restored_groups(report: &Report) -> (&'static str, String) {
+    let skipped: Vec<String> = report
+        .groups
+        .iter()
+        .filter(|group| group.skipped.is_some())
+        .map(|group| safe(&group.group))
+        .collect();
+    let groups = report.groups.len() - skipped.len();
+    ("groups", with_some("restored", groups, "skipped", &skipped))
+}
+
+fn data_report(report: &Report) -> Vec<(&'static str, String)> {
     let count = |wanted: fn(&TopicOutcome) -> bool| {
         report
             .topics
@@ -242,13 +404,6 @@ fn report_lines(report: &Report) -> Vec<(&'static str, String)> {
         }
         None => "not read back (--no-compare)".to_owned(),
     };
-    let skipped: Vec<String> = report
-        .groups
-        .iter()
-        .filter(|group| group.skipped.is_some())
-        .map(|group| safe(&group.group))
-        .collect();
-    let groups = report.groups.len() - skipped.len();
     vec![
         ("topics", topics),
         ("records", records),
@@ -261,8 +416,6 @@ fn report_lines(report: &Report) -> Vec<(&'static str, String)> {
             ),
         ),
         ("compared", compared),
-        ("groups", with_some("restored", groups, "skipped", &skipped)),
-        ("journal", report.journal.display().to_string()),
     ]
 }
 

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use lifeboat_archive::{
-    documents::{ClusterDocument, GroupsDocument, TopicsDocument},
+    documents::{
+        AclsDocument, ClusterDocument, ConfigsDocument, FeaturesDocument, GroupsDocument,
+        QuotasDocument, TokensDocument, TopicsDocument, UsersDocument,
+    },
     json::Document,
     manifest::{
         Commit, Gap, Manifest, ManifestPartition, Problem, SnapshotKind, SnapshotState, Totals,
@@ -14,6 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Paint, Table, ago, grouped, plural, safe};
 use crate::flags::ShowParts;
+
+mod around;
 
 /// What `lifeboat show` prints.
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,6 +33,24 @@ pub(crate) struct ShowDocument {
     pub(crate) topics: TopicsDocument,
     /// The groups' offsets.
     pub(crate) groups: GroupsDocument,
+    /// Settings of brokers, groups and client metrics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) configs: Option<ConfigsDocument>,
+    /// ACLs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) acls: Option<AclsDocument>,
+    /// Client quotas.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) quotas: Option<QuotasDocument>,
+    /// SCRAM users.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) users: Option<UsersDocument>,
+    /// Finalized features.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) features: Option<FeaturesDocument>,
+    /// Delegation tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tokens: Option<TokensDocument>,
 }
 
 impl Document for ShowDocument {
@@ -46,12 +69,10 @@ impl ShowDocument {
         if parts.topics {
             sections.push(self.partition_table());
         }
-        if parts.configs {
-            sections.push(self.config_table());
-        }
         if parts.groups {
             sections.push(self.group_table());
         }
+        sections.extend(self.around(parts));
         if parts.gaps {
             let trouble = self.trouble(paint);
             sections.push(trouble.unwrap_or_else(|| "nothing is missing\n".to_owned()));
@@ -217,19 +238,6 @@ impl ShowDocument {
                     ByteSize(partition.raw_bytes).to_string(),
                     time_of(partition.max_timestamp_ms),
                 ]);
-            }
-        }
-        table.render()
-    }
-
-    fn config_table(&self) -> String {
-        let mut table = Table::new(&["TOPIC", "CONFIG", "VALUE"]);
-        for topic in &self.topics.topics {
-            for (name, value) in &topic.configs {
-                let value = value
-                    .as_deref()
-                    .unwrap_or("(sensitive: the broker does not tell)");
-                table.row([topic.topic.clone(), name.clone(), safe(value)]);
             }
         }
         table.render()

@@ -12,21 +12,30 @@ pub(crate) struct Table {
 impl Table {
     /// With these headings; one that begins with `>` has its column to the right.
     pub(crate) fn new(headings: &[&str]) -> Self {
-        let mut inner = comfy_table::Table::new();
-        inner
-            .load_style(presets::NOTHING)
-            .set_content_arrangement(ContentArrangement::Disabled);
         let right: Vec<_> = headings
             .iter()
             .map(|heading| heading.starts_with('>'))
             .collect();
-        let mut table = Self { inner, right };
+        let mut table = Self::bare(0);
+        table.right = right;
         let texts = headings
             .iter()
             .map(|heading| heading.trim_start_matches('>').to_owned());
         let cells = table.cells(texts);
         table.inner.set_header(cells);
         table
+    }
+
+    /// With so many columns, all of them to the left, and no headings.
+    pub(crate) fn bare(columns: usize) -> Self {
+        let mut inner = comfy_table::Table::new();
+        inner
+            .load_style(presets::NOTHING)
+            .set_content_arrangement(ContentArrangement::Disabled);
+        Self {
+            inner,
+            right: vec![false; columns],
+        }
     }
 
     pub(crate) fn row<const N: usize>(&mut self, texts: [String; N]) {

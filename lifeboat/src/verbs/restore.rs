@@ -5,8 +5,10 @@ use std::io::{self, IsTerminal};
 use lifeboat_archive::words::Progress;
 use lifeboat_kafka::{records, wire::Cluster};
 use lifeboat_restore::{
+    parts::Part,
     plan::Plan,
     restore::{Depth, Restore},
+    users::RestoredUser,
 };
 
 mod bootstrap;
@@ -20,9 +22,8 @@ use crate::{
     failure::Failure,
     flags::RestoreFlags,
     render::{
-        Paint,
+        Paint, change_lines,
         restore::{render_plan, render_report},
-        users::render_users,
     },
     session::Session,
     settings::restore_options,
@@ -34,27 +35,34 @@ pub(crate) async fn run(flags: &RestoreFlags, session: &Session) -> Result<Answe
         return session.interrupt.unless(written).await;
     }
     let restore = prepare(flags, session).await?;
-    let stored = Stored::read(&restore.repository, &restore.manifest).await?;
-    let users = Users::read(&flags.users, &stored)?;
+    let users = users(flags, &restore).await?;
     session.progress.watch(&restore.progress);
     let principal = restore.cluster.principal().to_owned();
     let denied = |error| Failure::from(error).of_principal(&principal);
-    let planning = async { restore.plan().await.map_err(denied) };
+    let planning = Box::pin(async {
+        let mut plan = restore.plan().await.map_err(denied)?;
+        if let Some(users) = &users {
+            plan.users = users.planned(&restore.cluster).await?;
+        }
+        Ok(plan)
+    });
     let plan = session.interrupt.unless(planning).await?;
     if flags.dry_run {
-        let users = session.interrupt.unless(users.plan(&restore.cluster));
-        return Ok(dry_run(&plan, users.await?.as_ref(), session));
+        return Ok(dry_run(&plan, session));
     }
     // where everything is refused there is nothing to ask: applying the plan tells why
-    if !flags.yes && plan.written().next().is_some() {
+    if !flags.yes && plan.changes_anything() {
         session.progress.finish().await;
-        ask(&plan, session).await?;
+        agree(&plan, session).await?;
         session.progress.watch(&restore.progress);
     }
     let cluster = restore.cluster.clone();
     let mut report = Box::pin(restore.apply(plan)).await.map_err(denied)?;
-    report.users = users.restore(&cluster).await;
-    report.partial |= users::exit(&report.users) == Exit::Partial;
+    // Users last: nobody logs in to a cluster that is not whole yet.
+    if let Some(users) = &users {
+        report.users = users.restore(&cluster).await;
+        report.partial |= report.users.iter().any(RestoredUser::is_missing);
+    }
     let exit = if report.partial {
         Exit::Partial
     } else {
@@ -63,6 +71,18 @@ pub(crate) async fn run(flags: &RestoreFlags, session: &Session) -> Result<Answe
     Ok(Answer::new(session, exit, &report, |report| {
         render_report(report, session.paint)
     }))
+}
+
+/// Everything that the users take, read and checked before anything is written.
+async fn users<'f>(
+    flags: &'f RestoreFlags,
+    restore: &Restore,
+) -> Result<Option<Users<'f>>, Failure> {
+    if !restore.options.parts.has(Part::Users) {
+        return Ok(None);
+    }
+    let stored = Stored::read(&restore.repository, &restore.manifest).await?;
+    Ok(Some(Users::read(&flags.users, &stored)?))
 }
 
 async fn prepare(flags: &RestoreFlags, session: &Session) -> Result<Restore, Failure> {
@@ -95,46 +115,57 @@ async fn prepare(flags: &RestoreFlags, session: &Session) -> Result<Restore, Fai
     })
 }
 
-fn dry_run(
-    plan: &Plan,
-    users: Option<&lifeboat_restore::users::Plan>,
-    session: &Session,
-) -> Answer {
-    let users: Vec<_> = users
-        .into_iter()
-        .flat_map(lifeboat_restore::users::Plan::users)
-        .collect();
-    let missing = users::exit(users.iter().copied()) == Exit::Partial;
-    let exit = if plan.is_partial() || missing {
+fn dry_run(plan: &Plan, session: &Session) -> Answer {
+    let exit = if plan.is_partial() {
         Exit::Partial
     } else {
         Exit::Ok
     };
     Answer::new(session, exit, plan, |plan| {
-        let mut text = render_plan(plan, session.paint);
-        text.push_str(&render_users(users.iter().copied()));
-        text.push_str("\nnothing was changed; to run it, leave out --dry-run\n");
+        let mut text = render_plan(plan, true, session.paint);
+        text.push_str(if plan.is_nothing() {
+            "\nthere is nothing to do\n"
+        } else {
+            "\nnothing was changed; to run it, leave out --dry-run\n"
+        });
         text
     })
 }
 
-/// Shows the plan and waits for a yes. Without somebody to ask it is a no.
-async fn ask(plan: &Plan, session: &Session) -> Result<(), Failure> {
+/// Shows the plan and waits for a yes, and for another one where something is removed. Without somebody to ask it is a
+/// no.
+async fn agree(plan: &Plan, session: &Session) -> Result<(), Failure> {
     let terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
-    write_stderr(&render_plan(
-        plan,
-        Paint::for_stream(io::stderr().is_terminal()),
-    ));
+    let paint = Paint::for_stream(io::stderr().is_terminal());
+    write_stderr(&render_plan(plan, false, paint));
     if !terminal {
         return Err(
             Failure::usage("nobody is there to agree to this plan; nothing was changed")
                 .hint("add --yes to run it, or --dry-run to see it only"),
         );
     }
-    write_stderr(&format!(
-        "\nwrite this into cluster {}? [y/N] ",
-        plan.target_cluster_id
-    ));
+    let cluster = &plan.target_cluster_id;
+    ask(
+        &format!("\nwrite this into cluster {cluster}? [y/N] "),
+        session,
+    )
+    .await?;
+    if plan.cluster.pruned.is_empty() {
+        return Ok(());
+    }
+    write_stderr("\n");
+    for line in change_lines(&plan.cluster.pruned, paint) {
+        write_stderr(&line);
+    }
+    ask(
+        &format!("\nremove these from cluster {cluster}? [y/N] "),
+        session,
+    )
+    .await
+}
+
+async fn ask(question: &str, session: &Session) -> Result<(), Failure> {
+    write_stderr(question);
     let read = tokio::task::spawn_blocking(|| {
         let mut line = String::new();
         io::stdin().read_line(&mut line).map(|_| line)

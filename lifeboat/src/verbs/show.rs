@@ -1,8 +1,5 @@
 //! `lifeboat show`: what a snapshot holds.
 
-use std::collections::BTreeMap;
-
-use lifeboat_archive::json::{self, Document};
 use lifeboat_repository::RepositoryError;
 
 use crate::{
@@ -10,37 +7,40 @@ use crate::{
     session::Session,
 };
 
+mod export;
+
 pub(crate) async fn run(flags: &ShowFlags, session: &Session) -> Result<Answer, Failure> {
     let cluster = session.cluster(&flags.repository, &flags.choice).await?;
     let catalog = cluster.catalog().await?;
     let commit = catalog.resolve(&flags.snapshot)?;
     let manifest = cluster.manifest(commit).await?;
+    if let Some(folder) = &flags.export {
+        let members = cluster.document_members(&manifest).await?;
+        let exported = export::export(commit.snapshot.clone(), &members, folder)?;
+        return Ok(Answer::new(session, Exit::Ok, &exported, |exported| {
+            exported.render()
+        }));
+    }
     let documents = cluster.documents(&manifest).await?;
-    let object = &manifest.documents.object;
+    let missing = |name: &str| RepositoryError::Damaged {
+        object: manifest.documents.object.clone(),
+        problem: format!("it holds no {name}"),
+    };
     let document = ShowDocument {
         commit: commit.clone(),
-        cluster: read(object, &documents, "cluster.json")?,
-        topics: read(object, &documents, "topics.json")?,
-        groups: read(object, &documents, "groups.json")?,
+        cluster: documents.cluster.ok_or_else(|| missing("cluster.json"))?,
+        topics: documents.topics.ok_or_else(|| missing("topics.json"))?,
+        groups: documents.groups.ok_or_else(|| missing("groups.json"))?,
+        configs: documents.configs,
+        acls: documents.acls,
+        quotas: documents.quotas,
+        users: documents.users,
+        features: documents.features,
+        tokens: documents.tokens,
         manifest,
     };
     let now = session.clock.now();
     Ok(Answer::new(session, Exit::Ok, &document, |document| {
         document.render(flags.parts, now, session.paint)
     }))
-}
-
-fn read<T: Document>(
-    object: &str,
-    documents: &BTreeMap<String, Vec<u8>>,
-    name: &str,
-) -> Result<T, RepositoryError> {
-    let damaged = |problem: String| RepositoryError::Damaged {
-        object: object.to_owned(),
-        problem,
-    };
-    let bytes = documents
-        .get(name)
-        .ok_or_else(|| damaged(format!("it holds no {name}")))?;
-    json::from_slice(bytes).map_err(|error| damaged(format!("{name}: {error}")))
 }

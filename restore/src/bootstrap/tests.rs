@@ -3,8 +3,9 @@ use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt};
 use lifeboat_archive::{
     batch::Batches,
     documents::{
-        AclBinding, AclOperation, PatternType, PermissionType, Quota, ResourceType,
-        ScramCredential, ScramKeys, ScramUser, SecretBytes, SecretText,
+        AclBinding, AclOperation, ConfigsDocument, FeaturesDocument, PatternType, PermissionType,
+        Quota, ResourceType, ScramCredential, ScramKeys, ScramUser, SecretBytes, SecretText,
+        UsersDocument,
     },
     records::records,
 };
@@ -29,7 +30,7 @@ fn keys(user: &str, mechanism: &str) -> ScramKeys {
     }
 }
 
-fn documents() -> Documents {
+fn source() -> Source {
     let user = |name: &str| ScramUser {
         user: name.to_owned(),
         credentials: vec![ScramCredential {
@@ -44,7 +45,7 @@ fn documents() -> Documents {
         ("eligible.leader.replicas.version", 1),
     ];
     let levels = levels.map(|(name, level)| (name.to_owned(), level));
-    Documents {
+    let documents = Documents {
         features: Some(FeaturesDocument {
             finalized: levels.into(),
             supported: BTreeMap::new(),
@@ -76,6 +77,10 @@ fn documents() -> Documents {
         users: Some(UsersDocument {
             users: vec![user("alice"), user("bob")],
         }),
+        ..Documents::default()
+    };
+    Source {
+        documents,
         credentials: Some(CredentialsDocument {
             scram: vec![keys("alice", "SCRAM-SHA-512")],
             broker_configs: [(
@@ -84,6 +89,15 @@ fn documents() -> Documents {
             )]
             .into(),
         }),
+        parts: Parts::everything(),
+    }
+}
+
+fn nothing_saved() -> Source {
+    Source {
+        documents: Documents::default(),
+        credentials: None,
+        parts: Parts::everything(),
     }
 }
 
@@ -104,7 +118,7 @@ fn read(bytes: &[u8]) -> Vec<MetadataRecord> {
 
 #[test]
 fn a_checkpoint_holds_everything_and_names_what_it_does_not() {
-    let made = checkpoint(&documents(), None).unwrap();
+    let made = checkpoint(&source(), None).unwrap();
     let records = read(&made.bytes);
     assert_eq!(
         records[0],
@@ -135,13 +149,13 @@ fn a_checkpoint_holds_everything_and_names_what_it_does_not() {
     assert_eq!(subjects, ["SCRAM-SHA-512 of user bob"]);
     assert!(made.warnings[0].contains("min.insync.replicas=2"));
     // for each controller the same
-    let again = checkpoint(&documents(), None).unwrap();
+    let again = checkpoint(&source(), None).unwrap();
     assert_eq!(made.bytes, again.bytes);
 }
 
 #[test]
 fn an_older_version_gets_what_it_can_hold_and_the_rest_is_named() {
-    let made = checkpoint(&documents(), Some(MetadataVersion(16))).unwrap();
+    let made = checkpoint(&source(), Some(MetadataVersion(16))).unwrap();
     let subjects: Vec<_> = made
         .left_out
         .iter()
@@ -157,15 +171,15 @@ fn an_older_version_gets_what_it_can_hold_and_the_rest_is_named() {
             "SCRAM-SHA-512 of user bob",
         ]
     );
-    let error = checkpoint(&documents(), Some(MetadataVersion(10))).unwrap_err();
+    let error = checkpoint(&source(), Some(MetadataVersion(10))).unwrap_err();
     assert!(error.to_string().contains("3.5-IV1 is too old"), "{error}");
 }
 
 #[test]
 fn what_could_not_be_opened_is_named_and_nothing_is_made_up() {
-    let without = Documents {
+    let without = Source {
         credentials: None,
-        ..documents()
+        ..source()
     };
     let made = checkpoint(&without, None).unwrap();
     assert_eq!(made.counts.credentials, 0);
@@ -182,10 +196,10 @@ fn what_could_not_be_opened_is_named_and_nothing_is_made_up() {
             "SCRAM-SHA-512 of user bob",
         ]
     );
-    let nothing = checkpoint(&Documents::default(), Some(MetadataVersion(21))).unwrap();
+    let nothing = checkpoint(&nothing_saved(), Some(MetadataVersion(21))).unwrap();
     assert_eq!(nothing.left_out.len(), 4);
     assert!(matches!(
-        checkpoint(&Documents::default(), None),
+        checkpoint(&nothing_saved(), None),
         Err(BootstrapError::NoVersion)
     ));
 }
@@ -194,7 +208,7 @@ fn what_could_not_be_opened_is_named_and_nothing_is_made_up() {
 fn a_checkpoint_is_for_its_owner_alone_and_overwrites_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    let made = checkpoint(&documents(), None).unwrap();
+    let made = checkpoint(&source(), None).unwrap();
     let node = NodeIdentity {
         cluster_id: "bGlmZWJvYXQtbGlmZWJvYQ".to_owned(),
         node_id: 3,
@@ -230,4 +244,25 @@ fn a_checkpoint_is_for_its_owner_alone_and_overwrites_nothing() {
     let error = write(&made, other.path(), Some(&wrong)).unwrap_err();
     assert!(matches!(error, FolderError::ClusterId { .. }), "{error}");
     assert_eq!(fs::read_dir(other.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn only_what_is_asked_for_is_in_a_checkpoint_and_the_rest_is_not_missed() {
+    let only = Source {
+        parts: Parts::of([Part::Acls]),
+        ..source()
+    };
+    let made = checkpoint(&only, None).unwrap();
+    let counts = made.counts;
+    assert_eq!(
+        (
+            counts.acls,
+            counts.quotas,
+            counts.configs,
+            counts.credentials
+        ),
+        (1, 0, 0, 0)
+    );
+    let subjects = made.left_out.iter().map(|it| it.subject.as_str());
+    assert_eq!(subjects.collect::<Vec<_>>(), Vec::<&str>::new());
 }

@@ -3,16 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lifeboat_archive::{
-    documents::{GroupDocument, TopicDocument},
+    documents::{CommittedOffset, GroupDocument, TopicDocument},
     manifest::{ManifestPartition, ManifestTopic, SnapshotState},
     words::Timestamp,
 };
 
 use super::{
-    ExistingTopic, PlannedGroup, PlannedPartition, PlannedTopic, Source, Target, TopicAction,
+    Choice, ExistingTopic, PlanError, PlannedGroup, PlannedPartition, PlannedTopic, Source, Target,
+    TopicAction,
+    taken_over::{SameOffsets, is_same},
     written,
 };
 use crate::{
+    parts::Part,
     rewrite::BatchLimits,
     settings::{SettingsContext, TopicSettings},
 };
@@ -21,12 +24,13 @@ use crate::{
 pub(super) struct Planner<'a> {
     pub(super) source: Source<'a>,
     pub(super) target: &'a Target,
+    pub(super) choice: Choice<'a>,
     /// When retention would first look at what was restored.
     pub(super) done_at: Timestamp,
 }
 
 impl Planner<'_> {
-    pub(super) fn topic(&self, topic: &ManifestTopic) -> PlannedTopic {
+    pub(super) fn topic(&self, topic: &ManifestTopic) -> Result<PlannedTopic, PlanError> {
         let mut warnings = Vec::new();
         let document = self
             .source
@@ -57,11 +61,30 @@ impl Planner<'_> {
         };
         let none = BTreeMap::new();
         let configs = document.map_or(&none, |document| &document.configs);
-        let settings = TopicSettings::derive(configs, &existing_settings, &context, &mut warnings);
-        warn_of_append_time(&settings, &mut warnings);
-        warn_of_gaps(topic, &mut warnings);
-        let partitions = Self::partitions(topic, document, existing);
-        PlannedTopic {
+        let mut settings =
+            TopicSettings::derive(configs, &existing_settings, &context, &mut warnings);
+        let data = self.choice.parts.has(Part::Data);
+        if data {
+            warn_of_append_time(&settings, &mut warnings);
+            warn_of_gaps(topic, &mut warnings);
+        } else {
+            // nothing is written, and nothing can be deleted: it is made as it shall be
+            settings.while_writing.clone_from(&settings.wanted);
+            settings.put_off = None;
+        }
+        let mut partitions = Self::partitions(topic, document, existing);
+        if !data {
+            for partition in &mut partitions {
+                *partition = partition.without_data();
+            }
+        }
+        let assignment = match existing {
+            None if self.choice.assignment => {
+                self.assignment(document, partitions.len(), &mut warnings)?
+            }
+            _ => None,
+        };
+        Ok(PlannedTopic {
             topic: topic.topic.clone(),
             source_topic_id: topic.topic_id,
             action: action(&partitions, existing, &mut warnings),
@@ -72,11 +95,50 @@ impl Planner<'_> {
             bytes: partitions.iter().map(|partition| partition.bytes).sum(),
             partitions,
             replication_factor,
+            assignment,
             limits: BatchLimits::of(&settings),
             settings,
             existing_settings,
             warnings,
+        })
+    }
+
+    /// The snapshot's replicas of each partition, by the target's names of the brokers.
+    fn assignment(
+        &self,
+        document: Option<&TopicDocument>,
+        partitions: usize,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<Vec<Vec<i32>>>, PlanError> {
+        let document = document.filter(|document| document.assignment.len() == partitions);
+        let Some(document) = document else {
+            warnings.push(
+                "the snapshot does not hold where its replicas were: the target decides".to_owned(),
+            );
+            return Ok(None);
+        };
+        let mut assignment = document.assignment.clone();
+        for replicas in &mut assignment {
+            for broker in replicas.iter_mut() {
+                *broker = self
+                    .choice
+                    .broker_map
+                    .get(broker)
+                    .copied()
+                    .unwrap_or(*broker);
+                if !self.target.brokers.contains(broker) {
+                    return Err(PlanError::NoBroker {
+                        topic: document.topic.clone(),
+                        broker: *broker,
+                    });
+                }
+            }
+            let different: BTreeSet<&i32> = replicas.iter().collect();
+            if let (true, Some(&broker)) = (different.len() < replicas.len(), replicas.first()) {
+                return Err(PlanError::BrokersMerged { broker });
+            }
         }
+        Ok(Some(assignment))
     }
 
     fn replication_factor(
@@ -87,7 +149,7 @@ impl Planner<'_> {
         let wanted = document
             .map_or(1, |document| document.replication_factor)
             .max(1);
-        let brokers = i16::try_from(self.target.brokers)
+        let brokers = i16::try_from(self.target.brokers.len())
             .unwrap_or(i16::MAX)
             .max(1);
         if wanted > brokers {
@@ -128,21 +190,24 @@ impl Planner<'_> {
             .collect()
     }
 
-    pub(super) fn groups(&self, topics: &[PlannedTopic], wanted: bool) -> Vec<PlannedGroup> {
-        if !wanted {
+    pub(super) fn groups(&self, topics: &[PlannedTopic], same: &SameOffsets) -> Vec<PlannedGroup> {
+        if !self.choice.parts.has(Part::Groups) {
             return Vec::new();
         }
         let restored: BTreeSet<&str> = written(topics).map(|topic| topic.topic.as_str()).collect();
         let groups = self.source.groups.groups.iter();
+        let data = self.choice.parts.has(Part::Data);
+        let is_restored = |offset: &CommittedOffset| {
+            if data {
+                restored.contains(offset.topic.as_str())
+            } else {
+                self.choice.topics.choose(&offset.topic) && is_same(same, offset)
+            }
+        };
         groups
             .filter(|group| !group.offsets.is_empty())
             .map(|group| {
-                let of_restored = |topic: &str| restored.contains(topic);
-                let offsets = group
-                    .offsets
-                    .iter()
-                    .filter(|o| of_restored(&o.topic))
-                    .count();
+                let offsets = group.offsets.iter().filter(|o| is_restored(o)).count();
                 PlannedGroup {
                     group: group.group.clone(),
                     offsets,
@@ -155,6 +220,9 @@ impl Planner<'_> {
 
     /// Only empty groups are written to (R18).
     fn why_skipped(&self, group: &GroupDocument, offsets: usize) -> Option<String> {
+        if offsets == 0 && !self.choice.parts.has(Part::Data) {
+            return Some("its offsets can't be translated without the data".to_owned());
+        }
         if offsets == 0 {
             return Some("none of its topics is restored".to_owned());
         }
@@ -171,6 +239,9 @@ impl Planner<'_> {
     pub(super) fn warnings(&self, topics: &[PlannedTopic]) -> Vec<String> {
         let mut warnings = Vec::new();
         let manifest = self.source.manifest;
+        if !self.choice.parts.has(Part::Data) {
+            warnings.extend(self.other_partition_counts());
+        }
         if manifest.state == SnapshotState::Partial {
             let (gaps, problems) = (manifest.totals.gaps, manifest.problems.len());
             warnings.push(format!(
@@ -184,7 +255,7 @@ impl Planner<'_> {
         let converted = consumer_groups
             .filter(|group| group.group_type.eq_ignore_ascii_case("consumer"))
             .count();
-        if converted > 0 && !topics.is_empty() {
+        if converted > 0 && self.choice.parts.has(Part::Groups) && !topics.is_empty() {
             warnings.push(format!(
                 "{converted} groups of the new protocol (KIP-848) come back as classic and convert when a member joins"
             ));
@@ -198,6 +269,37 @@ impl Planner<'_> {
             ));
         }
         warnings
+    }
+}
+
+impl Planner<'_> {
+    /// Topics that are there stay as they are, also where they have another number of partitions.
+    fn other_partition_counts(&self) -> impl Iterator<Item = String> {
+        let wanted = self.source.topics.topics.iter();
+        wanted.filter_map(|topic| {
+            let chosen = self.choice.parts.has(Part::Topics) && self.choice.topics.choose(&topic.topic);
+            let has = self.target.topics.get(&topic.topic).filter(|_| chosen)?.partitions.len();
+            let wants = usize::try_from(topic.partition_count).unwrap_or_default();
+            (has != wants).then(|| {
+                format!(
+                    "{} has {has} partitions on the target and {wants} in the snapshot: it stays as it is",
+                    topic.topic
+                )
+            })
+        })
+    }
+}
+
+impl PlannedPartition {
+    /// The same with nothing to be written.
+    fn without_data(&self) -> Self {
+        Self {
+            records: Some(0),
+            bytes: 0,
+            largest_batch_bytes: 0,
+            gap_offsets: 0,
+            ..*self
+        }
     }
 }
 

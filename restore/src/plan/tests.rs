@@ -151,7 +151,7 @@ fn snapshot() -> Snapshot {
 fn target() -> Target {
     Target {
         cluster_id: "target".to_owned(),
-        brokers: 1,
+        brokers: [1].into(),
         ..Target::default()
     }
 }
@@ -187,7 +187,9 @@ fn planned(
     };
     let choice = Choice {
         topics: &topics,
-        groups: true,
+        parts: &Parts::everything(),
+        assignment: false,
+        broker_map: &BTreeMap::new(),
         compare: Some(Depth::Batches),
         into_source,
     };
@@ -223,7 +225,7 @@ fn r25_a_plan_caps_replicas_to_the_brokers_with_a_warning() {
     assert_eq!(orders.settings.wanted["min.insync.replicas"], "1");
     assert_eq!(orders.warnings.len(), 2, "{:?}", orders.warnings);
     let three = Target {
-        brokers: 3,
+        brokers: [1, 2, 3].into(),
         ..target()
     };
     let plan = planned(&snapshot(), &three, &[], false).unwrap();
@@ -357,7 +359,7 @@ fn the_output_hash_changes_with_what_decides_the_output_and_with_nothing_else() 
     let snapshot = snapshot();
     let one = planned(&snapshot, &target(), &[], false).unwrap();
     let three = Target {
-        brokers: 3,
+        brokers: [1, 2, 3].into(),
         ..target()
     };
     let other_cluster = planned(&snapshot, &three, &[], false).unwrap();
@@ -373,4 +375,146 @@ fn the_output_hash_changes_with_what_decides_the_output_and_with_nothing_else() 
 fn a_plan_reads_back_from_its_json() {
     let plan = planned(&snapshot(), &target(), &[], false).unwrap();
     assert_eq!(json::from_slice::<Plan>(&plan.to_json()).unwrap(), plan);
+}
+
+fn decide(parts: &Parts, assignment: bool, map: &[(i32, i32)]) -> Result<Plan, PlanError> {
+    let mut snapshot = snapshot();
+    for topic in &mut snapshot.topics.topics {
+        let partitions = usize::try_from(topic.partition_count).unwrap();
+        topic.assignment = vec![vec![1, 2]; partitions];
+    }
+    let source = Source {
+        commit: &snapshot.commit,
+        manifest: &snapshot.manifest,
+        topics: &snapshot.topics,
+        groups: &snapshot.groups,
+        ages: &snapshot.ages,
+    };
+    let target = Target {
+        brokers: [2, 4].into(),
+        ..target()
+    };
+    let choice = Choice {
+        topics: &TopicGlobs::default(),
+        parts,
+        assignment,
+        broker_map: &map.iter().copied().collect(),
+        compare: Some(Depth::Batches),
+        into_source: false,
+    };
+    plan(source, &target, choice, NOW)
+}
+
+#[test]
+fn an_assignment_is_restored_on_request_by_the_targets_names_of_the_brokers() {
+    let parts = Parts::everything();
+    let as_saved = decide(&parts, true, &[(1, 4)]).unwrap();
+    let new = as_saved
+        .topics
+        .iter()
+        .filter(|t| t.action == TopicAction::Create);
+    let assigned: Vec<_> = new.map(|topic| topic.assignment.clone().unwrap()).collect();
+    assert!(!assigned.is_empty());
+    assert!(
+        assigned
+            .iter()
+            .flatten()
+            .all(|replicas| *replicas == [4, 2]),
+        "{assigned:?}"
+    );
+    let counted = decide(&parts, false, &[]).unwrap();
+    assert!(
+        counted
+            .topics
+            .iter()
+            .all(|topic| topic.assignment.is_none())
+    );
+    assert!(matches!(
+        decide(&parts, true, &[]),
+        Err(PlanError::NoBroker { broker: 1, .. })
+    ));
+    assert!(matches!(
+        decide(&parts, true, &[(1, 2)]),
+        Err(PlanError::BrokersMerged { broker: 2 })
+    ));
+}
+
+#[test]
+fn without_data_no_topic_that_is_there_is_touched_and_new_ones_are_made_as_they_shall_be() {
+    let alone = decide(&Parts::of([Part::Acls]), false, &[]).unwrap();
+    assert_eq!((alone.topics.len(), alone.groups.len()), (0, 0));
+    assert!(alone.is_nothing());
+    let topics = decide(&Parts::of([Part::Topics]), false, &[]).unwrap();
+    assert!(!topics.topics.is_empty());
+    for topic in &topics.topics {
+        assert_eq!(topic.action, TopicAction::Create);
+        assert_eq!(topic.settings.final_changes(), []);
+        assert_eq!((topic.records, topic.bytes), (0, 0));
+    }
+}
+
+#[test]
+fn r17_without_data_groups_get_the_offsets_that_mean_the_same_there_and_the_others_are_missing() {
+    let mut snapshot = snapshot();
+    let whole = vec![partition(0, 10, 100)];
+    let mut cut = partition(0, 10, 100);
+    cut.last_stable_offset = 9;
+    snapshot.manifest.topics = vec![topic("whole", whole), topic("cut", vec![cut])];
+    snapshot.groups.groups = vec![
+        group("same", "classic", &["whole"]),
+        group("half", "classic", &["whole", "cut"]),
+        group("none", "classic", &["cut"]),
+    ];
+    let there = |end: i64| ExistingTopic {
+        partitions: vec![OffsetRange::new(0, end)],
+        ..ExistingTopic::default()
+    };
+    let decide = |end: i64| {
+        let target = Target {
+            topics: [
+                ("whole".to_owned(), there(end)),
+                ("cut".to_owned(), there(end)),
+            ]
+            .into(),
+            ..target()
+        };
+        let source = Source {
+            commit: &snapshot.commit,
+            manifest: &snapshot.manifest,
+            topics: &snapshot.topics,
+            groups: &snapshot.groups,
+            ages: &snapshot.ages,
+        };
+        let choice = Choice {
+            topics: &TopicGlobs::default(),
+            parts: &Parts::of([Part::Groups]),
+            assignment: false,
+            broker_map: &BTreeMap::new(),
+            compare: Some(Depth::Batches),
+            into_source: false,
+        };
+        plan(source, &target, choice, NOW).unwrap()
+    };
+    let made = decide(10);
+    let told: Vec<_> = made
+        .groups
+        .iter()
+        .map(|it| {
+            (
+                it.group.as_str(),
+                it.offsets,
+                it.not_restored,
+                it.skipped.is_some(),
+            )
+        })
+        .collect();
+    let expected = [
+        ("same", 1, 0, false),
+        ("half", 1, 1, false),
+        ("none", 0, 1, true),
+    ];
+    assert_eq!(told, expected);
+    assert!(made.topics.is_empty() && made.is_partial() && !made.is_nothing());
+    // a topic that holds less is another one
+    assert!(decide(9).groups.iter().all(|group| group.skipped.is_some()));
 }

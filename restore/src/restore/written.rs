@@ -10,7 +10,7 @@ use crate::{
     journal::Journal,
     plan::{PlannedTopic, TopicAction},
     replay::{ReadyTopic, WrittenPartition},
-    report::{Report, RestoredPartition, RestoredTopic, TopicOutcome},
+    report::{MadeChange, Report, RestoredPartition, RestoredTopic, TopicOutcome},
     rewrite::RewriteCounts,
 };
 
@@ -25,10 +25,11 @@ pub(super) struct Written {
 pub(super) fn report(
     plan: Plan,
     written: &Written,
-    groups: Vec<RestoredGroup>,
+    outcome: Outcome,
     journal: &Journal,
     times: Times,
 ) -> Report {
+    let lacks_offsets = plan.lacks_offsets();
     let topics: Vec<RestoredTopic> = plan
         .topics
         .into_iter()
@@ -38,13 +39,19 @@ pub(super) fn report(
     for topic in &topics {
         totals += topic.counts;
     }
-    let partial =
-        groups.iter().any(|group| group.partial) || topics.iter().any(RestoredTopic::is_partial);
+    let Outcome { groups, changes } = outcome;
+    let left_out = plan.cluster.left_out;
+    let partial = lacks_offsets
+        || groups.iter().any(|group| group.partial)
+        || topics.iter().any(RestoredTopic::is_partial)
+        || changes.iter().any(|it| it.refused.is_some())
+        || left_out.iter().any(|it| it.partial);
     Report {
         snapshot: plan.snapshot,
         bounds_at: plan.bounds_at,
         source_cluster_id: plan.source_cluster_id,
         target_cluster_id: plan.target_cluster_id,
+        parts: plan.parts,
         started_at: times.started_at,
         elapsed_ms: millis(times.began),
         writing_ms: written.writing_ms,
@@ -53,10 +60,18 @@ pub(super) fn report(
         topics,
         groups,
         users: Vec::new(),
+        changes,
+        left_out,
         warnings: plan.warnings,
         partial,
         journal: journal.path().to_owned(),
     }
+}
+
+/// What became of all that is no record.
+pub(super) struct Outcome {
+    pub(super) groups: Vec<RestoredGroup>,
+    pub(super) changes: Vec<MadeChange>,
 }
 
 /// When what happened.
@@ -68,6 +83,15 @@ pub(super) struct Times {
 }
 
 impl Written {
+    /// Topics without records.
+    pub(super) fn nothing(topics: Vec<ReadyTopic>) -> Self {
+        Self {
+            topics,
+            partitions: Vec::new(),
+            writing_ms: 0,
+        }
+    }
+
     fn of<'w>(&'w self, topic: &'w str) -> impl Iterator<Item = &'w WrittenPartition> {
         let partitions = self.partitions.iter();
         partitions.filter(move |partition| *partition.topic_partition.topic == *topic)

@@ -30,6 +30,7 @@ fn new_topics(names: &[&str]) -> Vec<NewTopic> {
             name: (*name).to_owned(),
             partitions: 1,
             replication_factor: 1,
+            assignment: None,
             configs: BTreeMap::from([("retention.ms".to_owned(), "-1".to_owned())]),
         })
         .collect()

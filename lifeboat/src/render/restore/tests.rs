@@ -100,7 +100,97 @@ fn plan() -> Plan {
 
 #[test]
 fn a_plan_shows_what_is_done_with_every_topic_and_ends_with_what_is_refused() {
-    insta::assert_snapshot!(render_plan(&plan(), Paint::never()));
+    insta::assert_snapshot!(render_plan(&plan(), true, Paint::never()));
+}
+
+fn config(name: &str, change: &str, more: &Value) -> Value {
+    let mut change = json!({
+        "kind": "config", "change": change, "resource": "cluster", "name": name,
+    });
+    for (key, value) in more.as_object().unwrap() {
+        change[key] = value.clone();
+    }
+    change
+}
+
+fn acl(principal: &str) -> Value {
+    json!({ "kind": "acl", "change": "added", "to": {
+        "resource_type": "TOPIC", "resource_name": "orders", "pattern_type": "LITERAL",
+        "principal": principal, "host": "*", "operation": "READ", "permission": "ALLOW",
+    }})
+}
+
+/// A plan that touches no topic.
+fn plan_of_the_rest() -> Plan {
+    let mut plan = plan();
+    plan.topics.clear();
+    plan.groups.clear();
+    plan.warnings.clear();
+    plan.parts = serde_json::from_value(json!(["configs", "acls", "users"])).unwrap();
+    let without = |change: Value, reason: &str| json!({ "change": change, "reason": reason, "partial": true });
+    let no_authorizer =
+        (0..7).map(|n| without(acl(&format!("User:{n}")), "the target has no authorizer"));
+    let mut left_out: Vec<Value> = no_authorizer.collect();
+    left_out.push(without(
+        config("sasl.secret", "added", &json!({ "to": null })),
+        "sensitive: the source did not tell its value",
+    ));
+    plan.cluster = serde_json::from_value(json!({
+        "made": [
+            config("log.cleaner.threads", "changed", &json!({ "from": "1", "to": "2" })),
+            config("background.threads", "added", &json!({ "to": "12" })),
+        ],
+        "pruned": [config("log.cleaner.backoff.ms", "removed", &json!({ "from": "14999" }))],
+        "kept": [config("num.io.threads", "removed", &json!({ "from": "9" }))],
+        "left_out": left_out,
+    }))
+    .unwrap();
+    plan.users = serde_json::from_value(json!([
+        { "user": "alice", "mechanism": "SCRAM-SHA-512", "outcome": "restored" },
+        { "user": "bob", "mechanism": "SCRAM-SHA-256", "outcome": "not_restored", "note": "its password is not known" },
+    ]))
+    .unwrap();
+    plan
+}
+
+#[test]
+fn a_plan_shows_each_change_of_the_rest_and_counts_what_is_left_out_for_one_reason() {
+    insta::assert_snapshot!(render_plan(&plan_of_the_rest(), true, Paint::never()));
+}
+
+#[test]
+fn many_changes_are_shown_by_a_dry_run_and_counted_where_somebody_is_asked() {
+    let mut plan = plan_of_the_rest();
+    let change = plan.cluster.made[0].clone();
+    plan.cluster.made = vec![change; 500];
+    let shown = |all| render_plan(&plan, all, Paint::never()).lines().count();
+    assert!(shown(true) > 500);
+    assert!(shown(false) < 40);
+}
+
+#[test]
+fn a_report_tells_what_was_changed_what_was_refused_and_where_nothing_was_to_be_done() {
+    let mut done = report(false);
+    done.topics.clear();
+    done.groups.clear();
+    done.parts = serde_json::from_value(json!(["configs", "acls"])).unwrap();
+    assert!(done.is_nothing());
+    let nothing = render_report(&done, Paint::never());
+    let made = config(
+        "log.cleaner.threads",
+        "changed",
+        &json!({ "from": "1", "to": "2" }),
+    );
+    let refused =
+        "CreateAcls: CLUSTER_AUTHORIZATION_FAILED: User:restorer lacks Alter on the cluster";
+    done.changes = serde_json::from_value(json!([
+        { "change": made },
+        { "change": acl("User:shop"), "refused": refused },
+    ]))
+    .unwrap();
+    done.partial = true;
+    let partial = render_report(&done, Paint::never());
+    insta::assert_snapshot!(format!("{nothing}\n-----\n{partial}"));
 }
 
 fn report(partial: bool) -> Report {

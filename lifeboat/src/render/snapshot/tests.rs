@@ -199,6 +199,12 @@ fn document() -> ShowDocument {
             ],
         },
         groups: GroupsDocument { groups: groups() },
+        configs: None,
+        acls: None,
+        quotas: None,
+        users: None,
+        features: None,
+        tokens: None,
     }
 }
 
@@ -252,5 +258,71 @@ fn gaps_are_shown_with_their_reasons() {
     assert_eq!(
         complete.render(parts, NOW, Paint::never()),
         "nothing is missing\n"
+    );
+}
+
+/// A document as it is stored.
+fn stored<T: serde::de::DeserializeOwned>(value: &serde_json::Value) -> T {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
+fn with_everything() -> ShowDocument {
+    use serde_json::json;
+    let acl =
+        |kind: &str, name: &str, pattern: &str, principal: &str, host: &str, permission: &str| {
+            json!({
+                "resource_type": kind, "resource_name": name, "pattern_type": pattern,
+                "principal": principal, "host": host, "operation": "READ", "permission": permission,
+            })
+        };
+    ShowDocument {
+        configs: stored(&json!({
+            "cluster": { "log.cleaner.threads": "2" },
+            "brokers": { "1": { "ssl.keystore.password": null }, "2": null },
+            "groups": { "billing": { "consumer.session.timeout.ms": "50000" } },
+            "client_metrics": null,
+        })),
+        acls: stored(&json!({ "authorizer": true, "acls": [
+            acl("TOPIC", "orders", "LITERAL", "User:shop", "*", "ALLOW"),
+            acl("GROUP", "pay", "PREFIXED", "User:Zoë\u{1b}", "10.0.0.1", "DENY"),
+        ]})),
+        quotas: stored(&json!({ "quotas": [
+            { "entity": { "user": null }, "limits": { "producer_byte_rate": 1_048_576.0 } },
+            { "entity": { "client-id": "a", "user": "b" }, "limits": { "request_percentage": 12.5 } },
+        ]})),
+        users: stored(&json!({ "users": [
+            { "user": "alice", "credentials": [{ "mechanism": "SCRAM-SHA-512", "iterations": 8192 }] },
+        ]})),
+        features: stored(&json!({
+            "finalized": { "metadata.version": 29 },
+            "supported": { "metadata.version": { "min": 7, "max": 29 } },
+        })),
+        tokens: stored(&json!({ "enabled": true, "tokens": [{
+            "token_id": "t1", "owner": "User:alice", "renewers": [], "issue_timestamp_ms": 0,
+            "expiry_timestamp_ms": 1_795_320_000_000i64, "max_timestamp_ms": 1_795_920_000_000i64,
+        }]})),
+        ..document()
+    }
+}
+
+#[test]
+fn every_kind_of_document_has_its_table_and_a_snapshot_without_it_says_so() {
+    let parts = ShowParts {
+        configs: true,
+        acls: true,
+        users: true,
+        quotas: true,
+        features: true,
+        tokens: true,
+        ..ShowParts::default()
+    };
+    insta::assert_snapshot!(with_everything().render(parts, NOW, Paint::never()));
+    let without = ShowParts {
+        acls: true,
+        ..ShowParts::default()
+    };
+    assert_eq!(
+        document().render(without, NOW, Paint::never()),
+        "the snapshot does not hold ACLs; --gaps may tell why\n"
     );
 }

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use lifeboat_restore::bootstrap::{
-    self, BootstrapError, Documents, FolderError, NodeIdentity, Report,
+    self, BootstrapError, FolderError, NodeIdentity, Report, Source,
 };
 
 use super::users::Stored;
 use crate::{
     answer::Answer, exit::Exit, failure::Failure, flags::RestoreFlags, render::bootstrap::render,
-    session::Session,
+    session::Session, settings::restored_parts,
 };
 
 pub(super) async fn run(
@@ -32,15 +32,12 @@ pub(super) async fn run(
         .clone();
     let manifest = repository.manifest(&commit).await?;
     let stored = Stored::read(&repository, &manifest).await?;
-    let documents = Documents {
-        features: stored.get("features.json")?,
-        configs: stored.get("configs.json")?,
-        acls: stored.get("acls.json")?,
-        quotas: stored.get("quotas.json")?,
-        users: stored.get("scram.json")?,
+    let source = Source {
+        documents: repository.documents(&manifest).await?,
         credentials: stored.credentials(flags.users.identity.as_deref())?,
+        parts: restored_parts(flags)?,
     };
-    let checkpoint = bootstrap::checkpoint(&documents, version)?;
+    let checkpoint = bootstrap::checkpoint(&source, version)?;
     let identity = flags.users.cluster_id.clone().zip(flags.users.node_id);
     let identity = identity.map(|(cluster_id, node_id)| NodeIdentity {
         cluster_id,

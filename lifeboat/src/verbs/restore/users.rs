@@ -14,7 +14,7 @@ use lifeboat_restore::users::{
     self, Options, Passwords, RestoredUser, UserOutcome, write_passwords,
 };
 
-use crate::{exit::Exit, failure::Failure, flags::UserFlags};
+use crate::{failure::Failure, flags::UserFlags};
 
 const SEALED: &str = "credentials.json.age";
 
@@ -32,7 +32,7 @@ impl Stored {
     ) -> Result<Self, Failure> {
         Ok(Self {
             object: manifest.documents.object.clone(),
-            members: repository.documents(manifest).await?,
+            members: repository.document_members(manifest).await?,
         })
     }
 
@@ -118,8 +118,7 @@ impl<'f> Users<'f> {
         })
     }
 
-    /// What is to become of them.
-    pub(super) async fn plan(&self, cluster: &Cluster) -> Result<Option<users::Plan>, Failure> {
+    async fn plan(&self, cluster: &Cluster) -> Result<Option<users::Plan>, Failure> {
         if self.saved.users.is_empty() {
             return Ok(None);
         }
@@ -130,6 +129,12 @@ impl<'f> Users<'f> {
             generate: self.generate.is_some(),
         };
         Ok(Some(users::plan(cluster, &options).await?))
+    }
+
+    /// What is to become of each credential.
+    pub(super) async fn planned(&self, cluster: &Cluster) -> Result<Vec<RestoredUser>, Failure> {
+        let plan = self.plan(cluster).await?;
+        Ok(plan.iter().flat_map(users::Plan::users).cloned().collect())
     }
 
     /// Gives them back. What fails is told user by user: everything else is restored already.
@@ -166,15 +171,5 @@ impl<'f> Users<'f> {
                 note: Some(why.to_owned()),
             })
             .collect()
-    }
-}
-
-/// Whether somebody is missing.
-pub(super) fn exit<'u>(users: impl IntoIterator<Item = &'u RestoredUser>) -> Exit {
-    let missing = |user: &RestoredUser| user.outcome == UserOutcome::NotRestored;
-    if users.into_iter().any(missing) {
-        Exit::Partial
-    } else {
-        Exit::Ok
     }
 }
