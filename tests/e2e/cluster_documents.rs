@@ -1,6 +1,9 @@
 //! Everything that makes a cluster, not only its records, is in a snapshot as Kafka's own admin client tells it.
 
-use std::fs;
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
 
 use lifeboat_tests::{Acl, ClusterBuilder, Fidelity, KafkaCluster, Message, Security};
 use serde_json::{Map, Value, json};
@@ -183,7 +186,7 @@ fn group<'d>(documents: &'d Map<String, Value>, name: &str) -> &'d Value {
 fn fill(cluster: &KafkaCluster) -> Value {
     let workload = cluster.workload();
     workload
-        .create_topic("orders", 2, &[("retention.ms", "-1")])
+        .create_replicated_topic("orders", 2, 3, &[("retention.ms", "-1")])
         .unwrap();
     let messages = [0, 0, 1].map(|partition| Message::text("orders", partition, "value"));
     workload.produce(&[], &messages).unwrap();
@@ -263,7 +266,8 @@ fn what_kafkas_admin_client_tells_of_a_cluster_stands_in_its_documents() {
     // only a broker itself tells its settings
     let a = scene.context.a().unwrap();
     let down = a.broker_id(2).to_string();
-    a.stop_broker(2).unwrap();
+    a.kill_broker(2).unwrap();
+    wait_until_missed(a, a.broker_id(2));
     let bootstrap = a.bootstrap();
     let words = [
         "backup",
@@ -287,6 +291,19 @@ fn what_kafkas_admin_client_tells_of_a_cluster_stands_in_its_documents() {
     let configs = &self::documents(&scene, &report)["configs"];
     assert_eq!(configs["brokers"][&down], Value::Null);
     assert_eq!(configs["brokers"].as_object().map(Map::len), Some(3));
+}
+
+/// Waits until the others know that a broker is down.
+fn wait_until_missed(cluster: &KafkaCluster, broker: i32) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let in_sync = || {
+        let leaders = cluster.oracle().leaders().unwrap();
+        leaders.iter().any(|led| led.in_sync.contains(&broker))
+    };
+    while in_sync() {
+        assert!(Instant::now() < deadline, "{broker} is not missed");
+        thread::sleep(Duration::from_millis(100));
+    }
 }
 
 fn settings_are_told(documents: &Map<String, Value>, told: &Value, report: &Value) {

@@ -240,7 +240,13 @@ fn stock_tools_read_settings_groups_lists_and_the_manifest() {
         &["-c".as_ref(), "documents.sha256".as_ref()],
         &folder,
     );
-    assert_eq!(said, "cluster.json: OK\ntopics.json: OK\ngroups.json: OK\n");
+    let documents = [
+        "cluster", "topics", "groups", "configs", "acls", "quotas", "features", "tokens",
+    ];
+    assert_eq!(
+        said,
+        documents.map(|name| format!("{name}.json: OK\n")).concat()
+    );
     let (cluster, written) = fidelity_cluster().unwrap();
     assert_eq!(
         json(&folder.join("cluster.json"))["cluster_id"],

@@ -135,6 +135,7 @@ fn take(
     cluster: &Cluster,
     problems: &mut Vec<Problem>,
 ) {
+    let asked = configs.len();
     let mut errors = Vec::new();
     for (resource, config) in configs {
         let settings = match config {
@@ -150,7 +151,7 @@ fn take(
         };
         put(document, resource, settings);
     }
-    problems.extend(unread_settings(cluster, kind, &errors));
+    problems.extend(unread_settings(cluster, kind, asked, &errors));
 }
 
 fn put(document: &mut ConfigsDocument, resource: ConfigResource, settings: Option<Settings>) {
@@ -198,6 +199,7 @@ fn kept_back(resource: &ConfigResource, settings: &Settings) -> Option<Problem> 
 fn unread_settings(
     cluster: &Cluster,
     kind: &str,
+    asked: usize,
     errors: &[(ConfigResource, KafkaError)],
 ) -> Vec<Problem> {
     let common = |error: &KafkaError| match error.missing_right() {
@@ -206,7 +208,9 @@ fn unread_settings(
         None => error.code().is_none(),
     };
     match errors.first() {
-        Some((_, error)) if errors.iter().all(|(_, error)| common(error)) => {
+        Some((_, error))
+            if errors.len() == asked && errors.iter().all(|(_, error)| common(error)) =>
+        {
             vec![unread(cluster, kind, error)]
         }
         _ => errors
