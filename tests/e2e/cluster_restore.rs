@@ -355,3 +355,37 @@ fn what_the_target_can_not_have_is_named_and_the_rest_is_restored() {
     assert!(there || reasons.contains("--broker-map"), "{plan:#}");
     assert!(reasons.contains("sensitive"), "{plan:#}");
 }
+
+#[test]
+fn a_new_cluster_begins_with_all_that_makes_a_cluster_at_its_first_start() {
+    let mut scene = Scene::new();
+    let (program, url) = (scene.program.clone(), scene.url.clone());
+    let a = scene.context.start_a(&guarded()).unwrap();
+    fill_everything(a);
+    let wanted = told(a);
+    backup(&program, &url, &a.bootstrap(), &[]);
+    scene.context.destroy_a();
+
+    let folder = scene.context.scratch().join("metadata");
+    std::fs::create_dir(&folder).unwrap();
+    let place = folder.display().to_string();
+    let words = [
+        "restore",
+        "latest",
+        "--repository",
+        &url,
+        "--json",
+        "--bootstrap-checkpoint",
+        &place,
+    ];
+    let run = program.run(&words).unwrap().expect_code(0).unwrap();
+    let counts = run.json().unwrap()["counts"].clone();
+    assert_eq!(counts["acls"], wanted["acls"].as_array().unwrap().len());
+
+    let checkpoint = folder.join("bootstrap.checkpoint");
+    let b = scene.context.start_b(&guarded().seed(&checkpoint)).unwrap();
+    let found = told(b);
+    for kind in ["configs", "features", "acls", "quotas"] {
+        assert_eq!(found[kind], wanted[kind], "{kind}");
+    }
+}
