@@ -241,7 +241,7 @@ fn stock_tools_read_settings_groups_lists_and_the_manifest() {
         &folder,
     );
     let documents = [
-        "cluster", "topics", "groups", "configs", "acls", "quotas", "features", "tokens",
+        "cluster", "topics", "groups", "configs", "acls", "quotas", "features", "tokens", "scram",
     ];
     assert_eq!(
         said,

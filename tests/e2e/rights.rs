@@ -197,7 +197,7 @@ fn a_backup_takes_the_rights_that_the_readme_names_and_tells_each_that_it_lacks(
             ),
             ("DESCRIBE", "CLUSTER") => (
                 &["Describe on the cluster"],
-                &["ACLs", "cluster", "partition reassignments"],
+                &["ACLs", "SCRAM users", "cluster", "partition reassignments"],
             ),
             ("DESCRIBE_CONFIGS", "CLUSTER") => (
                 &["DescribeConfigs on the cluster"],

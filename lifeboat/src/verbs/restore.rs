@@ -42,7 +42,7 @@ pub(crate) async fn run(flags: &RestoreFlags, session: &Session) -> Result<Answe
     let planning = Box::pin(async {
         let mut plan = restore.plan().await.map_err(denied)?;
         if let Some(users) = &users {
-            plan.users = users.planned(&restore.cluster).await?;
+            plan.users = users.planned(&restore.cluster).await;
         }
         Ok(plan)
     });

@@ -131,10 +131,12 @@ impl<'f> Users<'f> {
         Ok(Some(users::plan(cluster, &options).await?))
     }
 
-    /// What is to become of each credential.
-    pub(super) async fn planned(&self, cluster: &Cluster) -> Result<Vec<RestoredUser>, Failure> {
-        let plan = self.plan(cluster).await?;
-        Ok(plan.iter().flat_map(users::Plan::users).cloned().collect())
+    /// What is to become of each credential. Users that can't be planned are no reason to leave out the rest.
+    pub(super) async fn planned(&self, cluster: &Cluster) -> Vec<RestoredUser> {
+        match self.plan(cluster).await {
+            Ok(plan) => plan.iter().flat_map(users::Plan::users).cloned().collect(),
+            Err(failure) => self.none(&failure.of_principal(cluster.principal()).line()),
+        }
     }
 
     /// Gives them back. What fails is told user by user: everything else is restored already.
@@ -143,8 +145,7 @@ impl<'f> Users<'f> {
             Ok(None) => return Vec::new(),
             Ok(Some(plan)) => plan,
             Err(failure) => {
-                let failure = failure.of_principal(cluster.principal());
-                return self.none(&failure.line());
+                return self.none(&failure.of_principal(cluster.principal()).line());
             }
         };
         let new = plan.new_passwords();
