@@ -159,6 +159,43 @@ fn tokens() -> TokensDocument {
     }
 }
 
+fn users() -> UsersDocument {
+    let credential = |mechanism: &str, iterations| ScramCredential {
+        mechanism: mechanism.to_owned(),
+        iterations,
+    };
+    UsersDocument {
+        users: vec![ScramUser {
+            user: "alice".to_owned(),
+            credentials: vec![
+                credential("SCRAM-SHA-256", 4_096),
+                credential("SCRAM-SHA-512", 8_192),
+            ],
+        }],
+    }
+}
+
+/// What is sealed: the bytes in here are no secret of anybody.
+fn credentials() -> CredentialsDocument {
+    CredentialsDocument {
+        scram: vec![ScramKeys {
+            user: "alice".to_owned(),
+            mechanism: "SCRAM-SHA-256".to_owned(),
+            iterations: 4_096,
+            salt: SecretBytes::new(b"salt"),
+            stored_key: SecretBytes::new(b"stored key"),
+            server_key: SecretBytes::new(b"server key"),
+        }],
+        broker_configs: BTreeMap::from([(
+            String::new(),
+            BTreeMap::from([(
+                "ssl.keystore.password".to_owned(),
+                SecretText::new("made up"),
+            )]),
+        )]),
+    }
+}
+
 /// Adds a field that nobody knows to every struct among `structs`, by their paths.
 fn with_later_fields(mut document: Value, structs: &[&str]) -> Value {
     for path in structs {
@@ -213,6 +250,12 @@ fn each_document_of_version_1_reads_as_it_was_written_and_later_fields_are_passe
         &["", "/supported/transaction.version"],
     );
     check("tokens.json", &tokens(), &["", "/tokens/0"]);
+    check(
+        "scram.json",
+        &users(),
+        &["", "/users/0", "/users/0/credentials/0"],
+    );
+    check("credentials.json", &credentials(), &["", "/scram/0"]);
 }
 
 #[test]
