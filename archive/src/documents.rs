@@ -20,7 +20,9 @@ mod users;
 pub use acls::{AclBinding, AclOperation, AclsDocument, PatternType, PermissionType, ResourceType};
 pub use cluster::{Broker, ClusterDocument, OpenTransaction, Reassignment};
 pub use configs::ConfigsDocument;
-pub use credentials::{CredentialsDocument, ScramKeys, SecretBytes, SecretText};
+pub use credentials::{
+    CredentialsDocument, SEALED_CREDENTIALS, ScramKeys, SecretBytes, SecretText,
+};
 pub use features::{FeatureRange, FeaturesDocument};
 pub use groups::{CommittedOffset, GroupDocument, GroupMember, GroupsDocument};
 pub use quotas::{Quota, QuotaEntity, QuotasDocument};

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use indicatif::MultiProgress;
-use lifeboat_archive::words::Clock;
+use lifeboat_archive::{manifest::Commit, words::Clock};
 use lifeboat_repository::{ClusterRepository, Repository};
 
 use crate::{
@@ -64,5 +64,17 @@ impl Session {
     ) -> Result<ClusterRepository, Failure> {
         let repository = self.repository(repository).await?;
         Ok(repository.choose_cluster(choice.cluster.as_deref()).await?)
+    }
+
+    /// The snapshot in it that is meant.
+    pub(crate) async fn snapshot(
+        &self,
+        repository: &RepositoryFlags,
+        choice: &ClusterChoice,
+        reference: &str,
+    ) -> Result<(ClusterRepository, Commit), Failure> {
+        let cluster = self.cluster(repository, choice).await?;
+        let commit = cluster.catalog().await?.resolve(reference)?.clone();
+        Ok((cluster, commit))
     }
 }

@@ -93,6 +93,8 @@ pub struct Restore {
     pub commit: Commit,
     /// Its manifest.
     pub manifest: Manifest,
+    /// What the cluster was besides its records.
+    pub documents: Documents,
     /// What to do.
     pub options: Options,
     /// The time.
@@ -107,7 +109,7 @@ impl Restore {
     /// What the restore would do. Nothing is changed.
     pub async fn plan(&self) -> Result<Plan, RestoreError> {
         self.progress.begin("planning", 0);
-        let documents = self.documents().await?;
+        let documents = self.documents()?;
         let parts = &self.options.parts;
         let ages = self.ages().await?;
         let names: Vec<Arc<str>> = self
@@ -118,13 +120,13 @@ impl Restore {
         let with_topics = of_topics.into_iter().any(|part| parts.has(part));
         let of_topics = if with_topics { names.as_slice() } else { &[] };
         let mut target = target::look(&self.cluster, of_topics, parts.has(Part::Groups)).await?;
-        let changes = self.decide_changes(&documents, &names).await?;
+        let changes = self.decide_changes(documents, &names).await?;
         learn_defaults(&mut target, &changes);
         let source = Source {
             commit: &self.commit,
             manifest: &self.manifest,
-            topics: &documents.topics,
-            groups: &documents.groups,
+            topics: documents.topics,
+            groups: documents.groups,
             ages: &ages,
         };
         let choice = Choice {
@@ -137,9 +139,9 @@ impl Restore {
         };
         let mut plan = plan::plan(source, &target, choice, self.clock.now())?;
         plan.cluster = changes;
-        plan.warnings.extend(self.warnings(&documents));
+        plan.warnings.extend(self.warnings(documents));
         if !parts.has(Part::Data) {
-            self.drop_groups_that_are_there(&mut plan, &documents.groups)
+            self.drop_groups_that_are_there(&mut plan, documents.groups)
                 .await;
         }
         topics::preflight(&self.cluster, &mut plan).await?;
@@ -160,22 +162,22 @@ impl Restore {
     pub async fn apply(self, plan: Plan) -> Result<Report, RestoreError> {
         let (began, started_at) = (Instant::now(), self.clock.now());
         refuse_if_nothing_is_left(&plan)?;
-        let documents = self.documents().await?;
+        let documents = self.documents()?;
         // The journal before the first change: whoever finds a half-made restore must know what it was to become.
         let journal = self.begin_journal(&plan)?;
         // Topics with settings that keep every record, whatever its age.
         let ready = self.prepare(&plan).await?;
         // All read back before groups and settings: a group never points into data that was not proven.
-        let (written, comparing_ms) = self.write_data(&plan, &documents, ready, &journal).await?;
+        let (written, comparing_ms) = self.write_data(&plan, documents, ready, &journal).await?;
         // Groups before settings: a consumer may start as soon as its offsets are there.
         let restored_groups = self
-            .restore_groups(&plan, &documents.groups, &written, &journal)
+            .restore_groups(&plan, documents.groups, &written, &journal)
             .await?;
         // Settings of topics: from here on Kafka may compact and delete as it did on the source.
         self.finish_topics(&plan, &written, &journal).await?;
         // All else last: throttles and quotas would slow the records down, a cluster's retention could delete them
         // before they are compared, and rights that are taken could keep the restore from its end.
-        let changed = self.change_cluster(&plan, &documents, &journal).await?;
+        let changed = self.change_cluster(&plan, documents, &journal).await?;
         journal.append(&Entry::Finished {
             at: self.clock.now(),
         })?;
@@ -194,7 +196,7 @@ impl Restore {
     async fn write_data(
         &self,
         plan: &Plan,
-        documents: &StoredDocuments,
+        documents: StoredDocuments<'_>,
         ready: Vec<ReadyTopic>,
         journal: &Journal,
     ) -> Result<(Written, Option<u64>), RestoreError> {
@@ -205,7 +207,7 @@ impl Restore {
         let comparison = self.begin_comparison(plan);
         // The groups' offsets are known before the data: they are resolved while it passes by.
         let written = self
-            .write(plan, &documents.groups, ready, journal, comparison.as_ref())
+            .write(plan, documents.groups, ready, journal, comparison.as_ref())
             .await?;
         let comparing_ms = self.compare(comparison, &written, journal).await?;
         Ok((written, comparing_ms))
@@ -216,15 +218,15 @@ impl Restore {
         topics.filter(|topic| self.options.topics.choose(&topic.topic))
     }
 
-    async fn documents(&self) -> Result<StoredDocuments, RestoreError> {
-        let all = self.repository.documents(&self.manifest).await?;
+    fn documents(&self) -> Result<StoredDocuments<'_>, RestoreError> {
+        let all = &self.documents;
         let missing = |name: &str| RepositoryError::Damaged {
             object: self.manifest.documents.object.clone(),
             problem: format!("it has no {name}"),
         };
         Ok(StoredDocuments {
-            topics: all.topics.clone().ok_or_else(|| missing("topics.json"))?,
-            groups: all.groups.clone().ok_or_else(|| missing("groups.json"))?,
+            topics: all.topics.as_ref().ok_or_else(|| missing("topics.json"))?,
+            groups: all.groups.as_ref().ok_or_else(|| missing("groups.json"))?,
             all,
         })
     }
@@ -424,10 +426,11 @@ impl Restore {
 }
 
 /// What every snapshot has, and what it may have.
-struct StoredDocuments {
-    topics: TopicsDocument,
-    groups: GroupsDocument,
-    all: Documents,
+#[derive(Clone, Copy)]
+struct StoredDocuments<'d> {
+    topics: &'d TopicsDocument,
+    groups: &'d GroupsDocument,
+    all: &'d Documents,
 }
 
 fn millis(began: Instant) -> u64 {

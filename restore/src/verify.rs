@@ -13,8 +13,7 @@ use std::{
 
 use futures::{StreamExt, stream};
 use lifeboat_archive::{
-    documents::{ClusterDocument, Documents, GroupsDocument, TopicsDocument},
-    json::{self, Document},
+    documents::Documents,
     lists::TopicList,
     manifest::{Commit, Manifest, ManifestTopic},
     tarball::read_documents,
@@ -165,25 +164,20 @@ impl Verify {
                 return;
             }
         };
-        let parsed = [
-            (
-                "cluster.json",
-                json_problem::<ClusterDocument>(&members, "cluster.json"),
-            ),
-            (
-                "topics.json",
-                json_problem::<TopicsDocument>(&members, "topics.json"),
-            ),
-            (
-                "groups.json",
-                json_problem::<GroupsDocument>(&members, "groups.json"),
-            ),
-        ];
-        let damaged = |(member, problem): (&'static str, Option<String>)| Some((member, problem?));
-        let mut damaged: Vec<_> = parsed.into_iter().filter_map(damaged).collect();
-        // those that only some snapshots have
-        if let (Err(error), true) = (Documents::read(&members), damaged.is_empty()) {
-            damaged.push((error.member, error.source.to_string()));
+        let (documents, unreadable) = Documents::read_all(&members);
+        let unreadable = unreadable.into_iter();
+        let mut damaged: Vec<_> = unreadable
+            .map(|error| (error.member, error.source.to_string()))
+            .collect();
+        // every snapshot has these
+        for (member, is_read) in [
+            ("cluster.json", documents.cluster.is_some()),
+            ("topics.json", documents.topics.is_some()),
+            ("groups.json", documents.groups.is_some()),
+        ] {
+            if !is_read && !members.contains_key(member) {
+                damaged.push((member, "it is missing".to_owned()));
+            }
         }
         for (member, problem) in damaged {
             let place = Place {
@@ -317,15 +311,6 @@ fn report_damaged_commits(catalog: &Catalog, report: &mut Report) {
                 .damage
                 .push(Damage::new(Place::object(object), reason.clone()));
         }
-    }
-}
-
-fn json_problem<T: Document>(members: &BTreeMap<String, Vec<u8>>, name: &str) -> Option<String> {
-    match members.get(name) {
-        None => Some("it is missing".to_owned()),
-        Some(bytes) => json::from_slice::<T>(bytes)
-            .err()
-            .map(|error| error.to_string()),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf};
 
 use lifeboat_archive::{
-    documents::{CredentialsDocument, UsersDocument},
+    documents::{CredentialsDocument, SEALED_CREDENTIALS, UsersDocument},
     json,
     manifest::Problem,
     seal::{Recipient, seal},
@@ -132,7 +132,7 @@ impl Secrets {
         let document = image.credentials();
         let plain = Zeroizing::new(json::to_vec_pretty(&document));
         match seal(recipients, &plain) {
-            Ok(sealed) => self.members.push(("credentials.json.age", sealed)),
+            Ok(sealed) => self.members.push((SEALED_CREDENTIALS, sealed)),
             Err(error) => return self.miss("credentials", error.to_string()),
         }
         self.report.exact = document.scram.len() as u64;
@@ -284,7 +284,7 @@ mod tests {
         let both = listed(&["alice", "bob"]);
         let image = image(&[("alice", 1), ("carol", 2)]);
         secrets.seal(&image, Some(&both), &source, &recipients);
-        let [("credentials.json.age", sealed)] = secrets.members.as_slice() else {
+        let [(SEALED_CREDENTIALS, sealed)] = secrets.members.as_slice() else {
             panic!("{:?}", secrets.members);
         };
         for secret in ["the s", "alice", "dGhlI"] {

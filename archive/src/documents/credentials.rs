@@ -8,9 +8,12 @@ use zeroize::Zeroizing;
 
 use crate::json::Document;
 
+/// What it is called where it is stored.
+pub const SEALED_CREDENTIALS: &str = "credentials.json.age";
+
 /// `credentials.json`: what only the cluster's metadata log tells.
 ///
-/// Stored as `credentials.json.age` and in no other way.
+/// Stored as [`SEALED_CREDENTIALS`] and in no other way.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CredentialsDocument {
     /// Every SCRAM credential, by user and mechanism.

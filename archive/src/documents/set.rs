@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     AclsDocument, ClusterDocument, ConfigsDocument, FeaturesDocument, GroupsDocument,
-    QuotasDocument, TokensDocument, TopicsDocument, UsersDocument,
+    QuotasDocument, SEALED_CREDENTIALS, TokensDocument, TopicsDocument, UsersDocument,
 };
 use crate::json::{self, Document, JsonError};
 
@@ -32,6 +32,8 @@ pub struct Documents {
     pub features: Option<FeaturesDocument>,
     /// `tokens.json`
     pub tokens: Option<TokensDocument>,
+    /// `credentials.json.age`, sealed as it is stored.
+    pub sealed: Option<Vec<u8>>,
 }
 
 /// A member that can't be read.
@@ -47,32 +49,43 @@ pub struct DocumentError {
 impl Documents {
     /// Reads the members of `metadata.tar.zst`, by name; those that this program does not know are passed over.
     pub fn read(members: &BTreeMap<String, Vec<u8>>) -> Result<Self, DocumentError> {
-        Ok(Self {
-            cluster: member(members, "cluster.json")?,
-            topics: member(members, "topics.json")?,
-            configs: member(members, "configs.json")?,
-            acls: member(members, "acls.json")?,
-            quotas: member(members, "quotas.json")?,
-            users: member(members, "scram.json")?,
-            groups: member(members, "groups.json")?,
-            features: member(members, "features.json")?,
-            tokens: member(members, "tokens.json")?,
-        })
+        let (documents, problems) = Self::read_all(members);
+        match problems.into_iter().next() {
+            None => Ok(documents),
+            Some(first) => Err(first),
+        }
+    }
+
+    /// Reads those that can be read, and tells each that can't.
+    pub fn read_all(members: &BTreeMap<String, Vec<u8>>) -> (Self, Vec<DocumentError>) {
+        let mut problems = Vec::new();
+        let documents = Self {
+            cluster: member(members, "cluster.json", &mut problems),
+            topics: member(members, "topics.json", &mut problems),
+            configs: member(members, "configs.json", &mut problems),
+            acls: member(members, "acls.json", &mut problems),
+            quotas: member(members, "quotas.json", &mut problems),
+            users: member(members, "scram.json", &mut problems),
+            groups: member(members, "groups.json", &mut problems),
+            features: member(members, "features.json", &mut problems),
+            tokens: member(members, "tokens.json", &mut problems),
+            sealed: members.get(SEALED_CREDENTIALS).cloned(),
+        };
+        (documents, problems)
     }
 }
 
 fn member<T: Document>(
     members: &BTreeMap<String, Vec<u8>>,
     name: &'static str,
-) -> Result<Option<T>, DocumentError> {
-    let Some(bytes) = members.get(name) else {
-        return Ok(None);
-    };
-    let document = json::from_slice(bytes).map_err(|source| DocumentError {
+    problems: &mut Vec<DocumentError>,
+) -> Option<T> {
+    let read = json::from_slice(members.get(name)?);
+    let error = |source| DocumentError {
         member: name,
         source,
-    })?;
-    Ok(Some(document))
+    };
+    read.map_err(|source| problems.push(error(source))).ok()
 }
 
 #[cfg(test)]
@@ -92,5 +105,11 @@ mod tests {
         members.insert("acls.json".to_owned(), b"{".to_vec());
         let error = Documents::read(&members).unwrap_err();
         assert!(error.to_string().starts_with("acls.json: "), "{error}");
+        // one that is damaged hides no other
+        members.insert("scram.json".to_owned(), b"[]".to_vec());
+        let (documents, problems) = Documents::read_all(&members);
+        assert_eq!(documents.quotas, Some(QuotasDocument::default()));
+        let names: Vec<_> = problems.iter().map(|problem| problem.member).collect();
+        assert_eq!(names, ["acls.json", "scram.json"]);
     }
 }

@@ -14,7 +14,7 @@ use lifeboat_restore::{
 mod bootstrap;
 mod users;
 
-use users::{Stored, Users};
+use users::Users;
 
 use crate::{
     answer::{Answer, write_stderr},
@@ -35,7 +35,7 @@ pub(crate) async fn run(flags: &RestoreFlags, session: &Session) -> Result<Answe
         return session.interrupt.unless(written).await;
     }
     let restore = prepare(flags, session).await?;
-    let users = users(flags, &restore).await?;
+    let users = users(flags, &restore)?;
     session.progress.watch(&restore.progress);
     let principal = restore.cluster.principal().to_owned();
     let denied = |error| Failure::from(error).of_principal(&principal);
@@ -74,15 +74,11 @@ pub(crate) async fn run(flags: &RestoreFlags, session: &Session) -> Result<Answe
 }
 
 /// Everything that the users take, read and checked before anything is written.
-async fn users<'f>(
-    flags: &'f RestoreFlags,
-    restore: &Restore,
-) -> Result<Option<Users<'f>>, Failure> {
-    if !restore.options.parts.has(Part::Users) {
-        return Ok(None);
-    }
-    let stored = Stored::read(&restore.repository, &restore.manifest).await?;
-    Ok(Some(Users::read(&flags.users, &stored)?))
+fn users<'f>(flags: &'f RestoreFlags, restore: &Restore) -> Result<Option<Users<'f>>, Failure> {
+    let wanted = restore.options.parts.has(Part::Users);
+    wanted
+        .then(|| Users::read(&flags.users, &restore.documents))
+        .transpose()
 }
 
 async fn prepare(flags: &RestoreFlags, session: &Session) -> Result<Restore, Failure> {
@@ -93,13 +89,11 @@ async fn prepare(flags: &RestoreFlags, session: &Session) -> Result<Restore, Fai
         records::check_properties(&properties)?;
     }
     // the snapshot first: whether it is there is known at once
-    let repository = session.cluster(&flags.repository, &flags.choice).await?;
-    let commit = repository
-        .catalog()
-        .await?
-        .resolve(&flags.snapshot)?
-        .clone();
+    let (repository, commit) = session
+        .snapshot(&flags.repository, &flags.choice, &flags.snapshot)
+        .await?;
     let manifest = repository.manifest(&commit).await?;
+    let documents = repository.documents(&manifest).await?;
     let connect = async { Ok(Cluster::connect(&properties).await?) };
     let cluster = session.interrupt.unless(connect).await?;
     Ok(Restore {
@@ -108,6 +102,7 @@ async fn prepare(flags: &RestoreFlags, session: &Session) -> Result<Restore, Fai
         repository,
         commit,
         manifest,
+        documents,
         options,
         clock: session.clock.clone(),
         progress: Progress::default(),

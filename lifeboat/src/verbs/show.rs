@@ -10,13 +10,13 @@ use crate::{
 mod export;
 
 pub(crate) async fn run(flags: &ShowFlags, session: &Session) -> Result<Answer, Failure> {
-    let cluster = session.cluster(&flags.repository, &flags.choice).await?;
-    let catalog = cluster.catalog().await?;
-    let commit = catalog.resolve(&flags.snapshot)?;
-    let manifest = cluster.manifest(commit).await?;
+    let (cluster, commit) = session
+        .snapshot(&flags.repository, &flags.choice, &flags.snapshot)
+        .await?;
+    let manifest = cluster.manifest(&commit).await?;
     if let Some(folder) = &flags.export {
         let members = cluster.document_members(&manifest).await?;
-        let exported = export::export(commit.snapshot.clone(), &members, folder)?;
+        let exported = export::export(commit.snapshot, &members, folder)?;
         return Ok(Answer::new(session, Exit::Ok, &exported, |exported| {
             exported.render()
         }));
@@ -27,7 +27,7 @@ pub(crate) async fn run(flags: &ShowFlags, session: &Session) -> Result<Answer, 
         problem: format!("it holds no {name}"),
     };
     let document = ShowDocument {
-        commit: commit.clone(),
+        commit,
         cluster: documents.cluster.ok_or_else(|| missing("cluster.json"))?,
         topics: documents.topics.ok_or_else(|| missing("topics.json"))?,
         groups: documents.groups.ok_or_else(|| missing("groups.json"))?,

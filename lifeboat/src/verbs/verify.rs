@@ -12,12 +12,9 @@ use crate::{
 };
 
 pub(crate) async fn run(flags: &VerifyFlags, session: &Session) -> Result<Answer, Failure> {
-    let repository = session.cluster(&flags.repository, &flags.choice).await?;
-    let commit = repository
-        .catalog()
-        .await?
-        .resolve(&flags.snapshot)?
-        .clone();
+    let (repository, commit) = session
+        .snapshot(&flags.repository, &flags.choice, &flags.snapshot)
+        .await?;
     let progress = Progress::default();
     session.progress.watch(&progress);
     let verify = Verify {

@@ -36,18 +36,18 @@ impl Restore {
     /// a restore of topics takes no right on anything else.
     pub(super) async fn decide_changes(
         &self,
-        documents: &StoredDocuments,
+        documents: StoredDocuments<'_>,
         names: &[Arc<str>],
     ) -> Result<ClusterChanges, RestoreError> {
         let options = &self.options;
-        let kinds = changes::kinds_to_look_at(&documents.all, &options.parts, options.prune_extra);
+        let kinds = changes::kinds_to_look_at(documents.all, &options.parts, options.prune_extra);
         let own = options.parts.has(Part::Configs) && !options.parts.has(Part::Data);
         if kinds.is_empty() && !own {
             return Ok(ClusterChanges::default());
         }
         let names = if own { names } else { &[] };
         let found = target::look_around(&self.cluster, &kinds, names, self.clock.now()).await?;
-        self.decide(&documents.all, &found)
+        self.decide(documents.all, &found)
     }
 
     /// Without the data, a group may stand already where it shall.
@@ -98,9 +98,9 @@ impl Restore {
         Ok(changes::decide(snapshot, found, &wish)?)
     }
 
-    pub(super) fn warnings(&self, documents: &StoredDocuments) -> Vec<String> {
+    pub(super) fn warnings(&self, documents: StoredDocuments<'_>) -> Vec<String> {
         let parts = &self.options.parts;
-        let not_held = changes::not_held(&documents.all, parts).into_iter();
+        let not_held = changes::not_held(documents.all, parts).into_iter();
         not_held
             .map(|kind| format!("the snapshot does not hold {kind}: the target's stay as they are"))
             .collect()
@@ -110,7 +110,7 @@ impl Restore {
     pub(super) async fn change_cluster(
         &self,
         plan: &Plan,
-        documents: &StoredDocuments,
+        documents: StoredDocuments<'_>,
         journal: &Journal,
     ) -> Result<Vec<MadeChange>, RestoreError> {
         let wanted: Vec<Change> = [&plan.cluster.made, &plan.cluster.pruned]
@@ -124,7 +124,7 @@ impl Restore {
         self.progress
             .begin("changing the cluster", wanted.len() as u64);
         let mut changed = apply::apply(&self.cluster, &wanted, &self.progress, &self.cancel).await;
-        self.confirm(&documents.all, &mut changed).await;
+        self.confirm(documents.all, &mut changed).await;
         let refused = changed.iter().filter(|it| it.refused.is_some()).count();
         journal.append(&Entry::ClusterChanged {
             changed: changed.len() - refused,

@@ -1,6 +1,9 @@
 use std::{fs, path::Path};
 
-use lifeboat_archive::words::{OffsetRange, SnapshotId, Timestamp};
+use lifeboat_archive::{
+    json,
+    words::{OffsetRange, SnapshotId, Timestamp},
+};
 use lifeboat_repository::Repository;
 
 use super::*;

@@ -6,7 +6,7 @@ use lifeboat_restore::bootstrap::{
     self, BootstrapError, FolderError, NodeIdentity, Report, Source,
 };
 
-use super::users::Stored;
+use super::users::credentials;
 use crate::{
     answer::Answer, exit::Exit, failure::Failure, flags::RestoreFlags, render::bootstrap::render,
     session::Session, settings::restored_parts,
@@ -24,18 +24,16 @@ pub(super) async fn run(
                 .map_err(|error| Failure::usage(format!("--metadata-version: {error}")))
         })
         .transpose()?;
-    let repository = session.cluster(&flags.repository, &flags.choice).await?;
-    let commit = repository
-        .catalog()
-        .await?
-        .resolve(&flags.snapshot)?
-        .clone();
+    let parts = restored_parts(flags)?;
+    let (repository, commit) = session
+        .snapshot(&flags.repository, &flags.choice, &flags.snapshot)
+        .await?;
     let manifest = repository.manifest(&commit).await?;
-    let stored = Stored::read(&repository, &manifest).await?;
+    let documents = repository.documents(&manifest).await?;
     let source = Source {
-        documents: repository.documents(&manifest).await?,
-        credentials: stored.credentials(flags.users.identity.as_deref())?,
-        parts: restored_parts(flags)?,
+        credentials: credentials(&documents, flags.users.identity.as_deref())?,
+        documents,
+        parts,
     };
     let checkpoint = bootstrap::checkpoint(&source, version)?;
     let identity = flags.users.cluster_id.clone().zip(flags.users.node_id);

@@ -1,79 +1,44 @@
 //! The SCRAM users of a restore.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use lifeboat_archive::{
-    documents::{CredentialsDocument, UsersDocument},
-    json::{self, Document},
-    manifest::Manifest,
+    documents::{CredentialsDocument, Documents, UsersDocument},
+    json,
     seal::{Identities, open},
 };
 use lifeboat_kafka::wire::Cluster;
-use lifeboat_repository::{ClusterRepository, RepositoryError};
 use lifeboat_restore::users::{
     self, Options, Passwords, RestoredUser, UserOutcome, write_passwords,
 };
 
 use crate::{failure::Failure, flags::UserFlags};
 
-const SEALED: &str = "credentials.json.age";
-
-/// The cluster's documents, as they were stored.
-#[derive(Debug)]
-pub(super) struct Stored {
-    object: String,
-    members: BTreeMap<String, Vec<u8>>,
-}
-
-impl Stored {
-    pub(super) async fn read(
-        repository: &ClusterRepository,
-        manifest: &Manifest,
-    ) -> Result<Self, Failure> {
-        Ok(Self {
-            object: manifest.documents.object.clone(),
-            members: repository.document_members(manifest).await?,
-        })
-    }
-
-    /// A document; none where an older program did not save it.
-    pub(super) fn get<T: Document>(&self, name: &str) -> Result<Option<T>, Failure> {
-        let Some(bytes) = self.members.get(name) else {
-            return Ok(None);
-        };
-        let document = json::from_slice(bytes).map_err(|error| RepositoryError::Damaged {
-            object: self.object.clone(),
-            problem: format!("{name}: {error}"),
-        });
-        Ok(Some(document?))
-    }
-
-    /// What was sealed, where there is an identity to open it.
-    pub(super) fn credentials(
-        &self,
-        identity: Option<&Path>,
-    ) -> Result<Option<CredentialsDocument>, Failure> {
-        let Some(path) = identity else {
-            return Ok(None);
-        };
-        let Some(sealed) = self.members.get(SEALED) else {
-            return Err(
-                Failure::usage("--identity opens nothing: the snapshot has no sealed credentials").hint(
-                    "leave it out; a backup seals them with encryption.recipients and backup.exact-credentials",
-                ),
-            );
-        };
-        let failed = |error: &dyn std::error::Error| {
-            Failure::usage(format!("--identity {}", path.display())).because(error)
-        };
-        let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
-        let text = zeroize::Zeroizing::new(text);
-        let identities = Identities::parse(&text).map_err(|error| failed(&error))?;
-        let plain = open(&identities, sealed).map_err(|error| failed(&error))?;
-        json::from_slice(&plain)
-            .map(Some)
-            .map_err(|error| failed(&error))
-    }
+/// What was sealed, where there is an identity to open it.
+pub(super) fn credentials(
+    documents: &Documents,
+    identity: Option<&Path>,
+) -> Result<Option<CredentialsDocument>, Failure> {
+    let Some(path) = identity else {
+        return Ok(None);
+    };
+    let Some(sealed) = &documents.sealed else {
+        return Err(
+            Failure::usage("--identity opens nothing: the snapshot has no sealed credentials").hint(
+                "leave it out; a backup seals them with encryption.recipients and backup.exact-credentials",
+            ),
+        );
+    };
+    let failed = |error: &dyn std::error::Error| {
+        Failure::usage(format!("--identity {}", path.display())).because(error)
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
+    let text = zeroize::Zeroizing::new(text);
+    let identities = Identities::parse(&text).map_err(|error| failed(&error))?;
+    let plain = open(&identities, sealed).map_err(|error| failed(&error))?;
+    json::from_slice(&plain)
+        .map(Some)
+        .map_err(|error| failed(&error))
 }
 
 /// Everything that restoring users takes, read and checked before anything is written.
@@ -86,8 +51,8 @@ pub(super) struct Users<'f> {
 }
 
 impl<'f> Users<'f> {
-    pub(super) fn read(flags: &'f UserFlags, stored: &Stored) -> Result<Self, Failure> {
-        let exact = stored.credentials(flags.identity.as_deref())?;
+    pub(super) fn read(flags: &'f UserFlags, documents: &Documents) -> Result<Self, Failure> {
+        let exact = credentials(documents, flags.identity.as_deref())?;
         let passwords = match &flags.passwords {
             None => Passwords::default(),
             Some(path) => Passwords::read(path)
@@ -101,7 +66,7 @@ impl<'f> Users<'f> {
             ))
             .hint("name a file that does not exist: nothing is overwritten"));
         }
-        let saved: UsersDocument = stored.get("scram.json")?.unwrap_or_default();
+        let saved = documents.users.clone().unwrap_or_default();
         let known = |user: &str| saved.users.iter().any(|saved| saved.user == user);
         let unknown: Vec<_> = passwords.users().filter(|user| !known(user)).collect();
         if !unknown.is_empty() {

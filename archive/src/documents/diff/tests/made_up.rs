@@ -193,6 +193,7 @@ pub(super) fn documents() -> impl Strategy<Value = Documents> {
             groups: Some(groups),
             features: Some(features),
             tokens: None,
+            sealed: None,
         },
     )
 }
