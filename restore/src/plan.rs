@@ -397,15 +397,19 @@ impl Plan {
 
     /// Whether nothing is left to be done: the target is as the snapshot has it, as far as it was asked for.
     pub fn is_nothing(&self) -> bool {
-        let groups = self.groups.iter().any(|group| group.skipped.is_none());
-        let users = self.users.iter().any(RestoredUser::is_changed);
-        self.topics.is_empty() && self.cluster.is_nothing() && !groups && !users
+        self.topics.is_empty() && !self.changes_the_rest()
     }
 
-    /// Whether there is something to agree to.
+    /// Whether there is something to agree to, and to be done.
     pub fn changes_anything(&self) -> bool {
-        let users = self.users.iter().any(RestoredUser::is_changed);
-        self.written().next().is_some() || !self.cluster.is_nothing() || users
+        self.written().next().is_some() || self.changes_the_rest()
+    }
+
+    /// Whether anything but topics becomes another.
+    fn changes_the_rest(&self) -> bool {
+        !self.cluster.is_nothing()
+            || self.groups.iter().any(|group| group.skipped.is_none())
+            || self.users.iter().any(RestoredUser::is_changed)
     }
 
     /// Whether some offsets of groups can't be restored because the data are not (exit code 3).

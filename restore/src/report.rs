@@ -77,8 +77,9 @@ impl Report {
 
     /// Whether the target stayed as it was, because it is as it shall be or can't get what is missing.
     pub fn is_nothing(&self) -> bool {
+        let groups = self.groups.iter().any(|group| group.skipped.is_none());
         let users = self.users.iter().any(RestoredUser::is_changed);
-        self.topics.is_empty() && self.groups.is_empty() && self.changes.is_empty() && !users
+        self.topics.is_empty() && self.changes.is_empty() && !groups && !users
     }
 
     /// The partitions that were stopped, with why.

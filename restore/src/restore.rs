@@ -439,7 +439,7 @@ fn millis(began: Instant) -> u64 {
 
 fn refuse_if_nothing_is_left(plan: &Plan) -> Result<(), RestoreError> {
     // what else there is to be done is done all the same
-    if plan.topics.is_empty() || plan.written().next().is_some() || !plan.cluster.is_nothing() {
+    if plan.topics.is_empty() || plan.changes_anything() {
         return Ok(());
     }
     let refused = plan.refused().map(|topic| match &topic.action {

@@ -248,6 +248,23 @@ fn all_that_makes_a_cluster_is_restored_and_the_second_time_nothing_is_changed()
     let moved = [("orders", 0, 0, "elsewhere")];
     b.workload().commit("shop", &moved).unwrap();
     assert_ne!(b.oracle().groups().unwrap(), a.oracle().groups().unwrap());
+    // not without a yes
+    let asked = [
+        "restore",
+        "latest",
+        "--only",
+        "groups",
+        "--repository",
+        &url,
+        "--state",
+        &state,
+        "--bootstrap-servers",
+        &bootstrap,
+    ];
+    let before = b.oracle().groups().unwrap();
+    let asked = program.run(&asked).unwrap().expect_code(2).unwrap();
+    assert!(asked.stderr.contains("nobody is there"), "{}", asked.stderr);
+    assert_eq!(b.oracle().groups().unwrap(), before);
     let groups = restore(&["--only", "groups"]).expect_code(0).unwrap();
     assert_eq!(groups.json().unwrap()["groups"][0]["committed"], 2);
     assert_eq!(b.oracle().groups().unwrap(), a.oracle().groups().unwrap());

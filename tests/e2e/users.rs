@@ -368,6 +368,31 @@ fn users_come_back_with_their_passwords_into_a_live_cluster_or_with_new_ones() {
     let controllers = b.controllers();
     let (after, _) = scene.exact(&keys, &inside, &["--controllers", &controllers]);
     assert_eq!(after["scram"], restored["scram"]);
+
+    users_come_back_where_every_topic_is_left_alone(&scene, &keys, &source, &inside);
+}
+
+fn users_come_back_where_every_topic_is_left_alone(
+    scene: &Scene,
+    keys: &Keys,
+    source: &str,
+    bootstrap: &str,
+) {
+    let (bob, right) = USERS[1];
+    let file = scene.file("passwords", &format!("{bob}={right}\n"));
+    let more = ["--identity", &keys.file, "--passwords", &file];
+    let run = scene.give_back(source, bootstrap, &more).expect_code(3);
+    let report = run.unwrap().json().unwrap();
+    assert_eq!(
+        report["topics"][0]["outcome"]["was"], "refused",
+        "{report:#}"
+    );
+    let users = report["users"].as_array().unwrap().iter();
+    let of_bob: Vec<_> = users.filter(|user| user["user"] == bob).collect();
+    assert_eq!(of_bob.len(), 2, "{report:#}");
+    for user in of_bob {
+        assert_eq!(user["outcome"], "restored", "{user}");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use lifeboat_archive::{
 };
 
 use super::*;
+use crate::users::UserOutcome;
 
 const NOW: Timestamp = Timestamp::from_millis(1_787_450_400_000);
 
@@ -517,4 +518,32 @@ fn r17_without_data_groups_get_the_offsets_that_mean_the_same_there_and_the_othe
     assert!(made.topics.is_empty() && made.is_partial() && !made.is_nothing());
     // a topic that holds less is another one
     assert!(decide(9).groups.iter().all(|group| group.skipped.is_some()));
+}
+
+#[test]
+fn whatever_becomes_another_has_to_be_agreed_to() {
+    let mut plan = decide(&Parts::of([Part::Acls]), false, &[]).unwrap();
+    assert!(plan.is_nothing() && !plan.changes_anything());
+    let group = |skipped: Option<&str>| PlannedGroup {
+        group: "shop".to_owned(),
+        offsets: 1,
+        not_restored: 0,
+        skipped: skipped.map(str::to_owned),
+    };
+    plan.groups = vec![group(Some("it is active"))];
+    assert!(plan.is_nothing() && !plan.changes_anything());
+    plan.groups.push(group(None));
+    assert!(!plan.is_nothing() && plan.changes_anything());
+
+    plan.groups.clear();
+    let user = |outcome| RestoredUser {
+        user: "alice".to_owned(),
+        mechanism: "SCRAM-SHA-256".to_owned(),
+        outcome,
+        note: None,
+    };
+    plan.users = vec![user(UserOutcome::Unchanged), user(UserOutcome::NotRestored)];
+    assert!(plan.is_nothing() && !plan.changes_anything());
+    plan.users.push(user(UserOutcome::Restored));
+    assert!(!plan.is_nothing() && plan.changes_anything());
 }
