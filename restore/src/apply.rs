@@ -15,7 +15,7 @@ use lifeboat_kafka::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::report::MadeChange;
+use crate::{report::MadeChange, users::INTERRUPTED};
 
 /// Quotas and ACLs in one step.
 const AT_ONCE: usize = 500;
@@ -31,7 +31,7 @@ pub(crate) async fn apply(
     let mut given_up: Option<String> = None;
     for step in steps(changes) {
         if cancel.is_cancelled() {
-            given_up.get_or_insert_with(|| "interrupted before it had its turn".to_owned());
+            given_up.get_or_insert_with(|| INTERRUPTED.to_owned());
         }
         let outcomes: Vec<Result<(), String>> = if let Some(why) = &given_up {
             step.iter().map(|_| Err(why.clone())).collect()

@@ -15,6 +15,7 @@ use lifeboat_kafka::{
 };
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 mod passwords;
 mod scram;
@@ -22,6 +23,8 @@ mod scram;
 pub use passwords::{PasswordError, Passwords, generate_password, write_passwords};
 pub use scram::{ScramError, proves, salt_password};
 
+/// Why nothing more is done after a Ctrl-C.
+pub(crate) const INTERRUPTED: &str = "interrupted before it had its turn";
 /// What Kafka itself makes for a new credential.
 const SALT_BYTES: usize = 24;
 
@@ -127,12 +130,20 @@ impl Plan {
         self,
         cluster: &Cluster,
         new_passwords: &BTreeMap<String, Secret>,
+        cancel: &CancellationToken,
     ) -> Vec<RestoredUser> {
         let mut results = Vec::with_capacity(self.steps.len());
         for Step { mut result, change } in self.steps {
-            if let Some(change) = change
-                && let Err(problem) = set(cluster, &result.user, change, new_passwords).await
-            {
+            let Some(change) = change else {
+                results.push(result);
+                continue;
+            };
+            let done = if cancel.is_cancelled() {
+                Err(INTERRUPTED.to_owned())
+            } else {
+                set(cluster, &result.user, change, new_passwords).await
+            };
+            if let Err(problem) = done {
                 result.outcome = UserOutcome::NotRestored;
                 result.note = Some(problem);
             }
@@ -205,6 +216,8 @@ struct Case<'c> {
     /// The iterations of the one that the target has.
     there: Option<i32>,
     generate: bool,
+    /// Whether the password is the one that was saved; `None` where nothing says so.
+    proven: Option<bool>,
 }
 
 impl<'c> Case<'c> {
@@ -215,22 +228,22 @@ impl<'c> Case<'c> {
         there: impl Fn(ScramMechanism) -> Option<i32>,
     ) -> Self {
         let mechanism = ScramMechanism::from_name(&saved.mechanism);
+        let exact = options.exact;
+        let keys = exact.and_then(|exact| exact.keys(user, &saved.mechanism));
+        let password = options.passwords.get(user);
         Self {
             user,
             saved,
             mechanism,
-            keys: options
-                .exact
-                .and_then(|exact| exact.keys(user, &saved.mechanism)),
-            password: options.passwords.get(user),
+            keys,
+            password,
             there: mechanism.and_then(there),
             generate: options.generate,
+            // thousands of rounds of hashing: once is enough
+            proven: password
+                .zip(keys)
+                .map(|(password, keys)| proves(password.expose(), keys)),
         }
-    }
-
-    /// Whether the password is the one that was saved; `None` where nothing says so.
-    fn proven(&self) -> Option<bool> {
-        Some(proves(self.password?.expose(), self.keys?))
     }
 
     /// Looks the same as what was saved: only a login tells whether it is.
@@ -239,7 +252,7 @@ impl<'c> Case<'c> {
     }
 
     fn login_to_try(&self) -> Option<(ScramMechanism, &'c Secret)> {
-        let wanted = self.looks_equal() && self.proven() != Some(false);
+        let wanted = self.looks_equal() && self.proven != Some(false);
         wanted.then_some((self.mechanism?, self.password?))
     }
 
@@ -249,7 +262,7 @@ impl<'c> Case<'c> {
         let Some(mechanism) = self.mechanism else {
             return self.leave(O::NotRestored, "this mechanism is not known here");
         };
-        if self.proven() == Some(false) {
+        if self.proven == Some(false) {
             return self.leave(
                 O::NotRestored,
                 "the password that was given is not the one that was saved",
@@ -278,7 +291,7 @@ impl<'c> Case<'c> {
                 ),
             };
         };
-        let outcome = match self.proven() {
+        let outcome = match self.proven {
             Some(_) => O::Restored,
             None => O::Set,
         };

@@ -60,7 +60,7 @@ pub(crate) async fn run(flags: &RestoreFlags, session: &Session) -> Result<Answe
     let mut report = Box::pin(restore.apply(plan)).await.map_err(denied)?;
     // Users last: nobody logs in to a cluster that is not whole yet.
     if let Some(users) = &users {
-        report.users = users.restore(&cluster).await;
+        report.users = users.restore(&cluster, &session.interrupt.token()).await;
         report.partial |= report.users.iter().any(RestoredUser::is_missing);
     }
     let exit = if report.partial {

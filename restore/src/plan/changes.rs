@@ -105,8 +105,10 @@ fn wanted(parts: &Parts) -> impl Iterator<Item = Kind> {
 
 /// What of the wanted kinds the snapshot does not hold.
 pub(crate) fn not_held(snapshot: &Documents, parts: &Parts) -> Vec<Kind> {
-    let held = |kind: &Kind| kind.is_known(snapshot);
-    wanted(parts).filter(|kind| !held(kind)).collect()
+    // users are planned apart
+    let users = parts.has(Part::Users).then_some(Kind::Users);
+    let wanted = wanted(parts).chain(users);
+    wanted.filter(|kind| !kind.is_known(snapshot)).collect()
 }
 
 /// Everything of a kind, as a cluster would get it that has nothing of it.

@@ -11,6 +11,7 @@ use lifeboat_kafka::wire::Cluster;
 use lifeboat_restore::users::{
     self, Options, Passwords, RestoredUser, UserOutcome, write_passwords,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{failure::Failure, flags::UserFlags};
 
@@ -66,6 +67,17 @@ impl<'f> Users<'f> {
             ))
             .hint("name a file that does not exist: nothing is overwritten"));
         }
+        // known only after hours else
+        if let Some(folder) = generate.and_then(Path::parent)
+            && !folder.as_os_str().is_empty()
+            && !folder.is_dir()
+        {
+            let folder = folder.display();
+            return Err(Failure::usage(format!(
+                "--generate-passwords: there is no folder {folder}"
+            ))
+            .hint("make it: the passwords are written there before they are set"));
+        }
         let saved = documents.users.clone().unwrap_or_default();
         let known = |user: &str| saved.users.iter().any(|saved| saved.user == user);
         let unknown: Vec<_> = passwords.users().filter(|user| !known(user)).collect();
@@ -105,7 +117,11 @@ impl<'f> Users<'f> {
     }
 
     /// Gives them back. What fails is told user by user: everything else is restored already.
-    pub(super) async fn restore(&self, cluster: &Cluster) -> Vec<RestoredUser> {
+    pub(super) async fn restore(
+        &self,
+        cluster: &Cluster,
+        cancel: &CancellationToken,
+    ) -> Vec<RestoredUser> {
         let plan = match self.plan(cluster).await {
             Ok(None) => return Vec::new(),
             Ok(Some(plan)) => plan,
@@ -120,7 +136,7 @@ impl<'f> Users<'f> {
         {
             return self.none(&error.to_string());
         }
-        plan.apply(cluster, &new).await
+        plan.apply(cluster, &new, cancel).await
     }
 
     fn none(&self, why: &str) -> Vec<RestoredUser> {
@@ -137,5 +153,29 @@ impl<'f> Users<'f> {
                 note: Some(why.to_owned()),
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_new_passwords_can_not_be_written_nothing_is_begun() {
+        let flags = UserFlags {
+            generate_passwords: Some("/no/such/folder/new".into()),
+            ..UserFlags::default()
+        };
+        let refused = Users::read(&flags, &Documents::default()).unwrap_err();
+        let line = refused.line();
+        assert!(
+            line.contains("there is no folder /no/such/folder"),
+            "{line}"
+        );
+        let flags = UserFlags {
+            generate_passwords: Some("a-file-of-this-folder".into()),
+            ..UserFlags::default()
+        };
+        Users::read(&flags, &Documents::default()).unwrap();
     }
 }
