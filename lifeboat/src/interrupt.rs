@@ -9,7 +9,7 @@ use std::{
 };
 
 use indicatif::MultiProgress;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{answer::write_stderr, exit::Exit, failure::Failure};
@@ -28,19 +28,21 @@ impl Interrupt {
             token: CancellationToken::new(),
             terminated: Arc::default(),
         };
-        let listener = interrupt.clone();
-        tokio::spawn(async move { listener.wait(bars).await });
+        // asked for here and not in the task: a signal can come before that has begun
+        let signals = (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+        );
+        if let (Ok(int), Ok(term)) = signals {
+            let listener = interrupt.clone();
+            tokio::spawn(async move { listener.wait(int, term, bars).await });
+        } else {
+            tracing::warn!("can't listen for signals: Ctrl-C ends the program at once");
+        }
         interrupt
     }
 
-    async fn wait(self, bars: MultiProgress) {
-        let (Ok(mut int), Ok(mut term)) = (
-            signal(SignalKind::interrupt()),
-            signal(SignalKind::terminate()),
-        ) else {
-            tracing::warn!("can't listen for signals: Ctrl-C ends the program at once");
-            return;
-        };
+    async fn wait(self, mut int: Signal, mut term: Signal, bars: MultiProgress) {
         tokio::select! {
             _ = int.recv() => {}
             _ = term.recv() => self.terminated.store(true, Ordering::Relaxed),

@@ -50,25 +50,31 @@ fn an_interrupted_backup_ends_at_once_and_leaves_nothing() {
         .unwrap()
         .expect_code(0)
         .unwrap();
-    // takes connections and never answers
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = silent.local_addr().unwrap().to_string();
-    let arguments = [
-        "backup",
-        "--bootstrap-servers",
-        &address,
-        "--repository",
-        &repository,
-    ];
+    // takes connections and never answers; each run has one of its own, as one may connect twice
+    let silent = || TcpListener::bind("127.0.0.1:0").unwrap();
+    let arguments = |listener: &TcpListener| {
+        let address = listener.local_addr().unwrap().to_string();
+        [
+            "backup".to_owned(),
+            "--bootstrap-servers".to_owned(),
+            address,
+            "--repository".to_owned(),
+            repository.clone(),
+        ]
+    };
 
-    let mut terminal = program.spawn_on_terminal(&arguments, 100, 40).unwrap();
-    let connection = silent.accept().unwrap();
+    let listener = silent();
+    let mut terminal = program
+        .spawn_on_terminal(&arguments(&listener), 100, 40)
+        .unwrap();
+    let connection = listener.accept().unwrap();
     terminal.type_text("\u{3}").unwrap();
     assert_eq!(terminal.wait().unwrap().code, Some(130));
     drop(connection);
 
-    let running = program.spawn(&arguments).unwrap();
-    let connection = silent.accept().unwrap();
+    let listener = silent();
+    let running = program.spawn(&arguments(&listener)).unwrap();
+    let connection = listener.accept().unwrap();
     running.signal(Signal::SIGTERM).unwrap();
     assert_eq!(running.wait().unwrap().code, Some(143));
     drop(connection);
