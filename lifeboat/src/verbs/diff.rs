@@ -1,10 +1,7 @@
 //! `lifeboat diff`: what changed between a snapshot and another one, or the cluster as it is now.
 
 use lifeboat_archive::{
-    documents::{
-        Documents,
-        diff::{Change, Edit, Kind, Sign, diff},
-    },
+    documents::diff::{Change, Edit, Kind, Sign, diff},
     words::TopicGlobs,
 };
 use lifeboat_kafka::{capture, wire::Cluster};
@@ -19,6 +16,10 @@ use crate::{
     session::Session,
     settings::choose,
 };
+
+use unseen::{View, unseen};
+
+mod unseen;
 
 /// The word for the cluster as it is now.
 const LIVE: &str = "live";
@@ -44,7 +45,7 @@ pub(crate) async fn run(flags: &DiffFlags, session: &Session) -> Result<Answer, 
     };
     for kind in &kinds {
         let mut sides = [(&from, &before), (&to, &after)].into_iter();
-        let unknown = sides.find(|(_, documents)| !kind.is_known(documents));
+        let unknown = sides.find(|(_, view)| !kind.is_known(&view.documents));
         let is_told = not_compared.iter().any(|it| it.kind == *kind);
         if let (Some((side, _)), false) = (unknown, is_told) {
             not_compared.push(NotCompared {
@@ -55,14 +56,29 @@ pub(crate) async fn run(flags: &DiffFlags, session: &Session) -> Result<Answer, 
             });
         }
     }
-    not_compared.sort_by_key(|it| it.kind);
-    let mut changes = diff(&before, &after);
-    // what can't be seen was not removed
-    changes.retain(|change| match (change.sign(), change.topic()) {
-        (Sign::Removed, Some(topic)) => !unseen(&not_compared, topic),
-        _ => true,
-    });
+    let mut changes = diff(&before.documents, &after.documents);
     changes.retain(|change| kinds.contains(&change.kind()) && is_about(change, &topics));
+    changes.retain(|change| {
+        let Some(unseen) = unseen(change, &before, &after) else {
+            return true;
+        };
+        // a live cluster's problems are told already
+        let reason = capture::without_saving(unseen);
+        let told = |it: &NotCompared| it.kind == change.kind() && it.reason.ends_with(&reason);
+        if !not_compared.iter().any(told) {
+            let side = match change.sign() {
+                Sign::Added => &from,
+                _ => &to,
+            };
+            not_compared.push(NotCompared {
+                kind: change.kind(),
+                reason: format!("{side}: {reason}"),
+                partial: true,
+            });
+        }
+        false
+    });
+    not_compared.sort_by_key(|it| it.kind);
     let document = DiffDocument {
         from,
         to,
@@ -97,6 +113,9 @@ fn is_about(change: &Change, topics: &TopicGlobs) -> bool {
         Change::Group {
             edit: Edit::Added { to: group } | Edit::Removed { from: group },
         } => {
+            if group.offsets.is_empty() {
+                return topics.include.is_empty();
+            }
             let mut offsets = group.offsets.iter();
             offsets.any(|offset| topics.choose(&offset.topic))
         }
@@ -108,16 +127,11 @@ fn is_about(change: &Change, topics: &TopicGlobs) -> bool {
     }
 }
 
-fn unseen(not_compared: &[NotCompared], topic: &str) -> bool {
-    let begins = format!("topic {topic}: ");
-    not_compared.iter().any(|it| it.reason.starts_with(&begins))
-}
-
 async fn stored(
     repository: &ClusterRepository,
     catalog: &Catalog,
     reference: &str,
-) -> Result<(Side, Documents), Failure> {
+) -> Result<(Side, View), Failure> {
     let commit = catalog.resolve(reference)?;
     let manifest = repository.manifest(commit).await?;
     let documents = repository.documents(&manifest).await?;
@@ -126,7 +140,14 @@ async fn stored(
         cluster_id: commit.cluster_id.clone(),
         at: commit.bounds_at,
     };
-    Ok((side, documents))
+    let problems = manifest.problems;
+    Ok((
+        side,
+        View {
+            documents,
+            problems,
+        },
+    ))
 }
 
 async fn live(
@@ -134,7 +155,7 @@ async fn live(
     session: &Session,
     kinds: &[Kind],
     not_compared: &mut Vec<NotCompared>,
-) -> Result<(Side, Documents), Failure> {
+) -> Result<(Side, View), Failure> {
     let properties = session.settings.source(&flags.source).map_err(|failure| {
         failure.hint(
             "name the cluster with --bootstrap-servers or in the file of --config, or name a second snapshot",
@@ -148,19 +169,20 @@ async fn live(
         read.push(Kind::Topics);
     }
     let live = capture::live(&cluster, &read, now).await?;
-    not_compared.extend(
-        live.problems
-            .into_iter()
-            .map(|(kind, problem)| NotCompared {
-                kind,
-                reason: capture::without_saving(&problem),
-                partial: problem.partial,
-            }),
-    );
+    not_compared.extend(live.problems.iter().map(|(kind, problem)| NotCompared {
+        kind: *kind,
+        reason: capture::without_saving(problem),
+        partial: problem.partial,
+    }));
     let side = Side {
         snapshot: None,
         cluster_id: cluster.cluster_id().to_owned(),
         at: now,
     };
-    Ok((side, live.documents))
+    let problems = live.problems.into_iter().map(|(_, problem)| problem);
+    let view = View {
+        documents: live.documents,
+        problems: problems.collect(),
+    };
+    Ok((side, view))
 }
