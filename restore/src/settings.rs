@@ -48,6 +48,14 @@ pub(crate) const NEVER_RESTORED: &[&str] = &[
     "follower.replication.throttled.replicas",
 ];
 
+pub(crate) const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
+
+/// What `min.insync.replicas` has to become in a topic of so many replicas, which nobody could write to otherwise.
+pub(crate) fn capped_min_insync_replicas(value: &str, replication_factor: i16) -> Option<String> {
+    let wanted: i64 = value.trim().parse().ok()?;
+    (wanted > i64::from(replication_factor)).then(|| replication_factor.to_string())
+}
+
 /// A setting of the snapshot that the target does not get.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
@@ -99,21 +107,32 @@ pub struct TopicDefaults {
 }
 
 impl TopicDefaults {
-    /// What they are when the brokers have these settings, too, by the brokers' names for them.
-    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+    /// Takes in a setting of the brokers, by the name that topics have for it.
+    pub(crate) fn learn(&mut self, name: &str, value: &str) {
         fn set<T: std::str::FromStr>(number: &mut T, text: &str) {
             if let Ok(read) = text.trim().parse() {
                 *number = read;
             }
         }
         match name {
-            "log.cleanup.policy" => value.clone_into(&mut self.cleanup_policy),
-            "log.retention.ms" => set(&mut self.retention_ms, value),
-            "log.retention.bytes" => set(&mut self.retention_bytes, value),
-            "log.segment.bytes" => set(&mut self.segment_bytes, value),
+            "cleanup.policy" => value.clone_into(&mut self.cleanup_policy),
+            "retention.ms" => set(&mut self.retention_ms, value),
+            "retention.bytes" => set(&mut self.retention_bytes, value),
+            "segment.bytes" => set(&mut self.segment_bytes, value),
             _ => {}
         }
-        self
+    }
+
+    /// Takes a setting of the brokers away, by the name that topics have for it: Kafka's own default holds.
+    pub(crate) fn forget(&mut self, name: &str) {
+        let kafkas = Self::default();
+        match name {
+            "cleanup.policy" => self.cleanup_policy = kafkas.cleanup_policy,
+            "retention.ms" => self.retention_ms = kafkas.retention_ms,
+            "retention.bytes" => self.retention_bytes = kafkas.retention_bytes,
+            "segment.bytes" => self.segment_bytes = kafkas.segment_bytes,
+            _ => {}
+        }
     }
 }
 
@@ -184,18 +203,14 @@ impl TopicSettings {
     }
 
     fn cap_min_insync_replicas(&mut self, replication_factor: i16, warnings: &mut Vec<String>) {
-        const NAME: &str = "min.insync.replicas";
-        let Some(value) = self.wanted.get_mut(NAME) else {
+        let Some(value) = self.wanted.get_mut(MIN_INSYNC_REPLICAS) else {
             return;
         };
-        if value
-            .parse::<i64>()
-            .is_ok_and(|wanted| wanted > i64::from(replication_factor))
-        {
+        if let Some(capped) = capped_min_insync_replicas(value, replication_factor) {
             warnings.push(format!(
-                "{NAME} {value} becomes {replication_factor}: it will have no more replicas"
+                "{MIN_INSYNC_REPLICAS} {value} becomes {capped}: it will have no more replicas"
             ));
-            *value = replication_factor.to_string();
+            *value = capped;
         }
     }
 

@@ -20,7 +20,10 @@ use lifeboat_kafka::{
 
 use crate::{
     error::RestoreError,
-    plan::{ExistingTopic, Target, changes::Found},
+    plan::{
+        ExistingTopic, Target,
+        changes::{Found, FoundTopic},
+    },
     settings::TopicDefaults,
 };
 
@@ -33,9 +36,10 @@ pub(crate) async fn look(
     groups: bool,
 ) -> Result<Target, RestoreError> {
     let everything = cluster.topics(TopicScope::All).await?;
+    let asked: HashSet<&Arc<str>> = topics.iter().collect();
     let existing: Vec<&TopicMetadata> = everything
         .iter()
-        .filter(|topic| topics.contains(&topic.name))
+        .filter(|topic| asked.contains(&topic.name))
         .collect();
     let partitions: Vec<TopicPartition> = existing
         .iter()
@@ -113,24 +117,38 @@ pub(crate) async fn look_around(
             .map(|(kind, problem)| (kind, capture::without_saving(&problem)))
             .collect();
     }
-    let there = cluster.topics(TopicScope::All).await?;
-    let there = there.into_iter().map(|topic| topic.name);
-    let there: Vec<Arc<str>> = there.filter(|name| topics.contains(name)).collect();
-    let mut configs = cluster.topic_configs(&there).await;
-    for name in &there {
-        match configs.remove(name) {
+    if !topics.is_empty() {
+        found.topics = settings_of(cluster, topics).await?;
+    }
+    Ok(found)
+}
+
+/// The settings of those of the topics that the target has.
+async fn settings_of(
+    cluster: &Cluster,
+    topics: &[Arc<str>],
+) -> Result<BTreeMap<String, FoundTopic>, RestoreError> {
+    let asked: HashSet<&Arc<str>> = topics.iter().collect();
+    let mut there = cluster.topics(TopicScope::All).await?;
+    there.retain(|topic| asked.contains(&topic.name));
+    let names: Vec<Arc<str>> = there.iter().map(|topic| Arc::clone(&topic.name)).collect();
+    let mut configs = cluster.topic_configs(&names).await;
+    let mut found = BTreeMap::new();
+    for topic in &there {
+        let settings = match configs.remove(&topic.name) {
             Some(Ok(entries)) => {
-                let own = ConfigResource::Topic(Arc::clone(name)).own_settings(entries);
-                found.topics.insert(name.to_string(), own);
+                Ok(ConfigResource::Topic(Arc::clone(&topic.name)).own_settings(entries))
             }
             // who may not see them may not change them either, and nothing is known to be done
-            Some(Err(error)) if error.missing_right().is_some() => {
-                let reason = cluster.explain(&error);
-                found.unread_topics.insert(name.to_string(), reason);
-            }
+            Some(Err(error)) if error.missing_right().is_some() => Err(cluster.explain(&error)),
             Some(Err(error)) => return Err(error.into()),
-            None => {}
-        }
+            None => continue,
+        };
+        let topic_found = FoundTopic {
+            replication_factor: replication_factor(topic),
+            settings,
+        };
+        found.insert(topic.name.to_string(), topic_found);
     }
     Ok(found)
 }
@@ -232,19 +250,7 @@ fn learn_defaults(defaults: &mut TopicDefaults, entries: &[ConfigEntry]) {
         if entry.source == ConfigSource::DynamicTopic {
             continue;
         }
-        match entry.name.as_str() {
-            "cleanup.policy" => defaults.cleanup_policy.clone_from(value),
-            "retention.ms" => set(&mut defaults.retention_ms, value),
-            "retention.bytes" => set(&mut defaults.retention_bytes, value),
-            "segment.bytes" => set(&mut defaults.segment_bytes, value),
-            _ => {}
-        }
-    }
-}
-
-fn set<T: std::str::FromStr>(number: &mut T, text: &str) {
-    if let Ok(read) = text.parse() {
-        *number = read;
+        defaults.learn(&entry.name, value);
     }
 }
 

@@ -177,7 +177,7 @@ fn documents() -> Vec<u8> {
             partition_count: 2,
             replication_factor: 1,
             assignment: Vec::new(),
-            configs: BTreeMap::new(),
+            configs: Some(BTreeMap::new()),
         }],
     };
     let groups = GroupsDocument { groups: Vec::new() };

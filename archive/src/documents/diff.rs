@@ -131,7 +131,9 @@ fn diff_topics(
             });
         }
         let resource = ConfigResource::Topic { topic: topic() };
-        diff_settings(&resource, &from.configs, &to.configs, &mut configs);
+        if let (Some(from), Some(to)) = (&from.configs, &to.configs) {
+            diff_settings(&resource, from, to, &mut configs);
+        }
     }
     found.append(&mut configs);
 }

@@ -29,6 +29,7 @@ pub struct TopicDocument {
     pub replication_factor: i16,
     /// The replicas of each partition, by number, the preferred leader first.
     pub assignment: Vec<Vec<i32>>,
-    /// Every dynamic topic configuration; `null` is a sensitive value that the broker does not tell.
-    pub configs: Settings,
+    /// Every dynamic topic configuration; `null` is a sensitive value that the broker does not tell. `None` where none
+    /// could be read.
+    pub configs: Option<Settings>,
 }

@@ -51,7 +51,7 @@ fn topics() -> TopicsDocument {
             partition_count: 2,
             replication_factor: 3,
             assignment: vec![vec![1, 2, 3], vec![2, 3, 1]],
-            configs: settings(&[("retention.ms", Some("-1"))]),
+            configs: Some(settings(&[("retention.ms", Some("-1"))])),
         }],
     }
 }

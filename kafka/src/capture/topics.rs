@@ -28,7 +28,7 @@ pub async fn topics(
     for topic in topics {
         let own = match configs.remove(&topic.name) {
             Some(Ok(entries)) => {
-                ConfigResource::Topic(Arc::clone(&topic.name)).own_settings(entries)
+                Some(ConfigResource::Topic(Arc::clone(&topic.name)).own_settings(entries))
             }
             Some(Err(error)) => {
                 problems.push(partial(
@@ -38,9 +38,9 @@ pub async fn topics(
                         cluster.explain(&error)
                     ),
                 ));
-                BTreeMap::new()
+                None
             }
-            None => BTreeMap::new(),
+            None => None,
         };
         documents.push(topic_document(topic, own));
     }
@@ -58,7 +58,7 @@ fn common_cause(
     (unanswered(Some(first)) && errors.all(unanswered)).then(|| first.clone())
 }
 
-fn topic_document(topic: &TopicMetadata, configs: Settings) -> TopicDocument {
+fn topic_document(topic: &TopicMetadata, configs: Option<Settings>) -> TopicDocument {
     let assignment: Vec<_> = topic
         .partitions
         .iter()

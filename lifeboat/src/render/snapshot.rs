@@ -202,9 +202,9 @@ impl ShowDocument {
                 ),
                 ByteSize(sum(|partition| partition.raw_bytes)).to_string(),
                 time_of(newest),
-                settings.map_or("–".to_owned(), |settings| {
-                    settings.configs.len().to_string()
-                }),
+                settings
+                    .and_then(|settings| settings.configs.as_ref())
+                    .map_or("–".to_owned(), |configs| configs.len().to_string()),
             ]);
         }
         table.render()

@@ -2,6 +2,7 @@
 
 use lifeboat_archive::{
     documents::diff::{Change, Edit, Kind, Sign, diff},
+    manifest::Problem,
     words::TopicGlobs,
 };
 use lifeboat_kafka::{capture, wire::Cluster};
@@ -17,7 +18,7 @@ use crate::{
     settings::choose,
 };
 
-use unseen::{View, unseen};
+use unseen::{View, unread_settings, unseen};
 
 mod unseen;
 
@@ -58,26 +59,36 @@ pub(crate) async fn run(flags: &DiffFlags, session: &Session) -> Result<Answer, 
     }
     let mut changes = diff(&before.documents, &after.documents);
     changes.retain(|change| kinds.contains(&change.kind()) && is_about(change, &topics));
-    changes.retain(|change| {
-        let Some(unseen) = unseen(change, &before, &after) else {
-            return true;
-        };
+    let mut hide = |kind: Kind, side: &Side, problem: &Problem| {
         // a live cluster's problems are told already
-        let reason = capture::without_saving(unseen);
-        let told = |it: &NotCompared| it.kind == change.kind() && it.reason.ends_with(&reason);
-        if !not_compared.iter().any(told) {
-            let side = match change.sign() {
-                Sign::Added => &from,
-                _ => &to,
-            };
+        let reason = capture::without_saving(problem);
+        if !not_compared.iter().any(|it| it.reason.ends_with(&reason)) {
             not_compared.push(NotCompared {
-                kind: change.kind(),
+                kind,
                 reason: format!("{side}: {reason}"),
                 partial: true,
             });
         }
+    };
+    changes.retain(|change| {
+        let Some(problem) = unseen(change, &before, &after) else {
+            return true;
+        };
+        let side = match change.sign() {
+            Sign::Added => &from,
+            _ => &to,
+        };
+        hide(change.kind(), side, problem);
         false
     });
+    if kinds.contains(&Kind::Configs) {
+        for (side, view, other) in [(&from, &before, &after), (&to, &after, &before)] {
+            let unread = unread_settings(view, other).into_iter();
+            for (_, problem) in unread.filter(|(topic, _)| topics.choose(topic)) {
+                hide(Kind::Configs, side, &problem);
+            }
+        }
+    }
     not_compared.sort_by_key(|it| it.kind);
     let document = DiffDocument {
         from,

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::PlanError;
 use crate::{
     parts::{Part, Parts},
-    settings::NEVER_RESTORED,
+    settings::{MIN_INSYNC_REPLICAS, NEVER_RESTORED, capped_min_insync_replicas},
 };
 
 /// The kinds that are restored as changes, with the part that each is.
@@ -68,10 +68,17 @@ pub struct Found {
     pub unread: Vec<(Kind, String)>,
     /// Its brokers.
     pub brokers: BTreeSet<i32>,
-    /// The settings of the topics that it has, of those that the snapshot has.
-    pub topics: BTreeMap<String, Settings>,
-    /// Those of which the settings could not be read, and why.
-    pub unread_topics: BTreeMap<String, String>,
+    /// The topics that it has, of those that the snapshot has.
+    pub topics: BTreeMap<String, FoundTopic>,
+}
+
+/// A topic of the target whose settings are to be changed.
+#[derive(Clone, Debug)]
+pub struct FoundTopic {
+    /// How many replicas it has.
+    pub replication_factor: i16,
+    /// Its settings, or why they could not be read.
+    pub settings: Result<Settings, String>,
 }
 
 /// What is asked for.
@@ -81,8 +88,6 @@ pub struct Wish<'a> {
     pub parts: &'a Parts,
     /// Which topics.
     pub topics: &'a TopicGlobs,
-    /// Topics whose settings the snapshot could not read: that they have none is not known.
-    pub doubtful: &'a BTreeSet<String>,
     /// What the snapshot's brokers are called in the target, where it is another name.
     pub broker_map: &'a BTreeMap<i32, i32>,
     /// Whether what the snapshot does not have is removed.
@@ -200,12 +205,8 @@ fn rename_brokers(
         }
         let reason = format!("the target has no broker {broker}: map it with --broker-map {id}=…");
         for (name, value) in settings.into_iter().flatten() {
-            let change = Change::Config {
-                resource: ConfigResource::Broker { broker: id },
-                name,
-                edit: Edit::Added { to: value.into() },
-            };
-            left_out.push(missing(change, &reason));
+            let resource = ConfigResource::Broker { broker: id };
+            left_out.push(missing(added_setting(resource, name, value), &reason));
         }
     }
     configs.brokers = renamed;
@@ -268,43 +269,63 @@ fn topics(
     let own = wish.parts.has(Part::Configs) && !wish.parts.has(Part::Data);
     let chosen = snapshot.topics.iter().flat_map(|document| &document.topics);
     for topic in chosen.filter(|topic| own && wish.topics.choose(&topic.topic)) {
-        if let Some(reason) = found.unread_topics.get(&topic.topic) {
-            left_out.extend(topic.configs.iter().map(|(name, value)| {
-                let change = Change::Config {
-                    resource: ConfigResource::Topic {
-                        topic: topic.topic.clone(),
-                    },
-                    name: name.clone(),
-                    edit: Edit::Added {
-                        to: value.clone().into(),
-                    },
-                };
-                missing(change, reason)
-            }));
-        }
-        let Some(settings) = found.topics.get(&topic.topic) else {
+        // what the snapshot does not know is left alone
+        let (Some(there), Some(wanted)) = (found.topics.get(&topic.topic), &topic.configs) else {
             continue;
         };
-        if wish.doubtful.contains(&topic.topic) {
-            continue;
+        let mut wanted = restorable(wanted);
+        let resource = || ConfigResource::Topic {
+            topic: topic.topic.clone(),
+        };
+        let settings =
+            match &there.settings {
+                Ok(settings) => restorable(settings),
+                Err(reason) => {
+                    let all = wanted.into_iter();
+                    left_out.extend(all.map(|(name, value)| {
+                        missing(added_setting(resource(), name, value), reason)
+                    }));
+                    continue;
+                }
+            };
+        if let Some(Some(value)) = wanted.get_mut(MIN_INSYNC_REPLICAS)
+            && let Some(capped) = capped_min_insync_replicas(value, there.replication_factor)
+        {
+            let name = MIN_INSYNC_REPLICAS.to_owned();
+            left_out.push(Unrestored {
+                change: added_setting(resource(), name, Some(value.clone())),
+                reason: format!("it becomes {capped}: the topic has no more replicas"),
+                partial: false,
+            });
+            *value = capped;
         }
-        let with = |settings: &Settings| {
-            let settings = settings.iter();
-            let restored = settings.filter(|(name, _)| !NEVER_RESTORED.contains(&name.as_str()));
-            TopicDocument {
-                configs: restored
-                    .map(|(name, value)| (name.clone(), value.clone()))
-                    .collect(),
-                ..topic.clone()
-            }
+        let with = |settings: Settings| TopicDocument {
+            configs: Some(settings),
+            ..topic.clone()
         };
         before.push(with(settings));
-        after.push(with(&topic.configs));
+        after.push(with(wanted));
     }
     (
         TopicsDocument { topics: before },
         TopicsDocument { topics: after },
     )
+}
+
+fn restorable(settings: &Settings) -> Settings {
+    let settings = settings.iter();
+    settings
+        .filter(|(name, _)| !NEVER_RESTORED.contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+fn added_setting(resource: ConfigResource, name: String, value: Option<String>) -> Change {
+    Change::Config {
+        resource,
+        name,
+        edit: Edit::Added { to: value.into() },
+    }
 }
 
 fn missing(change: Change, reason: &str) -> Unrestored {

@@ -60,7 +60,14 @@ impl Planner<'_> {
             done_at: self.done_at,
         };
         let none = BTreeMap::new();
-        let configs = document.map_or(&none, |document| &document.configs);
+        let configs = document.and_then(|document| document.configs.as_ref());
+        if configs.is_none() {
+            warnings.push(
+                "the snapshot does not hold its settings: what the target's brokers have holds"
+                    .to_owned(),
+            );
+        }
+        let configs = configs.unwrap_or(&none);
         let mut settings =
             TopicSettings::derive(configs, &existing_settings, &context, &mut warnings);
         let data = self.choice.parts.has(Part::Data);

@@ -64,10 +64,12 @@ fn document(name: &str, partition_count: i32, settings: &[(&str, &str)]) -> Topi
         partition_count,
         replication_factor: 3,
         assignment: Vec::new(),
-        configs: settings
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), Some((*value).to_owned())))
-            .collect(),
+        configs: Some(
+            settings
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), Some((*value).to_owned())))
+                .collect(),
+        ),
     }
 }
 

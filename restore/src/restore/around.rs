@@ -1,15 +1,23 @@
 //! What a restore changes besides topics and records, and offsets that need none.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
+use futures::StreamExt;
 use lifeboat_archive::{
     documents::{
-        CommittedOffset, Documents, GroupsDocument,
+        CommittedOffset, Documents, GroupDocument, GroupsDocument,
         diff::{Change, ConfigResource, Kind, SettingValue},
     },
     words::TopicPartition,
 };
-use lifeboat_kafka::wire::Patience;
+use lifeboat_kafka::{
+    KafkaError,
+    wire::{GroupOffsets, Patience},
+};
 
 use super::{Restore, StoredDocuments};
 use crate::{
@@ -30,6 +38,8 @@ use crate::{
 
 /// So long it may take until a change shows.
 const SHOWS_WITHIN: Duration = Duration::from_secs(10);
+/// How many groups are asked at once.
+const GROUPS_AT_ONCE: usize = 16;
 
 impl Restore {
     /// What is to be changed besides topics, records and offsets. Only what something is to be done with is looked at:
@@ -56,41 +66,50 @@ impl Restore {
         plan: &mut Plan,
         groups: &GroupsDocument,
     ) {
-        for group in &groups.groups {
-            let planned = plan.groups.iter().position(|it| it.group == group.group);
-            let Some(at) = planned.filter(|&at| plan.groups[at].skipped.is_none()) else {
-                continue;
-            };
+        let may_stand: HashSet<&str> = plan
+            .groups
+            .iter()
+            .filter(|it| it.skipped.is_none() && it.not_restored == 0)
+            .map(|it| it.group.as_str())
+            .collect();
+        let asked = groups.groups.iter();
+        let asked = asked.filter(|group| may_stand.contains(group.group.as_str()));
+        let there = futures::stream::iter(asked)
+            .map(|group| async move { (group, self.offsets_of(group).await) })
+            .buffered(GROUPS_AT_ONCE);
+        let same_offsets = &plan.same_offsets;
+        let stands = there.filter_map(|(group, there)| async move {
             // what can't be read is committed, which tells why
-            let Ok(there) = self.cluster.group_offsets(&group.group, true).await else {
-                continue;
-            };
+            let there = there.ok()?.offsets;
             let stands = |wanted: &CommittedOffset| {
-                let of = |it: &&CommittedOffset| {
-                    it.topic == wanted.topic && it.partition == wanted.partition
-                };
-                let found = there.offsets.iter().find(of);
-                found.is_some_and(|it| it.offset == wanted.offset && it.metadata == wanted.metadata)
+                let mut there = there.iter();
+                there.any(|it| {
+                    it.topic == wanted.topic
+                        && it.partition == wanted.partition
+                        && it.offset == wanted.offset
+                        && it.metadata == wanted.metadata
+                })
             };
-            let mut same = group.offsets.iter();
-            if same.all(|offset| !is_same(&plan.same_offsets, offset) || stands(offset))
-                && plan.groups[at].not_restored == 0
-            {
-                plan.groups.remove(at);
-            }
+            let mut offsets = group.offsets.iter();
+            let all = offsets.all(|offset| !is_same(same_offsets, offset) || stands(offset));
+            all.then_some(group.group.as_str())
+        });
+        let stands: HashSet<&str> = stands.collect().await;
+        plan.groups.retain(|it| !stands.contains(it.group.as_str()));
+    }
+
+    async fn offsets_of(&self, group: &GroupDocument) -> Result<GroupOffsets, KafkaError> {
+        if group.is_share() {
+            self.cluster.share_group_offsets(&group.group).await
+        } else {
+            self.cluster.group_offsets(&group.group, true).await
         }
     }
 
     fn decide(&self, snapshot: &Documents, found: &Found) -> Result<ClusterChanges, RestoreError> {
-        let problems = self.manifest.problems.iter();
-        let doubtful: BTreeSet<String> = problems
-            .filter_map(|problem| problem.subject.strip_prefix("topic "))
-            .map(str::to_owned)
-            .collect();
         let wish = Wish {
             parts: &self.options.parts,
             topics: &self.options.topics,
-            doubtful: &doubtful,
             broker_map: &self.options.broker_map,
             prune: self.options.prune_extra,
             principal: self.cluster.principal(),
@@ -204,18 +223,26 @@ impl Restore {
     }
 }
 
-/// Settings of all brokers that the restore brings count as if they were there: R23 looks at what will hold.
+/// Settings of all brokers that the restore brings or takes away count as if that were done: R23 looks at what will
+/// hold. What is hidden below one that is taken away, nobody tells: Kafka's own is assumed.
 pub(super) fn learn_defaults(target: &mut Target, changes: &ClusterChanges) {
-    for change in &changes.made {
-        if let Change::Config {
+    for change in changes.made.iter().chain(&changes.pruned) {
+        let Change::Config {
             resource: ConfigResource::Cluster,
             name,
             edit,
         } = change
-            && let Some(SettingValue::Known(value)) = edit.to()
-        {
-            let defaults = std::mem::take(&mut target.defaults);
-            target.defaults = defaults.with(name, value);
+        else {
+            continue;
+        };
+        // as topics call it
+        let Some(name) = name.strip_prefix("log.") else {
+            continue;
+        };
+        match edit.to() {
+            Some(SettingValue::Known(value)) => target.defaults.learn(name, value),
+            Some(SettingValue::Untold) => {}
+            None => target.defaults.forget(name),
         }
     }
 }
@@ -225,6 +252,7 @@ mod tests {
     use lifeboat_archive::documents::diff::Edit;
 
     use super::*;
+    use crate::settings::DEFAULT_RETENTION_MS;
 
     #[test]
     fn r23_settings_of_all_brokers_that_come_later_count_for_what_retention_would_delete() {
@@ -248,5 +276,20 @@ mod tests {
         assert_eq!(target.defaults.retention_ms, 3_600_000);
         assert_eq!(target.defaults.cleanup_policy, "compact");
         assert_eq!(target.defaults.retention_bytes, -1);
+
+        let gone = ClusterChanges {
+            pruned: vec![Change::Config {
+                resource: ConfigResource::Cluster,
+                name: "log.retention.ms".to_owned(),
+                edit: Edit::Removed {
+                    from: SettingValue::Known("-1".to_owned()),
+                },
+            }],
+            ..ClusterChanges::default()
+        };
+        target.defaults.retention_ms = -1;
+        learn_defaults(&mut target, &gone);
+        assert_eq!(target.defaults.retention_ms, DEFAULT_RETENTION_MS);
+        assert_eq!(target.defaults.cleanup_policy, "compact");
     }
 }

@@ -143,7 +143,7 @@ fn between_two_clusters_ids_and_places_are_not_compared() {
                 partition_count: 1,
                 replication_factor: 1,
                 assignment: vec![vec![i32::from(id)]],
-                configs: Settings::new(),
+                configs: Some(Settings::new()),
             }],
         }),
         ..Documents::default()

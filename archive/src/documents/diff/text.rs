@@ -144,12 +144,16 @@ fn topic_text(topic: &TopicDocument) -> String {
     let partitions = usize::try_from(topic.partition_count).unwrap_or_default();
     let partitions = plural(partitions, "partition");
     let mut parts = vec![partitions, format!("rf {}", topic.replication_factor)];
-    parts.extend(topic.configs.iter().take(MOST).map(|(name, value)| {
+    let Some(configs) = &topic.configs else {
+        parts.push("configs not known".to_owned());
+        return parts.join(", ");
+    };
+    parts.extend(configs.iter().take(MOST).map(|(name, value)| {
         let value = value_text(&SettingValue::from(value.clone()));
         format!("{name}={value}")
     }));
-    if topic.configs.len() > MOST {
-        let more = plural(topic.configs.len() - MOST, "more config");
+    if configs.len() > MOST {
+        let more = plural(configs.len() - MOST, "more config");
         parts.push(more);
     }
     parts.join(", ")

@@ -35,7 +35,7 @@ impl ShowDocument {
     fn config_table(&self) -> String {
         let mut table = Table::new(&["OF", "NAME", "CONFIG", "VALUE"]);
         for topic in &self.topics.topics {
-            rows(&mut table, "topic", &topic.topic, Some(&topic.configs));
+            rows(&mut table, "topic", &topic.topic, topic.configs.as_ref());
         }
         let Some(configs) = &self.configs else {
             return format!("{}\n{}", table.render(), unknown("other configurations"));

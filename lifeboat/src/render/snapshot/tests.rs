@@ -56,10 +56,12 @@ fn topic_document(name: &str, configs: &[(&str, Option<&str>)]) -> TopicDocument
         partition_count: 2,
         replication_factor: 3,
         assignment: vec![vec![1, 2, 3]; 2],
-        configs: configs
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.map(str::to_owned)))
-            .collect(),
+        configs: Some(
+            configs
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.map(str::to_owned)))
+                .collect(),
+        ),
     }
 }
 

@@ -1,9 +1,11 @@
 //! What one side could not see was neither removed nor added.
 
+use std::collections::HashSet;
+
 use lifeboat_archive::{
     documents::{
-        Documents,
-        diff::{Change, ConfigResource, Sign},
+        Documents, TopicDocument,
+        diff::{Change, Sign},
     },
     manifest::Problem,
 };
@@ -30,10 +32,6 @@ pub(super) fn unseen<'v>(
     let of = |subject: String| missing().find(|problem| problem.subject == subject);
     match change {
         Change::Topic { edit } => of(format!("topic {}", edit.either().topic)),
-        Change::Config {
-            resource: ConfigResource::Topic { topic },
-            ..
-        } if has_no_settings(&side.documents, topic) => of(format!("topic {topic}")),
         Change::Group { edit } => of(format!("group {}", edit.either().group)).or_else(|| {
             // it may be one of those that this broker coordinates
             missing().find(|problem| problem.subject.starts_with("broker "))
@@ -43,19 +41,33 @@ pub(super) fn unseen<'v>(
     }
 }
 
-/// Where the settings of a topic could not be read there are none.
-fn has_no_settings(documents: &Documents, topic: &str) -> bool {
-    let mut topics = documents
-        .topics
-        .iter()
-        .flat_map(|document| &document.topics);
-    topics.any(|document| document.topic == topic && document.configs.is_empty())
+/// Topics that both sides have and whose settings could not be compared, and why.
+pub(super) fn unread_settings<'v>(side: &'v View, other: &View) -> Vec<(&'v str, Problem)> {
+    let there: HashSet<&str> = topics(other).map(|topic| topic.topic.as_str()).collect();
+    topics(side)
+        .filter(|topic| topic.configs.is_none() && there.contains(topic.topic.as_str()))
+        .map(|topic| {
+            let subject = format!("topic {}", topic.topic);
+            let why = side.problems.iter().find(|it| it.subject == subject);
+            let why = why.cloned().unwrap_or_else(|| Problem {
+                subject,
+                problem: "its configuration is not known".to_owned(),
+                partial: true,
+            });
+            (topic.topic.as_str(), why)
+        })
+        .collect()
+}
+
+fn topics(side: &View) -> impl Iterator<Item = &TopicDocument> {
+    let topics = side.documents.topics.iter();
+    topics.flat_map(|document| &document.topics)
 }
 
 #[cfg(test)]
 mod tests {
     use lifeboat_archive::{
-        documents::{GroupDocument, GroupsDocument, TopicDocument, TopicsDocument, diff::diff},
+        documents::{GroupDocument, GroupsDocument, TopicsDocument, diff::diff},
         words::TopicId,
     };
 
@@ -63,15 +75,14 @@ mod tests {
 
     fn topic(name: &str, settings: &[&str]) -> TopicDocument {
         let settings = settings.iter();
+        let settings = settings.map(|key| ((*key).to_owned(), Some("1".to_owned())));
         TopicDocument {
             topic: name.to_owned(),
             topic_id: TopicId::ZERO,
             partition_count: 1,
             replication_factor: 1,
             assignment: vec![vec![0]],
-            configs: settings
-                .map(|key| ((*key).to_owned(), Some("1".to_owned())))
-                .collect(),
+            configs: Some(settings.collect()),
         }
     }
 
@@ -139,12 +150,22 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_could_not_be_read_are_not_removed() {
+    fn settings_that_could_not_be_read_are_not_removed_but_told() {
         let with = view(vec![topic("a", &["x", "y"])], &[], &[]);
-        let without = view(vec![topic("a", &[])], &[], &[("topic a", "denied")]);
-        let hidden = (vec![], vec!["topic a".to_owned(), "topic a".to_owned()]);
-        assert_eq!(seen(&with, &without), hidden);
-        assert_eq!(seen(&without, &with), hidden);
+        let unread = TopicDocument {
+            configs: None,
+            ..topic("a", &[])
+        };
+        let without = view(
+            vec![unread.clone(), topic("b", &[])],
+            &[],
+            &[("topic a", "denied")],
+        );
+        let new = (vec![Sign::Added], vec![]);
+        assert_eq!(seen(&with, &without), new);
+        let told = unread_settings(&without, &with);
+        assert_eq!(told, [("a", without.problems[0].clone())]);
+        assert_eq!(unread_settings(&with, &without), []);
         // of a topic whose settings were read, one that is gone is gone, whatever else is wrong with it
         let fewer = view(vec![topic("a", &["x"])], &[], &[("topic a", "a gap")]);
         assert_eq!(seen(&with, &fewer), (vec![Sign::Removed], vec![]));

@@ -76,7 +76,6 @@ impl Case {
         let wish = Wish {
             parts: &self.parts,
             topics: &TopicGlobs::default(),
-            doubtful: &BTreeSet::from(["doubtful".to_owned()]),
             broker_map: &self.broker_map,
             prune: self.prune,
             principal: "User:restorer",
@@ -300,35 +299,42 @@ fn what_can_not_be_read_of_the_target_is_left_out_with_the_reason_and_never_take
 
 #[test]
 fn settings_of_topics_are_changed_alone_only_and_never_where_the_snapshot_does_not_know_them() {
-    let topic = |name: &str, pairs: &[(&str, Option<&str>)]| TopicDocument {
+    let topic = |name: &str, pairs: Option<&[(&str, Option<&str>)]>| TopicDocument {
         topic: name.to_owned(),
         topic_id: lifeboat_archive::words::TopicId([1; 16]),
         partition_count: 1,
         replication_factor: 1,
         assignment: Vec::new(),
-        configs: settings(pairs),
+        configs: pairs.map(settings),
     };
     let snapshot = Documents {
         topics: Some(TopicsDocument {
             topics: vec![
-                topic("doubtful", &[]),
-                topic("gone", &[("retention.ms", Some("1"))]),
+                topic("unknown", None),
+                topic("gone", Some(&[("retention.ms", Some("1"))])),
                 topic(
                     "orders",
-                    &[
+                    Some(&[
                         ("retention.ms", Some("1")),
+                        ("min.insync.replicas", Some("2")),
                         ("leader.replication.throttled.replicas", Some("0:1")),
-                    ],
+                    ]),
                 ),
             ],
         }),
         ..Documents::default()
     };
     let mut case = Case::new(snapshot, Documents::default());
-    let has = settings(&[("retention.ms", Some("2")), ("segment.ms", Some("9"))]);
+    let has = FoundTopic {
+        replication_factor: 1,
+        settings: Ok(settings(&[
+            ("retention.ms", Some("2")),
+            ("segment.ms", Some("9")),
+        ])),
+    };
     case.found.topics = [
-        ("doubtful".to_owned(), has.clone()),
-        ("orders".to_owned(), has),
+        ("unknown".to_owned(), has.clone()),
+        ("orders".to_owned(), has.clone()),
     ]
     .into();
     case.prune = true;
@@ -336,8 +342,30 @@ fn settings_of_topics_are_changed_alone_only_and_never_where_the_snapshot_does_n
     assert_eq!(case.decide(), ClusterChanges::default());
     case.parts = Parts::of([Part::Configs]);
     let changes = case.decide();
-    assert_eq!(told(&changes.made), ["~ topic orders: retention.ms 2 → 1"]);
+    let made = [
+        "+ topic orders: min.insync.replicas=1",
+        "~ topic orders: retention.ms 2 → 1",
+    ];
+    assert_eq!(told(&changes.made), made);
     assert_eq!(told(&changes.pruned), ["− topic orders: segment.ms=9"]);
+    let capped =
+        "topic orders: min.insync.replicas=2: it becomes 1: the topic has no more replicas";
+    assert_eq!(left_out(&changes), [capped]);
+    // one that may not be looked at is left alone, and told
+    let denied = FoundTopic {
+        settings: Err("User:r lacks X".to_owned()),
+        ..has
+    };
+    case.found.topics = [("orders".to_owned(), denied)].into();
+    let changes = case.decide();
+    assert!(changes.is_nothing());
+    assert_eq!(
+        left_out(&changes),
+        [
+            "topic orders: min.insync.replicas=2: User:r lacks X",
+            "topic orders: retention.ms=1: User:r lacks X",
+        ]
+    );
 }
 
 #[test]

@@ -87,7 +87,8 @@ fn apply_to_configs(documents: &mut Documents, change: &Change) {
     let settings = match resource {
         ConfigResource::Topic { topic } => {
             let mut topics = documents.topics.as_mut().unwrap().topics.iter_mut();
-            &mut topics.find(|it| it.topic == *topic).unwrap().configs
+            let topic = topics.find(|it| it.topic == *topic).unwrap();
+            topic.configs.as_mut().unwrap()
         }
         ConfigResource::Cluster => documents
             .configs

@@ -43,7 +43,7 @@ fn topics() -> impl Strategy<Value = TopicsDocument> {
                         partition_count,
                         replication_factor,
                         assignment,
-                        configs,
+                        configs: Some(configs),
                     }
                 },
             )
