@@ -2,7 +2,7 @@
 //!
 //! It gives up to eight arenas a core to the threads, and each keeps what was freed in it: a backup of large batches took
 //! 125 to 157 MB with 96 MiB of buffers, with two arenas 97 to 101 MB, at the same speed. How many there are can only be
-//! said before a program starts (`man mallopt`), so this one starts itself again.
+//! said from within by `mallopt(3)`, which takes unsafe code, or before a program starts: so this one starts itself again.
 
 /// Where the allocator is told (`mallopt(3)`).
 #[cfg(all(target_os = "linux", target_env = "gnu"))]

@@ -58,7 +58,7 @@ Exit codes:
     0  ok
     1  error
     2  wrong usage or configuration
-    3  done, but partial: gaps, left-out or refused topics
+    3  done, but partial: gaps; left-out or refused topics, users, settings; something that diff could not compare
    10  no repository
    13  cluster unknown to this repository
    14  format too new for this program

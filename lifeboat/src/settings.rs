@@ -218,8 +218,7 @@ pub(crate) fn restore_options(flags: &RestoreFlags) -> Result<restore::Options, 
     })
 }
 
-/// Who chooses topics means these, and not the cluster around them.
-/// What is restored: of `--only`, or all, or what belongs to the topics that were chosen.
+/// What is restored: of `--only`, or all; who chooses topics means these, and not the cluster around them.
 pub(crate) fn restored_parts(flags: &RestoreFlags) -> Result<Parts, Failure> {
     let users = flags.users.passwords.is_some() || flags.users.generate_passwords.is_some();
     if !flags.only.is_empty() {

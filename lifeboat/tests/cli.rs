@@ -212,3 +212,39 @@ fn a_closed_pipe_is_no_error() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
 }
+
+#[test]
+fn a_bootstrap_checkpoint_refuses_what_it_could_not_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let (folder, url) = (folder.path(), url(folder.path()));
+    let checkpoint = |more: &[&str]| {
+        let arguments = [
+            "restore",
+            "latest",
+            "--repository",
+            &url,
+            "--bootstrap-checkpoint",
+            "new",
+        ];
+        run(folder, &[&arguments, more].concat())
+    };
+    let contradictions: [&[&str]; 6] = [
+        &["--topics", "orders"],
+        &["--exclude", "orders"],
+        &["--prune-extra"],
+        &["--broker-map", "1=2"],
+        &["--no-compare"],
+        &["--bootstrap-servers", "127.0.0.1:1"],
+    ];
+    for more in contradictions {
+        let (code, stdout, stderr) = checkpoint(more);
+        assert_eq!((code, stdout.as_str()), (2, ""), "{more:?}: {stderr}");
+        assert!(stderr.contains("cannot be used with"), "{stderr}");
+    }
+    let (code, stdout, stderr) = checkpoint(&["--only", "data,groups"]);
+    assert_eq!((code, stdout.as_str()), (2, ""));
+    assert!(
+        stderr.contains("none of the parts") && stderr.contains("hint: "),
+        "{stderr}"
+    );
+}

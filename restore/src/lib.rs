@@ -7,6 +7,7 @@ mod content;
 pub mod error;
 pub mod groups;
 pub mod journal;
+mod new_file;
 mod object;
 pub mod offsets;
 pub mod parts;

@@ -37,7 +37,10 @@ pub(crate) struct UserFlags {
     /// Write bootstrap.checkpoint into this metadata folder of a new cluster instead: users, ACLs, quotas and settings
     /// are there, exactly, at its first start
     #[arg(long, value_name = "FOLDER", help_heading = "Users")]
-    #[arg(conflicts_with_all = ["target", "bootstrap_servers", "command_config", "passwords", "generate_passwords"])]
+    #[arg(conflicts_with_all = [
+        "target", "bootstrap_servers", "command_config", "passwords", "generate_passwords", "topics", "exclude",
+        "no_groups", "prune_extra", "assignment", "broker_map", "no_compare", "into_source",
+    ])]
     pub(crate) bootstrap_checkpoint: Option<PathBuf>,
     /// The new cluster's metadata.version: a level (21) or a name (3.9-IV0) [default: the snapshot's]
     #[arg(long, value_name = "VERSION", help_heading = "Users")]

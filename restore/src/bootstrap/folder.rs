@@ -2,12 +2,11 @@
 
 use std::{
     fs, io,
-    io::Write,
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
 use super::Checkpoint;
+use crate::new_file;
 
 const CHECKPOINT: &str = "bootstrap.checkpoint";
 const META: &str = "meta.properties";
@@ -99,12 +98,13 @@ pub fn write(
 ) -> Result<Written, FolderError> {
     check(folder, node)?;
     let (file, meta) = (checkpoint_in(folder), folder.join(META));
+    // the checkpoint first: a node that finds its identity and no checkpoint starts as an empty one
+    create(&file, &checkpoint.bytes, 0o600)?;
     if let Some(node) = node {
         let id = &node.cluster_id;
         let text = format!("version=1\ncluster.id={id}\nnode.id={}\n", node.node_id);
         create(&meta, text.as_bytes(), 0o644)?;
     }
-    create(&file, &checkpoint.bytes, 0o600)?;
     Ok(Written {
         file,
         has_meta_properties: meta.is_file(),
@@ -133,13 +133,7 @@ fn refuse_used(folder: &Path) -> Result<(), FolderError> {
 }
 
 fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FolderError> {
-    let write = || {
-        let mut options = fs::OpenOptions::new();
-        let mut file = options.write(true).create_new(true).mode(mode).open(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    };
-    write().map_err(|source| match source.kind() {
+    new_file::create(path, mode, bytes).map_err(|source| match source.kind() {
         io::ErrorKind::AlreadyExists => FolderError::Exists {
             path: path.to_owned(),
         },

@@ -2,14 +2,15 @@
 
 use std::{
     collections::BTreeMap,
-    fmt, fs,
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    fmt, fs, io,
     path::{Path, PathBuf},
 };
 
 use lifeboat_config::{Secret, properties_pairs};
 use rand::RngExt;
+use zeroize::Zeroizing;
+
+use crate::new_file;
 
 /// The key of a password in a Secret of Strimzi's, and of most others.
 const KEY: &str = "password";
@@ -165,24 +166,14 @@ pub fn write_passwords(
     path: &Path,
     passwords: &BTreeMap<String, Secret>,
 ) -> Result<(), PasswordError> {
-    let write = || {
-        let mut options = fs::OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)?;
-        for (user, password) in passwords {
-            writeln!(file, "{}={}", escaped(user), escaped(password.expose()))?;
-        }
-        file.sync_all()?;
-        // the entry in the folder as well
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-    };
-    write().map_err(|source| PasswordError::Unwritable {
+    let mut lines = Zeroizing::new(String::new());
+    for (user, password) in passwords {
+        lines.push_str(&escaped(user));
+        lines.push('=');
+        lines.push_str(&escaped(password.expose()));
+        lines.push('\n');
+    }
+    new_file::create(path, 0o600, lines.as_bytes()).map_err(|source| PasswordError::Unwritable {
         path: path.to_owned(),
         source,
     })

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use lifeboat_restore::bootstrap::{
-    self, BootstrapError, FolderError, NodeIdentity, Report, Source,
+use lifeboat_restore::{
+    bootstrap::{self, BootstrapError, FolderError, NodeIdentity, Report, Source},
+    parts::Part,
 };
 
 use super::users::credentials;
@@ -11,6 +12,9 @@ use crate::{
     answer::Answer, exit::Exit, failure::Failure, flags::RestoreFlags, render::bootstrap::render,
     session::Session, settings::restored_parts,
 };
+
+/// The parts that a checkpoint can hold.
+const IN_A_CHECKPOINT: [Part; 4] = [Part::Configs, Part::Quotas, Part::Acls, Part::Users];
 
 pub(super) async fn run(
     flags: &RestoreFlags,
@@ -25,6 +29,12 @@ pub(super) async fn run(
         })
         .transpose()?;
     let parts = restored_parts(flags)?;
+    if !IN_A_CHECKPOINT.iter().any(|part| parts.has(*part)) {
+        return Err(Failure::usage(
+            "none of the parts that --only names can be in a bootstrap checkpoint",
+        )
+        .hint("it holds configs, quotas, acls and users: name some of them, or leave out --only"));
+    }
     let (repository, commit) = session
         .snapshot(&flags.repository, &flags.choice, &flags.snapshot)
         .await?;
