@@ -308,6 +308,12 @@ impl ErrorCode {
     pub const DELEGATION_TOKEN_AUTH_DISABLED: Self = Self(61);
     /// Delegation tokens are not spoken of on this listener, or to who logged in with one.
     pub const DELEGATION_TOKEN_REQUEST_NOT_ALLOWED: Self = Self(64);
+    /// The broker is shutting down, or has not begun.
+    pub const BROKER_NOT_AVAILABLE: Self = Self(8);
+    /// There is no such snapshot of the metadata log any more.
+    pub const SNAPSHOT_NOT_FOUND: Self = Self(98);
+    /// A snapshot has no such byte.
+    pub const POSITION_OUT_OF_RANGE: Self = Self(99);
     /// There is no such group.
     pub const GROUP_ID_NOT_FOUND: Self = Self(69);
     /// The epoch that was sent is older than the leader's.
@@ -424,6 +430,9 @@ mod tests {
     fn the_constants_are_named_as_kafka_names_them() {
         for (code, name) in [
             (ErrorCode::UNKNOWN_TOPIC_ID, "UNKNOWN_TOPIC_ID"),
+            (ErrorCode::BROKER_NOT_AVAILABLE, "BROKER_NOT_AVAILABLE"),
+            (ErrorCode::SNAPSHOT_NOT_FOUND, "SNAPSHOT_NOT_FOUND"),
+            (ErrorCode::POSITION_OUT_OF_RANGE, "POSITION_OUT_OF_RANGE"),
             (ErrorCode::UNSTABLE_OFFSET_COMMIT, "UNSTABLE_OFFSET_COMMIT"),
             (ErrorCode::NON_EMPTY_GROUP, "NON_EMPTY_GROUP"),
             (ErrorCode::INVALID_CONFIG, "INVALID_CONFIG"),

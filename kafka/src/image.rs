@@ -7,12 +7,15 @@
 use std::collections::BTreeMap;
 
 use lifeboat_archive::{
-    batch::{Batch, BatchError, Batches},
-    documents::{AclBinding, CredentialsDocument, QuotaEntity, ScramKeys, SecretBytes, SecretText},
+    batch::{Batch, BatchError, Batches, ControlType},
+    documents::{CredentialsDocument, ScramKeys, SecretBytes, SecretText},
     records::{Decompressor, RecordError, records},
 };
 
-use crate::{error::KafkaError, wire::ScramMechanism};
+use crate::{
+    error::KafkaError,
+    wire::{ScramMechanism, passes},
+};
 
 mod checkpoint;
 mod disk;
@@ -24,28 +27,20 @@ pub use disk::{DiskError, read_folder};
 pub use network::read_controllers;
 pub use record::MetadataRecord;
 
-/// Kafka's number for "this resource is a topic".
-const TOPIC: i8 = 2;
 /// Kafka's number for "this resource is a broker".
 const BROKER: i8 = 4;
 /// No metadata batch gets near this.
 const LARGEST_BATCH: usize = 64 << 20;
+/// The type of the control record that ends a snapshot (`ControlRecordType.SNAPSHOT_FOOTER`, KIP-630).
+const FOOTER: i16 = 4;
 
-/// A cluster's metadata, as far as it is of use here.
+/// What of a cluster's metadata no API tells.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Image {
-    /// Finalized features.
-    pub features: BTreeMap<String, i16>,
-    /// Dynamic settings by type and name of their resource; those of topics are left out.
-    pub configs: BTreeMap<(i8, String), BTreeMap<String, SecretText>>,
+    /// Dynamic settings of brokers, by id; those of all brokers have an empty one.
+    pub broker_configs: BTreeMap<String, BTreeMap<String, SecretText>>,
     /// SCRAM credentials by user and Kafka's number of the mechanism.
     pub users: BTreeMap<(String, i8), ScramSecret>,
-    /// ACLs by id.
-    pub acls: BTreeMap<[u8; 16], AclBinding>,
-    /// Quotas by entity.
-    pub quotas: BTreeMap<QuotaEntity, BTreeMap<String, f64>>,
-    /// How many records of each other kind there were.
-    pub others: BTreeMap<u32, u64>,
     /// The first offset that is not in it.
     pub end_offset: i64,
 }
@@ -78,12 +73,9 @@ impl Image {
                 server_key: secret.server_key.clone(),
             });
         }
-        let brokers = self.configs.iter().filter(|((kind, _), _)| *kind == BROKER);
         CredentialsDocument {
             scram,
-            broker_configs: brokers
-                .map(|((_, name), settings)| (name.clone(), settings.clone()))
-                .collect(),
+            broker_configs: self.broker_configs.clone(),
         }
     }
 
@@ -95,10 +87,7 @@ impl Image {
                 resource,
                 name,
                 value,
-            } if resource_type != TOPIC => {
-                let key = (resource_type, resource);
-                set_or_remove(&mut self.configs, key, name, value);
-            }
+            } if resource_type == BROKER => self.set_broker_config(resource, name, value),
             R::UserScramCredential {
                 user,
                 mechanism,
@@ -118,41 +107,40 @@ impl Image {
             R::RemoveUserScramCredential { user, mechanism } => {
                 self.users.remove(&(user, mechanism));
             }
-            R::ClientQuota {
-                entity,
-                key,
-                value,
-                remove,
-            } => set_or_remove(&mut self.quotas, entity, key, (!remove).then_some(value)),
-            R::FeatureLevel { name, level: 0 } => drop(self.features.remove(&name)),
-            R::FeatureLevel { name, level } => drop(self.features.insert(name, level)),
-            R::AccessControlEntry { id, binding } => drop(self.acls.insert(id, binding)),
-            R::RemoveAccessControlEntry { id } => drop(self.acls.remove(&id)),
-            R::Other { key, .. } => *self.others.entry(key).or_default() += 1,
-            // settings of topics are saved with the topics
-            R::Config { .. } | R::BeginTransaction | R::EndTransaction | R::AbortTransaction => {}
+            // everything else is told by the brokers
+            _ => {}
         }
     }
-}
 
-/// An entity without a setting is none.
-fn set_or_remove<K: Ord, V>(
-    all: &mut BTreeMap<K, BTreeMap<String, V>>,
-    of: K,
-    name: String,
-    value: Option<V>,
-) {
-    match value {
-        Some(value) => drop(all.entry(of).or_default().insert(name, value)),
-        None => {
-            if let Some(settings) = all.get_mut(&of) {
-                settings.remove(&name);
-                if settings.is_empty() {
-                    all.remove(&of);
+    fn set_broker_config(&mut self, broker: String, name: String, value: Option<SecretText>) {
+        match value {
+            Some(value) => {
+                let settings = self.broker_configs.entry(broker).or_default();
+                settings.insert(name, value);
+            }
+            None => {
+                if let Some(settings) = self.broker_configs.get_mut(&broker) {
+                    settings.remove(&name);
+                    if settings.is_empty() {
+                        self.broker_configs.remove(&broker);
+                    }
                 }
             }
         }
     }
+}
+
+/// Whether records of this kind are of use here: a newer version of any other must not keep these from being read.
+fn is_read(kind: u32) -> bool {
+    matches!(
+        kind,
+        record::CONFIG
+            | record::USER_SCRAM_CREDENTIAL
+            | record::REMOVE_USER_SCRAM_CREDENTIAL
+            | record::BEGIN_TRANSACTION
+            | record::END_TRANSACTION
+            | record::ABORT_TRANSACTION
+    )
 }
 
 /// An image in the making.
@@ -174,13 +162,17 @@ impl Replay {
     ) -> Result<Self, ImageError> {
         let mut replay = Self::default();
         let mut batches = Batches::new(bytes);
+        let mut is_ended = false;
         while let Some(batch) = batches.next() {
             let batch = batch?;
             let position = batches.consumed() - batch.header.size;
             let read = replay.batch(&batch, i64::MIN, i64::MAX);
             read.map_err(|error| error.at(position))?;
+            is_ended =
+                batch.header.is_control() && batch.control_type()? == ControlType::Other(FOOTER);
         }
-        if batches.consumed() < bytes.len() {
+        // one that was copied half may end between two batches
+        if batches.consumed() < bytes.len() || !is_ended {
             return Err(ImageError::Cut {
                 position: batches.consumed(),
                 length: bytes.len(),
@@ -195,18 +187,25 @@ impl Replay {
     /// beyond; gives how many bytes were read.
     pub(crate) fn log(&mut self, bytes: &[u8], below: i64) -> Result<usize, ImageError> {
         let mut batches = Batches::new(bytes);
+        let mut follows = None;
         while let Some(batch) = batches.next() {
             let batch = batch?;
             let position = batches.consumed() - batch.header.size;
-            if batch.header.base_offset >= below {
+            let (first, next) = (batch.header.base_offset, batch.header.next_offset());
+            // no compaction: one batch begins where the one before it ends
+            let expected = follows.replace(next).unwrap_or(first);
+            if first != expected {
+                return Err(ImageError::Hole {
+                    from: expected,
+                    to: first,
+                });
+            }
+            if first >= below {
                 break;
             }
-            let (from, next) = (self.next_offset(), batch.header.next_offset());
-            if batch.header.base_offset > from {
-                return Err(ImageError::Hole {
-                    from,
-                    to: batch.header.base_offset,
-                });
+            let from = self.next_offset();
+            if first > from {
+                return Err(ImageError::Hole { from, to: first });
             }
             let read = self.batch(&batch, from, below);
             read.map_err(|error| error.at(position))?;
@@ -232,11 +231,14 @@ impl Replay {
             let Some(value) = record.value else {
                 continue;
             };
-            let decoded = MetadataRecord::decode(value);
-            self.record(decoded.map_err(|source| ImageError::Record {
+            let decoded = MetadataRecord::decode_if(value, is_read);
+            let decoded = decoded.map_err(|source| ImageError::Record {
                 offset: record.offset,
                 source,
-            })?);
+            })?;
+            if let Some(decoded) = decoded {
+                self.record(decoded);
+            }
         }
         Ok(())
     }
@@ -298,9 +300,9 @@ pub enum ImageError {
         source: KafkaError,
     },
     /// A snapshot ends in the middle.
-    #[error("metadata snapshot: it ends in the middle of the batch at byte {position} of {length}")]
+    #[error("metadata log or snapshot: cut off at byte {position} of {length}")]
     Cut {
-        /// Where the incomplete batch begins.
+        /// Where what is whole ends.
         position: usize,
         /// How many bytes there are.
         length: usize,
@@ -308,12 +310,12 @@ pub enum ImageError {
     /// A part of this program failed.
     #[error("reading the metadata log stopped before its end")]
     Stopped,
-    /// Offsets are missing.
-    #[error("metadata log: nothing from offset {from} to {to}")]
+    /// A batch does not begin where the one before it ends.
+    #[error("metadata log: a batch begins at offset {to} where {from} comes next")]
     Hole {
-        /// The first that is missing.
+        /// What comes next.
         from: i64,
-        /// The first that is there again.
+        /// What is there.
         to: i64,
     },
 }
@@ -329,7 +331,7 @@ impl ImageError {
 
     /// Whether reading again may help.
     pub fn is_retriable(&self) -> bool {
-        matches!(self, Self::Kafka(error) if error.is_retriable())
+        matches!(self, Self::Kafka(error) if passes(error))
     }
 }
 

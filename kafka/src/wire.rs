@@ -55,6 +55,7 @@ pub use groups::{CommitOutcomes, GroupListing, GroupOffsets, GroupState, ListedG
 pub use log_dirs::TopicsOnDisk;
 pub use metadata::{Leadership, PartitionMetadata, TopicMetadata, TopicScope};
 pub use metadata_log::Controllers;
+pub(crate) use metadata_log::passes;
 pub use offsets::{ListedOffset, OffsetSpec};
 pub use produce::{ProduceAnswer, produce};
 pub use producers::{ActiveProducer, ProducerIdentity};

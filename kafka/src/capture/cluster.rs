@@ -15,14 +15,22 @@ use crate::{
 
 const TRANSACTIONS: &str = "open transactions";
 
-/// Who was asked, as last heard of, and what is under way there.
+/// Who was asked, as last heard of.
+pub(super) fn identity(cluster: &Cluster, captured_at: Timestamp) -> ClusterDocument {
+    ClusterDocument {
+        cluster_id: cluster.cluster_id().to_owned(),
+        captured_at,
+        brokers: cluster.brokers(),
+        reassignments: None,
+        open_transactions: None,
+    }
+}
+
+/// Who was asked, and what is under way there.
 pub async fn cluster(cluster: &Cluster, captured_at: Timestamp) -> (ClusterDocument, Vec<Problem>) {
     let (reassignments, open) = tokio::join!(cluster.reassignments(), open_transactions(cluster));
     let (open_transactions, mut problems) = open;
     let document = ClusterDocument {
-        cluster_id: cluster.cluster_id().to_owned(),
-        captured_at,
-        brokers: cluster.brokers(),
         reassignments: unless_unread(
             cluster,
             "partition reassignments",
@@ -30,6 +38,7 @@ pub async fn cluster(cluster: &Cluster, captured_at: Timestamp) -> (ClusterDocum
             &mut problems,
         ),
         open_transactions,
+        ..identity(cluster, captured_at)
     };
     (document, problems)
 }

@@ -6,7 +6,7 @@ use lifeboat_archive::{
     words::Timestamp,
 };
 
-use super::{access, configs, groups, hidden, topics, unless_unread};
+use super::{access, cluster::identity, configs, groups, hidden, topics, unless_unread};
 use crate::{
     error::KafkaError,
     wire::{Cluster, ListedGroup, TopicScope},
@@ -40,8 +40,7 @@ pub fn without_saving(problem: &Problem) -> String {
 /// Reads what belongs to `kinds`; the settings of topics belong to the topics.
 pub async fn live(cluster: &Cluster, kinds: &[Kind], now: Timestamp) -> Result<Live, KafkaError> {
     let mut live = Live::default();
-    let (document, _) = super::cluster(cluster, now).await;
-    live.documents.cluster = Some(document);
+    live.documents.cluster = Some(identity(cluster, now));
     for kind in kinds {
         match kind {
             Kind::Topics => read_topics(cluster, &mut live).await?,

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lifeboat_archive::batch::BatchProblem;
+use lifeboat_archive::batch::{BatchProblem, Batches};
 
 use super::{Image, ImageError, Replay};
 
@@ -13,6 +13,8 @@ const FOLDER: &str = "__cluster_metadata-0";
 /// A node replaces its checkpoints and cuts its log while we read.
 const TRIES: u32 = 5;
 const LARGEST_FILE: u64 = 2 << 30;
+/// A controller writes no larger batch (`KafkaRaftClient.MAX_BATCH_SIZE_BYTES`).
+const LARGEST_WRITE: usize = 8 << 20;
 
 /// Why the metadata log can't be read from a folder.
 #[derive(Debug, thiserror::Error)]
@@ -119,7 +121,14 @@ fn read_once(folder: &Path) -> Result<Image, ImageError> {
         let bytes = read(&log.path)?;
         let is_last = at + 1 == logs.len();
         match replay.log(&bytes, i64::MAX) {
-            Ok(read) if read == bytes.len() || is_last => {}
+            Ok(read) if read == bytes.len() => {}
+            Ok(read) if is_last && is_unfinished(&bytes[read..]) => {
+                tracing::debug!(
+                    read,
+                    length = bytes.len(),
+                    "the end of the metadata log is torn"
+                );
+            }
             Ok(read) => {
                 let cut = ImageError::Cut {
                     position: read,
@@ -141,6 +150,15 @@ fn read_once(folder: &Path) -> Result<Image, ImageError> {
         .into());
     }
     Ok(replay.finish())
+}
+
+/// Whether these bytes are the beginning of a batch that the node was just writing: nothing whole comes behind it.
+fn is_unfinished(rest: &[u8]) -> bool {
+    let is_batch = |bytes: &[u8]| {
+        let batch = Batches::new(bytes).next();
+        batch.is_some_and(|batch| batch.is_ok_and(|batch| batch.check_crc().is_ok()))
+    };
+    rest.len() <= LARGEST_WRITE && !(1..rest.len()).any(|at| is_batch(&rest[at..]))
 }
 
 /// Whether what is wrong is wrong up to the end of the file: nothing whole comes behind it.

@@ -32,6 +32,12 @@ async fn read_once(controllers: &Controllers) -> Result<Image, ImageError> {
             .log(replay.next_offset(), replay.last_epoch())
             .await?;
         if let Some(snapshot) = answer.snapshot {
+            if snapshot.end_offset <= replay.next_offset() {
+                let next = replay.next_offset();
+                let end = snapshot.end_offset;
+                let detail = format!("a snapshot that ends at offset {end} where {next} is wanted");
+                return Err(malformed(detail));
+            }
             let bytes = active.snapshot(snapshot).await?;
             replay = Replay::of_snapshot(&bytes, snapshot.end_offset, snapshot.epoch)?;
             continue;
@@ -48,13 +54,18 @@ async fn read_once(controllers: &Controllers) -> Result<Image, ImageError> {
             tracing::debug!(controller = active.address(), end, "read the metadata log");
             return Ok(replay.finish());
         }
-        if replay.next_offset() == before && !answer.records.is_empty() {
-            let detail = format!("no whole batch from offset {before} on");
-            return Err(KafkaError::Malformed {
-                operation: "Fetch",
-                detail,
+        if replay.next_offset() == before {
+            if answer.records.is_empty() {
+                // it says itself that there is more
+                let code = ErrorCode::OFFSET_NOT_AVAILABLE;
+                return Err(KafkaError::broker("Fetch", "__cluster_metadata", code).into());
             }
-            .into());
+            return Err(malformed(format!("no whole batch from offset {before} on")));
         }
     }
+}
+
+fn malformed(detail: String) -> ImageError {
+    let operation = "Fetch";
+    KafkaError::Malformed { operation, detail }.into()
 }

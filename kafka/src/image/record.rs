@@ -13,16 +13,16 @@ const FRAME: u32 = 1;
 /// The newest version that is known of each record: all are the first.
 const KNOWN: u32 = 0;
 
-const CONFIG: u32 = 4;
-const USER_SCRAM_CREDENTIAL: u32 = 11;
+pub(super) const CONFIG: u32 = 4;
+pub(super) const USER_SCRAM_CREDENTIAL: u32 = 11;
 const FEATURE_LEVEL: u32 = 12;
 const CLIENT_QUOTA: u32 = 14;
 const ACCESS_CONTROL_ENTRY: u32 = 18;
 const REMOVE_ACCESS_CONTROL_ENTRY: u32 = 19;
-const REMOVE_USER_SCRAM_CREDENTIAL: u32 = 22;
-const BEGIN_TRANSACTION: u32 = 23;
-const END_TRANSACTION: u32 = 24;
-const ABORT_TRANSACTION: u32 = 25;
+pub(super) const REMOVE_USER_SCRAM_CREDENTIAL: u32 = 22;
+pub(super) const BEGIN_TRANSACTION: u32 = 23;
+pub(super) const END_TRANSACTION: u32 = 24;
+pub(super) const ABORT_TRANSACTION: u32 = 25;
 
 /// A record of the metadata log.
 #[derive(Clone, Debug, PartialEq)]
@@ -107,17 +107,36 @@ pub enum MetadataRecord {
     },
 }
 
+/// What kind of record it is, in which version, and what it says.
+fn unframed(value: &[u8]) -> Result<(u32, u32, Bytes), KafkaError> {
+    let mut frame = Answer::new("metadata record", Bytes::copy_from_slice(value));
+    let framed = frame.unsigned_varint()?;
+    if framed != FRAME {
+        return Err(frame.wrong(&format!("frame version {framed} where {FRAME} is known")));
+    }
+    let key = frame.unsigned_varint()?;
+    let version = frame.unsigned_varint()?;
+    Ok((key, version, frame.rest()))
+}
+
 impl MetadataRecord {
     /// Reads the value of a record.
     pub fn decode(value: &[u8]) -> Result<Self, KafkaError> {
-        let mut frame = Answer::new("metadata record", Bytes::copy_from_slice(value));
-        let framed = frame.unsigned_varint()?;
-        if framed != FRAME {
-            return Err(frame.wrong(&format!("frame version {framed} where {FRAME} is known")));
-        }
-        let key = frame.unsigned_varint()?;
-        let version = frame.unsigned_varint()?;
-        let body = frame.rest();
+        let (key, version, body) = unframed(value)?;
+        Self::decode_body(key, version, body)
+    }
+
+    /// Reads the value of a record if it is of a kind that is wanted.
+    pub(super) fn decode_if(
+        value: &[u8],
+        wanted: fn(u32) -> bool,
+    ) -> Result<Option<Self>, KafkaError> {
+        let (key, version, body) = unframed(value)?;
+        let read = wanted(key).then(|| Self::decode_body(key, version, body));
+        read.transpose()
+    }
+
+    fn decode_body(key: u32, version: u32, body: Bytes) -> Result<Self, KafkaError> {
         let Some(name) = name_of(key) else {
             return Ok(Self::Other { key, version, body });
         };

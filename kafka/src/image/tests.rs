@@ -1,6 +1,6 @@
 use lifeboat_archive::{
     batch::Codec,
-    documents::{AclOperation, PatternType, PermissionType, ResourceType},
+    documents::{AclBinding, AclOperation, PatternType, PermissionType, ResourceType},
     records::BatchBuilder,
 };
 use proptest::prelude::*;
@@ -127,10 +127,11 @@ fn a_snapshot_and_the_log_behind_it_make_an_image_with_deltas_and_removals() {
     assert_eq!(names(&image), [("alice", 1), ("bob", 2)]);
     let alice = &image.users[&("alice".to_owned(), 1)];
     assert_eq!(alice.salt.expose(), b"new");
-    assert_eq!(image.acls.keys().collect::<Vec<_>>(), [&[2; 16]]);
-    assert!(image.quotas.is_empty() && image.features.is_empty());
-    assert_eq!(image.configs.len(), 1, "{:?}", image.configs);
-    assert_eq!(image.others, [(20, 1)].into());
+    assert_eq!(
+        image.broker_configs.keys().collect::<Vec<_>>(),
+        ["1"],
+        "{image:?}"
+    );
     assert_eq!(image.end_offset, 107);
     let sealed = image.credentials();
     assert_eq!(sealed.scram[1].mechanism, "SCRAM-SHA-512");
@@ -174,21 +175,45 @@ fn a_hole_in_the_log_is_an_error() {
     let error = replay.log(&batch(5, &[feature(1)]), i64::MAX).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "metadata log: nothing from offset 0 to 5"
+        "metadata log: a batch begins at offset 5 where 0 comes next"
     );
 }
 
 #[test]
 fn a_cut_snapshot_is_an_error_wherever_it_is_cut() {
     let snapshot = bootstrap_checkpoint(&[user("alice", 1, b"x"), feature(1)]).unwrap();
-    let ends: Vec<_> = {
-        let mut batches = Batches::new(&snapshot);
-        std::iter::from_fn(|| batches.next().map(|_| batches.consumed())).collect()
-    };
-    for length in 1..snapshot.len() {
+    // between two batches, and where nothing is left of it, too
+    for length in 0..snapshot.len() {
         let read = Replay::of_snapshot(&snapshot[..length], 0, 0);
-        assert_eq!(read.is_ok(), ends.contains(&length), "{length}");
+        assert!(matches!(read, Err(ImageError::Cut { .. })), "{length}");
     }
+    assert!(Replay::of_snapshot(&snapshot, 0, 0).is_ok());
+}
+
+#[test]
+fn a_newer_version_of_a_record_that_is_of_no_use_is_passed_over() {
+    let mut newer = feature(1).encode();
+    newer[2] = 1;
+    let mut builder = BatchBuilder::new(Codec::None);
+    builder.push_pair(0, None, &newer);
+    builder.push_pair(0, None, &user("alice", 1, b"x").encode());
+    let bytes = builder.finish_for_log(0, 1, false).unwrap();
+    assert_eq!(
+        names(&replayed(&[bytes.to_vec()], i64::MAX)),
+        [("alice", 1)]
+    );
+}
+
+#[test]
+fn a_batch_that_says_it_comes_earlier_than_it_can_is_an_error() {
+    let batches = [
+        batch(0, &[user("a", 1, b"x")]),
+        batch(0, &[remove("a", 1)]),
+        batch(1, &[user("b", 1, b"x")]),
+    ];
+    let mut replay = Replay::default();
+    let error = replay.log(&batches.concat(), i64::MAX).unwrap_err();
+    assert!(matches!(error, ImageError::Hole { from: 1, to: 0 }));
 }
 
 #[test]
@@ -210,16 +235,27 @@ fn a_newer_version_of_a_record_is_named_with_its_place_and_not_guessed() {
 }
 
 #[test]
-fn every_flipped_byte_of_a_batch_is_found_or_harmless() {
-    let good = batch(0, &[user("alice", 1, b"salt"), acl(1)]);
-    let image = replayed(std::slice::from_ref(&good), i64::MAX);
+fn every_flipped_byte_of_a_log_is_found_or_harmless() {
+    let batches = [
+        batch(0, &[user("alice", 1, b"salt"), acl(1)]),
+        batch(2, &[user("bob", 1, b"salt")]),
+        batch(3, &[user("carol", 1, b"salt")]),
+    ];
+    let good = batches.concat();
+    let image = replayed(&batches, i64::MAX);
     for at in 0..good.len() {
-        let mut damaged = good.clone();
-        damaged[at] ^= 0x41;
-        let mut replay = Replay::default();
-        if replay.log(&damaged, i64::MAX).is_ok() {
-            let read = replay.finish();
-            assert!(read.users == image.users || read.users.is_empty(), "{at}");
+        for flip in [0x01, 0x41, 0x80] {
+            let mut damaged = good.clone();
+            damaged[at] ^= flip;
+            let mut replay = Replay::default();
+            match replay.log(&damaged, i64::MAX) {
+                Ok(read) if read == good.len() => {
+                    assert_eq!(replay.finish().users, image.users, "{at}");
+                }
+                // who reads sees that not all was read
+                Ok(read) => assert!(read < good.len()),
+                Err(_) => {}
+            }
         }
     }
 }
@@ -289,9 +325,22 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_in_a_log_is_replayed_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn whatever_is_in_a_log_is_replayed_whole_or_refused(
+        values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..60), 1..5),
+        kind in prop::sample::select(vec![4_u8, 11, 22, 23, 24, 25, 200]),
+    ) {
+        let mut builder = BatchBuilder::new(Codec::None);
+        for body in &values {
+            builder.push_pair(0, None, &[&[1, kind, 0][..], body].concat());
+        }
+        let bytes = builder.finish_for_log(0, 1, false).unwrap();
         let mut replay = Replay::default();
-        let _read = replay.log(&bytes, i64::MAX);
-        let _read = Replay::of_snapshot(&bytes, 0, 0);
+        match replay.log(&bytes, i64::MAX) {
+            Ok(read) => {
+                prop_assert_eq!(read, bytes.len());
+                prop_assert_eq!(replay.next_offset(), i64::try_from(values.len()).unwrap());
+            }
+            Err(error) => prop_assert!(error.to_string().contains("at offset"), "{}", error),
+        }
     }
 }

@@ -152,6 +152,14 @@ impl Cluster {
         view.brokers.values().cloned().collect()
     }
 
+    /// Where they are.
+    pub(super) fn addresses(&self) -> Vec<Address> {
+        let view = self.inner.view.read();
+        let view = view.unwrap_or_else(PoisonError::into_inner);
+        let ids = view.brokers.keys();
+        ids.filter_map(|broker| view.address(*broker)).collect()
+    }
+
     /// The brokers that belong to the cluster and are down, by id; `None` where the brokers are too old to tell (below
     /// 4.0).
     pub async fn brokers_down(&self) -> Result<Option<Vec<i32>>, KafkaError> {

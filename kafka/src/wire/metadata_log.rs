@@ -84,6 +84,17 @@ fn quorum_verdict(answer: &DescribeQuorumResponse) -> Result<(), KafkaError> {
     }
 }
 
+/// Whether it passes: the controllers change places, or the snapshot that one has named was just replaced by the next. Kafka's
+/// own client (`KafkaRaftClient`) goes on after these, too, which other APIs do not call retriable.
+pub(crate) fn passes(error: &KafkaError) -> bool {
+    let passing = [
+        ErrorCode::BROKER_NOT_AVAILABLE,
+        ErrorCode::SNAPSHOT_NOT_FOUND,
+        ErrorCode::POSITION_OUT_OF_RANGE,
+    ];
+    error.is_retriable() || error.code().is_some_and(|code| passing.contains(&code))
+}
+
 /// The controllers of a cluster, by their own listener.
 #[derive(Clone, Debug)]
 pub struct Controllers {
@@ -124,7 +135,7 @@ impl Controllers {
                 Ok(Asked::Points(leader)) => leader
                     .into_iter()
                     .for_each(|leader| candidates.push_front(leader)),
-                Err(error) if error.is_retriable() => last = Some(error),
+                Err(error) if passes(&error) => last = Some(error),
                 Err(error) => return Err(error),
             }
         }

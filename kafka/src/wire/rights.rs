@@ -27,6 +27,11 @@ impl Rights {
     pub fn allow(self, operation: Operation) -> bool {
         self.0 == UNKNOWN || self.0 & (1 << operation as u8) != 0
     }
+
+    /// Whether the broker tells.
+    pub fn are_told(self) -> bool {
+        self.0 != UNKNOWN
+    }
 }
 
 /// The name under which the brokers know us, unless they map names: `User:agent`.

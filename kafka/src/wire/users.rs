@@ -1,14 +1,13 @@
 //! SCRAM users: who there is, and giving them credentials (KIP-554).
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures::future::Either;
 use kafka_protocol::{
     messages::{
         AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse,
         DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse,
-        alter_user_scram_credentials_request::{ScramCredentialDeletion, ScramCredentialUpsertion},
+        alter_user_scram_credentials_request::ScramCredentialUpsertion,
         describe_user_scram_credentials_response::DescribeUserScramCredentialsResult,
     },
     protocol::StrBytes,
@@ -16,7 +15,11 @@ use kafka_protocol::{
 use lifeboat_archive::documents::SecretBytes;
 use lifeboat_config::{self as config, Secret};
 
-use super::{Cluster, connection::Connection, sasl::Sasl};
+use super::{
+    Cluster, Rights,
+    connection::{ClientSettings, Connection},
+    sasl::Sasl,
+};
 use crate::{
     error::{AuthenticationProblem, ErrorCode, KafkaError},
     rights::Operation,
@@ -97,13 +100,14 @@ pub struct NewCredential {
 impl Cluster {
     /// Every SCRAM credential, by user and mechanism. Takes Describe on the cluster.
     pub async fn scram_users(&self) -> Result<Vec<ListedCredential>, KafkaError> {
-        let rights = self.cluster_rights().await;
-        if rights.is_ok_and(|rights| !rights.allow(Operation::Describe)) {
+        let rights = self.cluster_rights().await.ok();
+        if rights.is_some_and(|rights| !rights.allow(Operation::Describe)) {
             return Err(denied(None));
         }
+        let may = rights.is_some_and(Rights::are_told);
         let mut patience = self.patience();
         let answer = loop {
-            match self.ask_for_users().await {
+            match self.ask_for_users(may).await {
                 Err(error) if error.is_retriable() && patience.pause().await => {}
                 answer => break answer?,
             }
@@ -111,30 +115,43 @@ impl Cluster {
         read_users(&answer)
     }
 
-    /// On a connection of its own: one that is never answered can't be used again.
-    async fn ask_for_users(&self) -> Result<DescribeUserScramCredentialsResponse, KafkaError> {
+    /// On a connection of its own: one that is never answered can't be used again. Silence is a refusal, unless it is known
+    /// that we may.
+    async fn ask_for_users(
+        &self,
+        may: bool,
+    ) -> Result<DescribeUserScramCredentialsResponse, KafkaError> {
         let request = DescribeUserScramCredentialsRequest::default().with_users(None);
         let mut settings = self.inner.settings.clone();
-        settings.request_timeout = settings.request_timeout.min(LONGEST_ANSWER);
-        let mut last = None;
-        for address in &self.inner.bootstrap {
-            let connection = match Connection::open(address, &settings).await {
-                Ok(connection) => connection,
-                Err(error) => {
-                    last = Some(error);
-                    continue;
-                }
-            };
-            let answer = match connection.call(&request).await {
-                Err(KafkaError::Timeout { after, .. }) => return Err(denied(Some(after))),
-                answer => answer?,
-            };
-            return describe_verdict(&answer).map(|()| answer);
+        if !may {
+            settings.request_timeout = settings.request_timeout.min(LONGEST_ANSWER);
         }
-        Err(last.unwrap_or_else(|| KafkaError::Bootstrap(Vec::new())))
+        let connection = self.open_anywhere(&settings).await?;
+        let answer = match connection.call(&request).await {
+            Err(KafkaError::Timeout { after, .. }) if !may => return Err(denied(Some(after))),
+            answer => answer?,
+        };
+        describe_verdict(&answer).map(|()| answer)
     }
 
-    /// Gives a user a credential; where there is one with this mechanism, instead of it. Takes Alter on the cluster.
+    /// A new connection to the first broker that takes one: one of those that are known, or of the bootstrap list.
+    async fn open_anywhere(
+        &self,
+        settings: &ClientSettings,
+    ) -> Result<Arc<Connection>, KafkaError> {
+        let known = self.addresses().into_iter();
+        let mut last = KafkaError::Bootstrap(Vec::new());
+        for address in known.chain(self.inner.bootstrap.iter().cloned()) {
+            match Connection::open(&address, settings).await {
+                Err(error) if error.is_retriable() => last = error,
+                settled => return settled,
+            }
+        }
+        Err(last)
+    }
+
+    /// Gives a user a credential; where there is one with this mechanism, instead of it. Takes Alter on the cluster. One in
+    /// one request: a user may stand in it only once, even with another mechanism.
     pub async fn set_scram_credential(&self, credential: &NewCredential) -> Result<(), KafkaError> {
         let upsertion = ScramCredentialUpsertion::default()
             .with_name(StrBytes::from_string(credential.user.clone()))
@@ -142,40 +159,9 @@ impl Cluster {
             .with_iterations(credential.iterations)
             .with_salt(Bytes::copy_from_slice(credential.salt.expose()))
             .with_salted_password(Bytes::copy_from_slice(credential.salted_password.expose()));
-        let change = Either::Left(upsertion);
-        self.alter_user(&credential.user, change).await
-    }
-
-    /// Takes a user's credential with this mechanism away. Takes Alter on the cluster.
-    pub async fn delete_scram_credential(
-        &self,
-        user: &str,
-        mechanism: ScramMechanism,
-    ) -> Result<(), KafkaError> {
-        let deletion = ScramCredentialDeletion::default()
-            .with_name(StrBytes::from_string(user.to_owned()))
-            .with_mechanism(mechanism.number());
-        let removed = self.alter_user(user, Either::Right(deletion)).await;
-        match removed {
-            // asked for twice, where an answer was lost
-            Err(error) if error.code() == Some(ErrorCode::RESOURCE_NOT_FOUND) => Ok(()),
-            other => other,
-        }
-    }
-
-    /// One change in one request: a user may stand in it only once, even with another mechanism.
-    async fn alter_user(
-        &self,
-        user: &str,
-        change: Either<ScramCredentialUpsertion, ScramCredentialDeletion>,
-    ) -> Result<(), KafkaError> {
-        let request = AlterUserScramCredentialsRequest::default();
-        let request = match change {
-            Either::Left(upsertion) => request.with_upsertions(vec![upsertion]),
-            Either::Right(deletion) => request.with_deletions(vec![deletion]),
-        };
+        let request = AlterUserScramCredentialsRequest::default().with_upsertions(vec![upsertion]);
         // the same twice is the same as once
-        let verdict = |answer: &_| alter_verdict(user, answer);
+        let verdict = |answer: &_| alter_verdict(&credential.user, answer);
         self.ask_any(&request, verdict).await.map(drop)
     }
 
@@ -202,20 +188,20 @@ impl Cluster {
         settings.transport = settings
             .transport
             .with_sasl(Sasl::new(config::Sasl::Scram(hash, credentials))?);
-        let mut last = None;
-        for address in &self.inner.bootstrap {
+        let mut patience = self.patience();
+        loop {
             use AuthenticationProblem as P;
-            match Connection::open(address, &settings).await {
-                Ok(_) => return Ok(Some(true)),
+            return match self.open_anywhere(&settings).await {
+                Ok(_) => Ok(Some(true)),
                 Err(KafkaError::Authentication { problem, .. }) => match problem {
-                    P::Refused { .. } | P::Unproven { .. } => return Ok(Some(false)),
+                    P::Refused { .. } | P::Unproven { .. } => Ok(Some(false)),
                     // not by SASL, or not with this mechanism
-                    _ => return Ok(None),
+                    _ => Ok(None),
                 },
-                Err(error) => last = Some(error),
-            }
+                Err(error) if error.is_retriable() && patience.pause().await => continue,
+                Err(error) => Err(error),
+            };
         }
-        Err(last.unwrap_or_else(|| KafkaError::Bootstrap(Vec::new())))
     }
 }
 

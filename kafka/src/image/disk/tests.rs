@@ -104,6 +104,22 @@ fn a_torn_end_is_left_out_and_damage_before_it_is_an_error() {
     let room = [&good[..], &[0; 200]].concat();
     put(&folder, "00000000000000000000.log", &room);
     assert_eq!(users(&folder).unwrap(), ["a"]);
+    // a length that was damaged, so that nothing seems to be whole any more, with something whole behind it
+    let mut long = batch(1, &[user("b", 1, b"x")]);
+    for at in [8, 9, 10] {
+        let mut long = long.clone();
+        long[at] |= 0x40;
+        let bytes = [&good[..], &long, &batch(2, &[user("c", 1, b"x")])].concat();
+        put(&folder, "00000000000000000000.log", &bytes);
+        assert!(users(&folder).is_err(), "{at}");
+    }
+    long.truncate(20);
+    put(
+        &folder,
+        "00000000000000000000.log",
+        &[&good[..], &long].concat(),
+    );
+    assert_eq!(users(&folder).unwrap(), ["a"]);
     // something whole behind it: no node leaves that
     let damaged = [&good[..], &zeros[..], &batch(2, &[user("c", 1, b"x")])].concat();
     put(&folder, "00000000000000000000.log", &damaged);
@@ -130,7 +146,7 @@ fn a_segment_that_ends_too_early_and_a_missing_one_are_errors() {
         &batch(1, &[user("b", 1, b"x")]),
     );
     let error = users(&folder).unwrap_err().to_string();
-    assert!(error.contains("ends in the middle"), "{error}");
+    assert!(error.contains("cut off at byte 0"), "{error}");
     put(&folder, "00000000000000000000.log", &first);
     put(
         &folder,
@@ -138,7 +154,10 @@ fn a_segment_that_ends_too_early_and_a_missing_one_are_errors() {
         &batch(5, &[user("b", 1, b"x")]),
     );
     let error = users(&folder).unwrap_err().to_string();
-    assert!(error.contains("nothing from offset 1 to 5"), "{error}");
+    assert!(
+        error.contains("begins at offset 5 where 1 comes next"),
+        "{error}"
+    );
 }
 
 #[test]

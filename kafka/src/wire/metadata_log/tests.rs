@@ -1,9 +1,10 @@
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicUsize, Ordering},
 };
 
 use kafka_protocol::messages::ApiKey;
+use lifeboat_archive::documents::SecretBytes;
 
 use super::*;
 use crate::{
@@ -88,15 +89,19 @@ fn controllers(ports: &[u16], more: &str) -> Controllers {
     Controllers::new(&properties, &addresses).unwrap()
 }
 
-fn feature(name: &str) -> MetadataRecord {
-    MetadataRecord::FeatureLevel {
-        name: name.to_owned(),
-        level: 1,
+fn user(name: &str) -> MetadataRecord {
+    MetadataRecord::UserScramCredential {
+        user: name.to_owned(),
+        mechanism: 1,
+        salt: SecretBytes::new(b"salt"),
+        stored_key: SecretBytes::new(b"stored"),
+        server_key: SecretBytes::new(b"server"),
+        iterations: 4096,
     }
 }
 
 fn log(offset: i64, names: &[&str]) -> Vec<u8> {
-    let records: Vec<_> = names.iter().map(|name| feature(name)).collect();
+    let records: Vec<_> = names.iter().map(|name| user(name)).collect();
     let mut builder =
         lifeboat_archive::records::BatchBuilder::new(lifeboat_archive::batch::Codec::None);
     for record in &records {
@@ -110,7 +115,7 @@ fn log(offset: i64, names: &[&str]) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_follower_is_followed_to_the_leader_and_its_snapshot_and_log_are_read() {
-    let snapshot = Arc::new(bootstrap_checkpoint(&[feature("in.snapshot")]).unwrap());
+    let snapshot = Arc::new(bootstrap_checkpoint(&[user("in.snapshot")]).unwrap());
     let leader = controller(move |_, asked| {
         let epoch_is_right = asked
             .body
@@ -166,8 +171,8 @@ async fn a_follower_is_followed_to_the_leader_and_its_snapshot_and_log_are_read(
     let image = read_controllers(&controllers(&[follower.port], ""))
         .await
         .unwrap();
-    let features: Vec<_> = image.features.keys().map(String::as_str).collect();
-    assert_eq!(features, ["committed", "in.snapshot"]);
+    let users: Vec<_> = image.users.keys().map(|(user, _)| user.as_str()).collect();
+    assert_eq!(users, ["committed", "in.snapshot"]);
     assert_eq!(image.end_offset, 41);
     assert_eq!(follower.asked(ApiKey::Fetch).len(), 2);
     assert_eq!(leader.asked(ApiKey::FetchSnapshot).len(), 2);
@@ -231,6 +236,67 @@ async fn a_snapshot_that_ends_before_its_size_is_an_error() {
         .unwrap_err();
     assert!(
         error.to_string().contains("ends at byte 0 of 100"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_controller_that_shuts_down_and_a_snapshot_that_was_replaced_are_asked_for_again() {
+    let snapshot = bootstrap_checkpoint(&[user("in.snapshot")]).unwrap();
+    let passing = Mutex::new(vec![98_i16, 8]);
+    let controller = controller(move |_, asked| {
+        if asked.api == ApiKey::FetchSnapshot as i16 {
+            return Reply::Body(snapshot_piece(&snapshot, 0, snapshot.len()));
+        }
+        let again = passing.lock().unwrap().pop();
+        let in_log = asked
+            .body
+            .windows(8)
+            .any(|bytes| bytes == 40_u64.to_be_bytes());
+        let records = log(40, &["committed"]);
+        Reply::Body(answer(&match (again, in_log) {
+            (Some(error), _) => Told {
+                error,
+                ..Told::default()
+            },
+            (None, false) => Told {
+                high_watermark: 41,
+                snapshot: Some((40, 4)),
+                ..Told::default()
+            },
+            (None, true) => Told {
+                high_watermark: 41,
+                records: &records,
+                ..Told::default()
+            },
+        }))
+    })
+    .await;
+    let image = read_controllers(&controllers(&[controller.port], ""))
+        .await
+        .unwrap();
+    assert_eq!(image.users.len(), 2);
+}
+
+#[tokio::test]
+async fn a_snapshot_that_leads_nowhere_is_an_error_and_no_loop() {
+    let snapshot = bootstrap_checkpoint(&[]).unwrap();
+    let stuck = controller(move |_, asked| {
+        if asked.api == ApiKey::FetchSnapshot as i16 {
+            return Reply::Body(snapshot_piece(&snapshot, 0, snapshot.len()));
+        }
+        Reply::Body(answer(&Told {
+            high_watermark: 41,
+            snapshot: Some((40, 4)),
+            ..Told::default()
+        }))
+    })
+    .await;
+    let error = read_controllers(&controllers(&[stuck.port], ""))
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("ends at offset 40 where 40 is"),
         "{error}"
     );
 }

@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use kafka_protocol::messages::ApiKey;
 
 use super::*;
@@ -82,6 +84,39 @@ async fn a_broker_that_never_answers_is_told_as_the_right_that_is_missing() {
 }
 
 #[tokio::test]
+async fn a_broker_that_is_slow_is_asked_again_where_it_is_known_that_we_may() {
+    let silent = AtomicBool::new(true);
+    let apis = [
+        (ApiKey::Metadata, 12, 12),
+        (ApiKey::DescribeCluster, 1, 1),
+        DESCRIBE,
+    ];
+    let broker = FakeBroker::start(&apis, move |asked| {
+        let mut out = Out::default();
+        if asked.api == ApiKey::Metadata as i16 {
+            return Reply::Body(metadata(&[(1, asked.port)], &[]));
+        }
+        if asked.api == ApiKey::DescribeCluster as i16 {
+            out.i32(0).i16(0).null();
+            out.0.push(1);
+            out.text("cluster").i32(1).array(0);
+            // Describe
+            out.i32(1 << 8).tags();
+            return Reply::Body(out);
+        }
+        if silent.swap(false, Ordering::Relaxed) {
+            return Reply::Nothing;
+        }
+        out.i32(0).i16(0).null().array(0).tags();
+        Reply::Body(out)
+    })
+    .await;
+    let cluster = broker.cluster_with("request.timeout.ms=500").await.unwrap();
+    assert_eq!(cluster.scram_users().await.unwrap(), []);
+    assert_eq!(broker.asked(ApiKey::DescribeUserScramCredentials).len(), 2);
+}
+
+#[tokio::test]
 async fn a_refused_credential_is_told_with_the_user_and_the_right_that_is_missing() {
     let broker = broker(|_| Reply::Body(altered("alice", 31, "no"))).await;
     let cluster = broker.cluster().await.unwrap();
@@ -95,19 +130,4 @@ async fn a_refused_credential_is_told_with_the_user_and_the_right_that_is_missin
         "Alter on the cluster"
     );
     assert!(!format!("{:?}", credential()).contains("salt\""));
-}
-
-#[tokio::test]
-async fn a_credential_that_is_gone_is_taken_away() {
-    let broker = broker(|_| Reply::Body(altered("alice", 91, "no such user"))).await;
-    let cluster = broker.cluster().await.unwrap();
-    cluster
-        .delete_scram_credential("alice", ScramMechanism::Sha256)
-        .await
-        .unwrap();
-    let error = cluster
-        .set_scram_credential(&credential())
-        .await
-        .unwrap_err();
-    assert_eq!(error.code(), Some(ErrorCode::RESOURCE_NOT_FOUND));
 }
