@@ -1,6 +1,6 @@
 //! The configuration after files, environment and flags have been put together.
 
-use std::{collections::BTreeMap, convert::Infallible, fmt, path::PathBuf, str::FromStr};
+use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr};
 
 use lifeboat_archive::{
     seal::Recipient,
@@ -81,16 +81,25 @@ impl fmt::Display for ControllerAddresses {
     }
 }
 
-impl FromStr for ControllerAddresses {
-    type Err = Infallible;
+/// Text that names no controller.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("neither discover nor host:port of a controller")]
+pub struct NoController;
 
-    fn from_str(text: &str) -> Result<Self, Infallible> {
+impl FromStr for ControllerAddresses {
+    type Err = NoController;
+
+    fn from_str(text: &str) -> Result<Self, NoController> {
         if text.trim() == "discover" {
             return Ok(Self::Discover);
         }
         let addresses = text.split(',').map(str::trim);
         let addresses = addresses.filter(|address| !address.is_empty());
-        Ok(Self::Given(addresses.map(str::to_owned).collect()))
+        let addresses: Vec<_> = addresses.map(str::to_owned).collect();
+        if addresses.is_empty() {
+            return Err(NoController);
+        }
+        Ok(Self::Given(addresses))
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{error::KafkaError, wire::Cluster};
 mod access;
 mod cluster;
 mod configs;
+mod coordinators;
 mod groups;
 mod hidden;
 mod live;
@@ -23,10 +24,10 @@ mod topics;
 mod users;
 
 pub use cluster::cluster;
-pub use groups::groups;
+pub use groups::{WITHOUT_COORDINATOR, groups};
 pub use hidden::hidden;
 pub use live::{Live, live, without_saving};
-pub use topics::topics;
+pub use topics::{topics, without_metadata};
 pub use users::users;
 
 /// What a cluster is besides its topics and groups; `None` is what could not be read.
@@ -49,9 +50,11 @@ pub async fn surroundings(
     cluster: &Cluster,
     groups: &GroupsDocument,
 ) -> (Surroundings, Vec<Problem>) {
+    let there = groups.groups.iter().map(|group| group.group.clone());
+    let there: Vec<_> = there.collect();
     let ((configs, mut problems), acls, quotas, features, tokens) = tokio::join!(
         // large futures, needed once
-        Box::pin(configs::configs(cluster, groups)),
+        Box::pin(configs::configs(cluster, async || (there, Vec::new()))),
         Box::pin(access::acls(cluster)),
         Box::pin(access::quotas(cluster)),
         Box::pin(cluster.features()),

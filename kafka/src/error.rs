@@ -373,6 +373,11 @@ impl ErrorCode {
         )
     }
 
+    /// Whether the coordinator is on its way from one broker to another.
+    pub(crate) fn is_of_moving_coordinator(self) -> bool {
+        self.wants_new_coordinator() || self == Self::COORDINATOR_LOAD_IN_PROGRESS
+    }
+
     fn known(self) -> Option<ResponseError> {
         ResponseError::try_from_code(self.0)
     }

@@ -117,6 +117,12 @@ impl KafkaError {
             return None;
         };
         let (operation, resource) = match *code {
+            // some topic of the group, and which is not said
+            ErrorCode::TOPIC_AUTHORIZATION_FAILED
+                if matches!(*operation, "ConsumerGroupDescribe" | "ShareGroupDescribe") =>
+            {
+                (Operation::Describe, Resource::AnyTopic)
+            }
             ErrorCode::TOPIC_AUTHORIZATION_FAILED => (
                 on_topic(operation),
                 Resource::Topic(topic_of(operation, subject).to_owned()),
@@ -236,6 +242,12 @@ mod tests {
         let group = ErrorCode::GROUP_AUTHORIZATION_FAILED;
         let cluster = ErrorCode::CLUSTER_AUTHORIZATION_FAILED;
         for (operation, subject, code, right) in [
+            (
+                "ConsumerGroupDescribe",
+                "group shop",
+                topic,
+                "Describe on a topic",
+            ),
             ("CreateTopics", "a-1", topic, "Create on topic a-1"),
             ("ListOffsets", "a-1-0", topic, "Describe on topic a-1"),
             ("DescribeConfigs", "a", topic, "DescribeConfigs on topic a"),

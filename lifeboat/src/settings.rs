@@ -161,6 +161,15 @@ impl Settings {
             .controllers
             .clone()
             .or_else(|| saved.controllers.clone());
+        let is_reached =
+            flags.controller_config.is_some() || saved.kafka != KafkaProperties::default();
+        if addresses.is_none() && is_reached {
+            return Err(
+                Failure::usage("it is said how the controllers are reached, and not which").hint(
+                    "give --controllers discover (or their host:port), or backup.exact-credentials.controllers",
+                ),
+            );
+        }
         let from = addresses.map(|addresses| {
             let given = SourceFlags {
                 bootstrap_servers: None,

@@ -248,3 +248,23 @@ fn a_bootstrap_checkpoint_refuses_what_it_could_not_do() {
         "{stderr}"
     );
 }
+
+#[test]
+fn properties_of_controllers_that_are_not_named_are_refused_and_not_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let (folder, url) = (folder.path(), url(folder.path()));
+    run(folder, &["init", "--repository", &url]);
+    std::fs::write(folder.join("controllers.properties"), "").unwrap();
+    let arguments = [
+        "backup",
+        "--bootstrap-servers",
+        "127.0.0.1:1",
+        "--repository",
+        &url,
+        "--controller-config",
+        "controllers.properties",
+    ];
+    let (code, stdout, stderr) = run(folder, &arguments);
+    assert_eq!((code, stdout.as_str()), (2, ""), "{stderr}");
+    assert!(stderr.contains("--controllers discover"), "{stderr}");
+}

@@ -81,16 +81,8 @@ pub(super) async fn topics(
         });
     }
     let mut problems = unmatched(options, &chosen);
-    let (mut metadata, unreadable): (Vec<_>, Vec<_>) =
-        chosen.into_iter().partition(|topic| topic.error.is_none());
-    for topic in unreadable {
-        let reason = topic.error.map(|code| code.to_string()).unwrap_or_default();
-        problems.push(Problem {
-            subject: format!("topic {}", topic.name),
-            problem: format!("its metadata can't be read: {reason}"),
-            partial: true,
-        });
-    }
+    let mut metadata = chosen;
+    problems.extend(capture::without_metadata(&mut metadata));
     metadata.sort_by(|a, b| a.name.cmp(&b.name));
     let (document, unreadable) = capture::topics(cluster, &metadata).await?;
     problems.extend(unreadable);

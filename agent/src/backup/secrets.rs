@@ -237,8 +237,6 @@ fn explain(cluster: &Cluster, source: &CredentialSource, error: &ImageError) -> 
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use lifeboat_archive::documents::{ScramCredential, ScramUser, SecretBytes};
     use lifeboat_kafka::image::ScramSecret;
 
@@ -256,7 +254,6 @@ mod tests {
             users: users
                 .map(|(user, mechanism)| (((*user).to_owned(), *mechanism), secret(mechanism)))
                 .collect(),
-            configs: BTreeMap::new(),
             ..Image::default()
         }
     }

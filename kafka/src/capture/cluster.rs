@@ -6,7 +6,10 @@ use lifeboat_archive::{
     words::Timestamp,
 };
 
-use super::{note, partial, unless_unread, unread};
+use super::{
+    coordinators::{Coordinators, OF_TRANSACTIONS},
+    note, partial, unless_unread, unread,
+};
 use crate::{
     error::KafkaError,
     rights::{Operation, Resource, Right},
@@ -44,6 +47,7 @@ pub async fn cluster(cluster: &Cluster, captured_at: Timestamp) -> (ClusterDocum
 }
 
 async fn open_transactions(cluster: &Cluster) -> (Option<Vec<OpenTransaction>>, Vec<Problem>) {
+    let coordinators = Coordinators::settled(cluster, OF_TRANSACTIONS).await;
     let (open, sees_all) =
         tokio::join!(cluster.open_transactions(), cluster.sees_all_transactions());
     let mut problems = Vec::new();
@@ -68,6 +72,13 @@ async fn open_transactions(cluster: &Cluster) -> (Option<Vec<OpenTransaction>>, 
                 format!("whether there are some that can't be seen is not known: {error}"),
             ));
         }
+        Err(error) => problems.push(unread(cluster, TRANSACTIONS, &error)),
+    }
+    match coordinators {
+        Ok(coordinators) => problems.extend(coordinators.missing().map(|lost| {
+            let problem = format!("some may be missing, as nobody coordinates them: {lost}");
+            partial(TRANSACTIONS.to_owned(), problem)
+        })),
         Err(error) => problems.push(unread(cluster, TRANSACTIONS, &error)),
     }
     if open.unanswered.len() == cluster.brokers().len() {

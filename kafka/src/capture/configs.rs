@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lifeboat_archive::{
-    documents::{ConfigsDocument, GroupsDocument, Settings},
+    documents::{ConfigsDocument, Settings},
     manifest::Problem,
 };
 
@@ -19,13 +19,15 @@ const GROUPS: &str = "configurations of groups";
 const CLIENT_METRICS: &str = "client metrics subscriptions";
 
 /// Every dynamic setting that does not belong to a topic; a part that can't be read is null and named.
+///
+/// `groups` tells the groups that there are now: asked where the brokers can't list those with settings.
 pub(super) async fn configs(
     cluster: &Cluster,
-    groups: &GroupsDocument,
+    groups: impl AsyncFnOnce() -> (Vec<String>, Vec<Problem>),
 ) -> (ConfigsDocument, Vec<Problem>) {
     let mut problems = Vec::new();
     let found = cluster.config_resources().await;
-    let names = wanted_groups(cluster, &found, groups, &mut problems);
+    let names = wanted_groups(cluster, &found, groups, &mut problems).await;
     let subscriptions = found
         .map(|found| found.client_metrics)
         .map_err(|error| problems.push(unread(cluster, CLIENT_METRICS, &error)))
@@ -60,7 +62,7 @@ pub(super) async fn configs(
     }
     take(&mut document, of_brokers, BROKERS, cluster, &mut problems);
     match down {
-        Ok(down) => problems.extend(not_asked(&mut document, &down.unwrap_or_default())),
+        Ok(down) => problems.extend(not_asked(&mut document, &down)),
         Err(error) => problems.push(unread(cluster, BROKERS, &error)),
     }
     take(
@@ -91,13 +93,12 @@ fn not_asked(document: &mut ConfigsDocument, down: &[i32]) -> Vec<Problem> {
 }
 
 /// The groups to ask: those with settings, or all that there are where the brokers can't list the former.
-fn wanted_groups(
+async fn wanted_groups(
     cluster: &Cluster,
     found: &Result<ConfigResources, KafkaError>,
-    groups: &GroupsDocument,
+    groups: impl AsyncFnOnce() -> (Vec<String>, Vec<Problem>),
     problems: &mut Vec<Problem>,
 ) -> Vec<String> {
-    let there = || groups.groups.iter().map(|group| group.group.clone());
     match found {
         Ok(ConfigResources {
             groups: Some(names),
@@ -115,7 +116,9 @@ fn wanted_groups(
             ),
         )),
     }
-    there().collect()
+    let (there, unread) = groups().await;
+    problems.extend(unread);
+    there
 }
 
 /// Whether the brokers do not know this kind of resource at all.

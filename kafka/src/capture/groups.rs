@@ -1,19 +1,29 @@
 //! Groups, what they have committed, and who is in them.
 
+use std::time::Duration;
+
 use futures::{StreamExt, stream};
 use lifeboat_archive::{
     documents::{GroupDocument, GroupMember, GroupsDocument},
     manifest::Problem,
 };
 
-use super::{note, partial};
+use super::{
+    coordinators::{Coordinators, OF_GROUPS},
+    note, partial,
+};
 use crate::{
     error::{ErrorCode, KafkaError},
-    wire::{Cluster, GroupOffsets, ListedGroup},
+    wire::{Cluster, GroupListing, GroupOffsets, ListedGroup, Patience},
 };
 
 /// Groups asked at the same time; their coordinators answer one after the other anyway.
 const GROUPS_AT_ONCE: usize = 16;
+/// So long the groups are listed anew while their coordinators change.
+const SETTLE_WITHIN: Duration = Duration::from_secs(30);
+
+/// The subject of the problem that there are groups which no broker tells of.
+pub const WITHOUT_COORDINATOR: &str = "groups without a coordinator";
 
 /// What is known of a group besides its name.
 struct ReadGroup {
@@ -25,7 +35,7 @@ struct ReadGroup {
 ///
 /// A group whose offsets can't be read is left out and named: it must not look as if it had none.
 pub async fn groups(cluster: &Cluster) -> Result<(GroupsDocument, Vec<Problem>), KafkaError> {
-    let mut listing = cluster.groups().await;
+    let (mut listing, coordinators) = listed(cluster).await?;
     if listing.unanswered.len() == cluster.brokers().len()
         && let Some((_, error)) = listing.unanswered.pop()
     {
@@ -44,6 +54,12 @@ pub async fn groups(cluster: &Cluster) -> Result<(GroupsDocument, Vec<Problem>),
             )
         })
         .collect();
+    problems.extend(coordinators.missing().map(|lost| {
+        partial(
+            WITHOUT_COORDINATOR.to_owned(),
+            format!("groups may be missing, as nobody coordinates them: {lost}"),
+        )
+    }));
     let names: Vec<_> = listing
         .groups
         .iter()
@@ -64,6 +80,21 @@ pub async fn groups(cluster: &Cluster) -> Result<(GroupsDocument, Vec<Problem>),
     Ok((GroupsDocument { groups: documents }, problems))
 }
 
+/// What all brokers say, while the coordinators stayed the same: one that takes a group over after it has answered, from one
+/// that answers later, would hide it.
+async fn listed(cluster: &Cluster) -> Result<(GroupListing, Coordinators), KafkaError> {
+    let mut patience = Patience::new(SETTLE_WITHIN);
+    loop {
+        let before = Coordinators::settled(cluster, OF_GROUPS).await?;
+        let listing = cluster.groups().await;
+        let after = Coordinators::now(cluster, OF_GROUPS).await?;
+        if before == after || !patience.pause().await {
+            return Ok((listing, after));
+        }
+        tracing::debug!("coordinators have changed: listing the groups again");
+    }
+}
+
 async fn read_group(cluster: &Cluster, group: &ListedGroup) -> ReadGroup {
     let offsets = if group.is_share() {
         cluster.share_group_offsets(&group.group).await
@@ -71,7 +102,11 @@ async fn read_group(cluster: &Cluster, group: &ListedGroup) -> ReadGroup {
         cluster.group_offsets(&group.group, true).await
     };
     let members = match &offsets {
-        Ok(_) => cluster.group_members(group).await,
+        Ok(_) => match cluster.group_members(group).await {
+            // deleted, or of another type, since it was listed
+            Err(error) if error.code() == Some(ErrorCode::GROUP_ID_NOT_FOUND) => Ok(None),
+            members => members,
+        },
         // it is left out
         Err(_) => Ok(None),
     };

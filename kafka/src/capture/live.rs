@@ -1,15 +1,18 @@
 //! A cluster as it is now, to be compared with what it was.
 
 use lifeboat_archive::{
-    documents::{Documents, GroupDocument, GroupsDocument, diff::Kind},
+    documents::{Documents, diff::Kind},
     manifest::Problem,
     words::Timestamp,
 };
 
-use super::{access, cluster::identity, configs, groups, hidden, topics, unless_unread};
+use super::{
+    access, cluster::identity, configs, groups, hidden, partial, topics, unless_unread,
+    without_metadata,
+};
 use crate::{
     error::KafkaError,
-    wire::{Cluster, ListedGroup, TopicScope},
+    wire::{Cluster, TopicScope},
 };
 
 /// A cluster as it is now, as far as it could be read.
@@ -49,7 +52,7 @@ pub async fn live(cluster: &Cluster, kinds: &[Kind], now: Timestamp) -> Result<L
                 live.documents.groups = Some(live.take(Kind::Groups, read));
             }
             Kind::Configs => {
-                let read = configs::configs(cluster, &names(cluster).await).await;
+                let read = configs::configs(cluster, async || names(cluster).await).await;
                 live.documents.configs = Some(live.take(Kind::Configs, read));
             }
             Kind::Acls => {
@@ -77,8 +80,10 @@ async fn read_topics(cluster: &Cluster, live: &mut Live) -> Result<(), KafkaErro
     let mut all = cluster.topics(TopicScope::All).await?;
     let visible = all.iter().map(|topic| topic.name.clone()).collect();
     let unseen = hidden(cluster, &visible, |_| true).await?;
-    all.retain(|topic| !topic.internal && topic.error.is_none());
-    let (document, mut problems) = topics(cluster, &all).await?;
+    all.retain(|topic| !topic.internal);
+    let mut problems = without_metadata(&mut all);
+    let (document, unread) = topics(cluster, &all).await?;
+    problems.extend(unread);
     problems.extend(unseen);
     live.documents.topics = Some(live.take(Kind::Topics, (document, problems)));
     Ok(())
@@ -97,18 +102,19 @@ fn told<T>(
     read
 }
 
-/// The groups that there are, where the brokers can't list those with settings.
-async fn names(cluster: &Cluster) -> GroupsDocument {
+/// The groups that there are.
+async fn names(cluster: &Cluster) -> (Vec<String>, Vec<Problem>) {
     let listing = cluster.groups().await;
-    let named = |group: ListedGroup| GroupDocument {
-        group: group.group,
-        group_type: group.group_type,
-        protocol_type: group.protocol_type,
-        state: group.state,
-        offsets: Vec::new(),
-        members: Vec::new(),
-    };
-    GroupsDocument {
-        groups: listing.groups.into_iter().map(named).collect(),
-    }
+    let problems = listing.unanswered.iter().map(|(broker, error)| {
+        partial(
+            format!("broker {broker}"),
+            format!(
+                "configurations of the groups that it coordinates are missing: {}",
+                cluster.explain(error)
+            ),
+        )
+    });
+    let problems = problems.collect();
+    let names = listing.groups.into_iter().map(|group| group.group);
+    (names.collect(), problems)
 }

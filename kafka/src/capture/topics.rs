@@ -48,6 +48,21 @@ pub async fn topics(
     Ok((TopicsDocument { topics: documents }, problems))
 }
 
+/// Leaves out the topics of which the brokers tell nothing, and names them.
+pub fn without_metadata(topics: &mut Vec<TopicMetadata>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    topics.retain(|topic| {
+        problems.extend(topic.error.map(|code| {
+            partial(
+                format!("topic {}", topic.name),
+                format!("its metadata can't be read: {code}"),
+            )
+        }));
+        topic.error.is_none()
+    });
+    problems
+}
+
 /// Where no topic's settings can be told because no broker answers, that is one error and not one per topic.
 fn common_cause(
     configs: &BTreeMap<Arc<str>, Result<Vec<ConfigEntry>, KafkaError>>,

@@ -1,6 +1,6 @@
 //! Dynamic settings: of topics, brokers, groups and client-metrics subscriptions.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use kafka_protocol::{
     messages::{
@@ -14,7 +14,7 @@ use kafka_protocol::{
 };
 use lifeboat_archive::documents::Settings;
 
-use super::Cluster;
+use super::{Cluster, Patience};
 use crate::error::{ErrorCode, KafkaError};
 
 // Kafka's numbers for what a resource is.
@@ -26,6 +26,8 @@ const GROUP: i8 = 32;
 const EVERY_KIND: i16 = 1;
 /// A topic has some 40 settings of which the broker tells all.
 const RESOURCES_PER_REQUEST: usize = 250;
+/// So long a broker may be behind the others.
+const LAGS_WITHIN: Duration = Duration::from_secs(5);
 const SET: i8 = 0;
 const DELETE: i8 = 1;
 
@@ -202,6 +204,24 @@ pub type TopicConfigs = BTreeMap<Arc<str>, Result<Vec<ConfigEntry>, KafkaError>>
 impl Cluster {
     /// All settings of these resources, inherited ones included.
     pub async fn configs(&self, resources: &[ConfigResource]) -> Configs {
+        let mut configs = self.configs_now(resources).await;
+        let mut patience = Patience::new(LAGS_WITHIN);
+        loop {
+            // a broker may not have heard of it yet
+            let passing = |config: &Result<_, KafkaError>| {
+                let code = config.as_ref().err().and_then(KafkaError::code);
+                code.is_some_and(ErrorCode::is_retriable)
+            };
+            let again = configs.iter().filter(|(_, config)| passing(config));
+            let again: Vec<_> = again.map(|(resource, _)| resource.clone()).collect();
+            if again.is_empty() || !patience.pause().await {
+                return configs;
+            }
+            configs.extend(self.configs_now(&again).await);
+        }
+    }
+
+    async fn configs_now(&self, resources: &[ConfigResource]) -> Configs {
         // one unknown kind of resource fails the whole request, and a broker speaks for itself only
         let mut requests: BTreeMap<_, Vec<&ConfigResource>> = BTreeMap::new();
         for resource in resources {
@@ -388,6 +408,12 @@ fn alter_verdict(
     resource: &ConfigResource,
     answer: &IncrementalAlterConfigsResponse,
 ) -> Result<(), KafkaError> {
+    if answer.responses.is_empty() {
+        return Err(KafkaError::Malformed {
+            operation: "IncrementalAlterConfigs",
+            detail: format!("{resource} is missing in the answer"),
+        });
+    }
     for response in &answer.responses {
         if let Some(code) = ErrorCode::from_wire(response.error_code) {
             return Err(KafkaError::broker_says(

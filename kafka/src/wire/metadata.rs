@@ -1,7 +1,7 @@
 //! Brokers, topics, and who leads which partition.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, PoisonError},
 };
 
@@ -144,6 +144,18 @@ pub(super) fn verdict(answer: &MetadataResponse) -> Result<(), KafkaError> {
     }
 }
 
+/// Brokers that are named as replicas and are not there.
+fn absent(topics: &[TopicMetadata], there: &[Broker]) -> Vec<i32> {
+    let partitions = topics.iter().flat_map(|topic| &topic.partitions);
+    let mut named: BTreeSet<i32> = partitions
+        .flat_map(|partition| partition.replicas.iter().copied())
+        .collect();
+    for broker in there {
+        named.remove(&broker.id);
+    }
+    named.into_iter().collect()
+}
+
 impl Cluster {
     /// The brokers, by id, as last heard of.
     pub fn brokers(&self) -> Vec<Broker> {
@@ -160,12 +172,15 @@ impl Cluster {
         ids.filter_map(|broker| view.address(*broker)).collect()
     }
 
-    /// The brokers that belong to the cluster and are down, by id; `None` where the brokers are too old to tell (below
-    /// 4.0).
-    pub async fn brokers_down(&self) -> Result<Option<Vec<i32>>, KafkaError> {
+    /// The brokers that belong to the cluster and are down, by id; where the brokers are too old to tell (below 4.0) those
+    /// that hold something of a topic that we may see.
+    pub async fn brokers_down(&self) -> Result<Vec<i32>, KafkaError> {
         match self.version_of::<DescribeClusterRequest>().await {
             Ok(version) if version >= FENCED => {}
-            Ok(_) | Err(KafkaError::UnsupportedApi { .. }) => return Ok(None),
+            Ok(_) | Err(KafkaError::UnsupportedApi { .. }) => {
+                let topics = self.topics(TopicScope::All).await?;
+                return Ok(absent(&topics, &self.brokers()));
+            }
             Err(error) => return Err(error),
         }
         let request = DescribeClusterRequest::default().with_include_fenced_brokers(true);
@@ -173,7 +188,7 @@ impl Cluster {
         let down = answer.brokers.iter().filter(|broker| broker.is_fenced);
         let mut down: Vec<_> = down.map(|broker| broker.broker_id.0).collect();
         down.sort_unstable();
-        Ok(Some(down))
+        Ok(down)
     }
 
     /// What the brokers say about topics. Also brings [`Self::leader`] up to date.
@@ -264,6 +279,18 @@ mod tests {
                 error: None,
             }],
         }
+    }
+
+    #[test]
+    fn a_broker_that_only_replicas_name_is_down() {
+        let there = |id| Broker {
+            id,
+            host: "kafka".to_owned(),
+            port: 9092,
+            rack: None,
+        };
+        assert_eq!(absent(&[topic(1, 1, 4)], &[there(1), there(9)]), [2]);
+        assert!(absent(&[], &[there(1)]).is_empty());
     }
 
     fn leader(view: &View) -> Option<i32> {

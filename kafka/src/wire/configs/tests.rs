@@ -73,3 +73,34 @@ fn a_resource_is_known_by_its_kind_and_its_name() {
     let untold = read[&asked[2]].as_ref().unwrap_err().to_string();
     assert!(untold.contains("group 1 is missing"), "{untold}");
 }
+
+#[tokio::test]
+async fn a_broker_that_has_not_heard_of_a_topic_yet_is_asked_again_and_not_for_long() {
+    const APIS: [(ApiKey, i16, i16); 2] =
+        [(ApiKey::Metadata, 12, 12), (ApiKey::DescribeConfigs, 4, 4)];
+    let known_after = |calls: usize| {
+        let asked = std::sync::atomic::AtomicUsize::new(0);
+        FakeBroker::start(&APIS, move |it| {
+            if it.api == ApiKey::Metadata as i16 {
+                return Reply::Body(metadata(&[(1, it.port)], &[]));
+            }
+            let nth = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let mut out = Out::default();
+            // UNKNOWN_TOPIC_OR_PARTITION
+            out.i32(0).array(1).i16(if nth < calls { 3 } else { 0 });
+            out.null();
+            out.0.push(2);
+            out.text("new").array(0).tags().tags();
+            Reply::Body(out)
+        })
+    };
+    let resources = [ConfigResource::Topic("new".into())];
+    let broker = known_after(2).await;
+    let cluster = broker.cluster().await.unwrap();
+    assert!(cluster.configs(&resources).await[&resources[0]].is_ok());
+    let broker = known_after(usize::MAX).await;
+    let cluster = broker.cluster().await.unwrap();
+    let configs = cluster.configs(&resources).await;
+    let error = configs[&resources[0]].as_ref().unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
+}

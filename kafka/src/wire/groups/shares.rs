@@ -25,8 +25,15 @@ impl Cluster {
             .with_group_id(StrBytes::from_string(group.to_owned()).into())
             .with_topics(None);
         let request = DescribeShareGroupOffsetsRequest::default().with_groups(vec![asked]);
-        self.ask_coordinator(group, &request, |answer| read_starts(group, answer))
-            .await
+        let mut patience = self.patience();
+        loop {
+            let read = self.ask_coordinator(group, &request, |answer| read_starts(group, answer));
+            let read = read.await?;
+            let mut unreadable = read.unreadable.iter();
+            if !unreadable.any(|(_, error)| is_moving(error)) || !patience.pause().await {
+                return Ok(read);
+            }
+        }
     }
 
     /// Sets where a share group without members starts; one that is not there is made. The outcome is per partition, in
@@ -37,12 +44,26 @@ impl Cluster {
         offsets: &[CommittedOffset],
     ) -> Result<CommitOutcomes, KafkaError> {
         let request = alter_request(group, offsets);
-        // the same start twice is the same as once, so it may be asked for again
-        self.ask_coordinator(group, &request, |answer| {
-            read_altered(group, offsets, answer)
-        })
-        .await
+        let mut patience = self.patience();
+        loop {
+            // the same start twice is the same as once, so it may be asked for again
+            let altered = self.ask_coordinator(group, &request, |answer| {
+                read_altered(group, offsets, answer)
+            });
+            let altered = altered.await?;
+            let mut refused = altered.iter().filter_map(|(_, it)| it.as_ref().err());
+            if !refused.any(is_moving) || !patience.pause().await {
+                return Ok(altered);
+            }
+        }
     }
+}
+
+/// The states of share partitions have coordinators of their own, whose errors stand with each partition.
+fn is_moving(error: &KafkaError) -> bool {
+    error
+        .code()
+        .is_some_and(ErrorCode::is_of_moving_coordinator)
 }
 
 fn read_starts(

@@ -9,6 +9,7 @@ use lifeboat_archive::{
     },
     manifest::Problem,
 };
+use lifeboat_kafka::capture::WITHOUT_COORDINATOR;
 
 /// What one side shows, and what it could not be asked.
 #[derive(Debug, Default)]
@@ -34,7 +35,9 @@ pub(super) fn unseen<'v>(
         Change::Topic { edit } => of(format!("topic {}", edit.either().topic)),
         Change::Group { edit } => of(format!("group {}", edit.either().group)).or_else(|| {
             // it may be one of those that this broker coordinates
-            missing().find(|problem| problem.subject.starts_with("broker "))
+            missing().find(|problem| {
+                problem.subject.starts_with("broker ") || problem.subject == WITHOUT_COORDINATOR
+            })
         }),
         Change::Offset { group, .. } => of(format!("group {group}")),
         _ => None,
@@ -174,7 +177,7 @@ mod tests {
     #[test]
     fn a_group_is_not_missed_while_it_or_its_coordinator_could_not_be_asked() {
         let with = view(vec![], &["g"], &[]);
-        for subject in ["group g", "broker 3"] {
+        for subject in ["group g", "broker 3", WITHOUT_COORDINATOR] {
             let without = view(vec![], &[], &[(subject, "denied")]);
             let hidden = (vec![], vec![subject.to_owned()]);
             assert_eq!(seen(&with, &without), hidden);

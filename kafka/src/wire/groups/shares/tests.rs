@@ -96,3 +96,28 @@ async fn each_start_that_is_refused_is_named_and_a_group_with_members_gets_none(
         Some(ErrorCode::NON_EMPTY_GROUP)
     );
 }
+
+#[tokio::test]
+async fn a_share_coordinator_that_is_being_made_is_asked_again() {
+    let asked = std::sync::atomic::AtomicI16::new(0);
+    let broker = coordinator(move || {
+        let first = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0;
+        let mut out = Out::default();
+        out.i32(0).array(1).text("shares").array(1).text("orders");
+        out.id(lifeboat_archive::words::TopicId([7; 16])).array(1);
+        // COORDINATOR_NOT_AVAILABLE
+        out.i32(0)
+            .i64(12)
+            .i32(4)
+            .i16(if first { 15 } else { 0 })
+            .null()
+            .tags();
+        out.tags().i16(0).null().tags().tags();
+        out
+    })
+    .await;
+    let cluster = broker.cluster().await.unwrap();
+    let read = cluster.share_group_offsets("shares").await.unwrap();
+    assert_eq!(read.offsets, [start(0, 12)]);
+    assert!(read.unreadable.is_empty());
+}
