@@ -153,3 +153,52 @@ fn a_broker_that_is_killed_and_comes_back_costs_neither_a_record_nor_gives_one_t
 fn a_rolling_restart_costs_neither_a_record_nor_gives_one_twice() {
     everything_comes_back_in(rolling_restart, "records");
 }
+
+/// On 3.9, where the brokers do not say which of them are down.
+#[test]
+fn groups_and_settings_of_a_broker_that_is_lost_are_told_and_not_taken_for_none() {
+    let mut scene = Scene::new();
+    let wanted = KafkaCluster::builder()
+        .brokers(3)
+        .heap_megabytes(320)
+        .version("3.9.1")
+        .setting("offsets.topic.replication.factor", "1");
+    let a = scene.context.start_a(&wanted).unwrap();
+    let workload = a.workload();
+    workload
+        .create_replicated_topic("orders", 1, 3, &[])
+        .unwrap();
+    let groups: Vec<String> = (0..12).map(|number| format!("group-{number}")).collect();
+    for group in &groups {
+        workload.commit(group, &[("orders", 0, 0, "")]).unwrap();
+    }
+    let leaders = a.oracle().leaders().unwrap();
+    let mut of_groups = leaders.iter();
+    let lost = of_groups.find(|led| led.topic == "__consumer_offsets");
+    let lost = lost.unwrap().leader;
+    a.set_broker(lost, "log.cleaner.threads", "2").unwrap();
+    let index = (0..3).find(|&index| a.broker_id(index) == lost).unwrap();
+    a.kill_broker(index).unwrap();
+
+    let bootstrap = a.bootstrap();
+    let run = ["backup", "--repository", &scene.url, "--json"];
+    let run = [&run[..], &["--bootstrap-servers", &bootstrap]].concat();
+    let run = scene.program.run(&run).unwrap().expect_code(3).unwrap();
+    let report = run.json().unwrap();
+    let problems = report["problems"].as_array().unwrap();
+    let told = |subject: &str| {
+        let mut problems = problems.iter();
+        let found = problems.find(|problem| problem["subject"] == subject);
+        found.unwrap_or_else(|| panic!("{subject}: {report:#}"))["problem"].to_string()
+    };
+    let without = told("groups without a coordinator");
+    assert!(
+        without.contains("of __consumer_offsets have no leader"),
+        "{without}"
+    );
+    let settings = told(&format!("configurations of broker {lost}"));
+    assert!(settings.contains("the broker is down"), "{settings}");
+    // the others are there
+    let saved = report["commit"]["totals"]["groups"].as_u64().unwrap();
+    assert!((1..12).contains(&saved), "{saved}");
+}
