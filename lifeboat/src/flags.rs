@@ -7,6 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use crate::exit;
 
 mod backup;
+mod check;
 mod cluster;
 mod config;
 mod diff;
@@ -20,6 +21,7 @@ mod users;
 mod verify;
 
 pub(crate) use backup::{BackupFlags, LimitFlags};
+pub(crate) use check::CheckFlags;
 pub(crate) use cluster::SourceFlags;
 pub(crate) use config::{ConfigFlags, ConfigVerb};
 pub(crate) use diff::DiffFlags;
@@ -89,6 +91,8 @@ pub(crate) enum Verb {
     Diff(DiffFlags),
     /// Read all of a snapshot and find any damage
     Verify(VerifyFlags),
+    /// Check that everything is there that the snapshots of a repository need, and what else is
+    Check(CheckFlags),
     /// Give a snapshot to a cluster that does not have its topics
     Restore(Box<RestoreFlags>),
     /// Check or show the configuration

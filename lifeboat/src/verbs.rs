@@ -3,6 +3,7 @@
 use crate::{answer::Answer, failure::Failure, flags::Verb, session::Session};
 
 mod backup;
+mod check;
 mod config;
 mod diff;
 mod init;
@@ -18,6 +19,7 @@ pub(crate) async fn run(verb: Verb, session: &Session) -> Result<Answer, Failure
         Verb::Init(flags) => interrupt.unless(init::run(&flags, session)).await,
         Verb::Snapshots(flags) => interrupt.unless(snapshots::run(&flags, session)).await,
         Verb::Show(flags) => interrupt.unless(show::run(&flags, session)).await,
+        Verb::Check(flags) => Box::pin(interrupt.unless(check::run(&flags, session))).await,
         Verb::Diff(flags) => Box::pin(interrupt.unless(diff::run(&flags, session))).await,
         // these stop by themselves, in good order
         Verb::Backup(flags) => backup::run(&flags, session).await,

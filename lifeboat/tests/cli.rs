@@ -60,6 +60,9 @@ fn a_repository_is_made_once_and_starts_empty() {
     let (code, stdout, stderr) = run(folder, &["snapshots", "--repository", &url]);
     assert_eq!((code, stderr.as_str()), (0, ""));
     assert!(stdout.starts_with("no snapshots yet in "));
+    let (code, stdout, stderr) = run(folder, &["check", "--repository", &url]);
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    assert!(stdout.starts_with("no snapshots yet in "));
     let (code, listed) = json(folder, &["snapshots", "--json", "--repository", &url]);
     assert_eq!(
         (code, listed["snapshots"].as_array().unwrap().len()),
@@ -71,8 +74,9 @@ fn a_repository_is_made_once_and_starts_empty() {
 fn a_missing_repository_is_exit_code_10_for_every_verb() {
     let folder = tempfile::tempdir().unwrap();
     let (folder, url) = (folder.path(), url(folder.path()));
-    let verbs: [&[&str]; 5] = [
+    let verbs: [&[&str]; 6] = [
         &["snapshots"],
+        &["check"],
         &["show"],
         &["verify"],
         &[

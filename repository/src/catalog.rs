@@ -6,7 +6,7 @@ use lifeboat_archive::{json, manifest::Commit, words::SnapshotId};
 use crate::{RepositoryError, layout::ClusterLayout, repository::SMALL_BYTES, store::Store};
 
 /// How many commits are read at once.
-const READS: usize = 16;
+pub(crate) const READS: usize = 16;
 
 /// All commits of a cluster, by number. None is ever left out.
 #[derive(Debug)]

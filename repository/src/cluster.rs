@@ -44,6 +44,10 @@ impl ClusterRepository {
         &self.repository
     }
 
+    pub(crate) fn layout(&self) -> &ClusterLayout {
+        &self.layout
+    }
+
     /// All snapshots that were ever committed, the damaged ones included.
     pub async fn catalog(&self) -> Result<Catalog, RepositoryError> {
         catalog::load(self.repository.store(), &self.layout).await

@@ -5,6 +5,7 @@
 //! before leaves objects that nothing names, and harms nothing.
 
 mod catalog;
+pub mod check;
 mod cluster;
 mod error;
 mod layout;

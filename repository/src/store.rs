@@ -4,6 +4,7 @@ use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use lifeboat_archive::words::Timestamp;
 use object_store::{
     GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions, WriteMultipart, path::Path,
 };
@@ -186,6 +187,21 @@ impl Store {
         Ok(names)
     }
 
+    /// All objects below `folder`, with their sizes.
+    pub(crate) async fn list_objects(
+        &self,
+        folder: &str,
+    ) -> Result<Vec<StoredObject>, RepositoryError> {
+        let path = layout::path_of(folder)?;
+        let listed = self.inner.list(Some(&path)).map_ok(|meta| StoredObject {
+            object: meta.location.to_string(),
+            size: meta.size,
+            modified: Timestamp::from_millis(meta.last_modified.timestamp_millis()),
+        });
+        let listed = listed.try_collect().await;
+        listed.map_err(|error| RepositoryError::from_store("list", folder, error))
+    }
+
     /// The names of the folders and objects right below `folder`, or below the top.
     pub(crate) async fn children(&self, folder: Option<&str>) -> Result<Children, RepositoryError> {
         let path = folder.map(layout::path_of).transpose()?;
@@ -203,6 +219,14 @@ impl Store {
                 .collect(),
         })
     }
+}
+
+/// An object as a listing tells it.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredObject {
+    pub(crate) object: String,
+    pub(crate) size: u64,
+    pub(crate) modified: Timestamp,
 }
 
 /// What is right below a folder.

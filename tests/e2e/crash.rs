@@ -13,6 +13,8 @@ use lifeboat_tests::{
     Bulk, Message, Program, Random, Run, Running, Signal, TestContext, Workload, rounds,
 };
 
+use serde_json::json;
+
 use crate::lifeboat::{backup, init, verify};
 
 const SEED: u64 = 0xC4A5;
@@ -162,6 +164,22 @@ impl Place {
         }
     }
 
+    /// Nothing that a snapshot needs is missing, and whatever else a killed run has left is found.
+    fn check_repository(&self) {
+        let run = ["check", "--repository", &self.url(), "--json"];
+        let checked = self.program.run(&run).unwrap().expect_code(0).unwrap();
+        let checked = checked.json().unwrap();
+        let told = checked["clusters"].as_array().unwrap().iter();
+        let told = told.map(|cluster| {
+            assert_eq!(cluster["findings"], json!([]), "{checked:#}");
+            let orphans = cluster["orphans"].as_array().unwrap().len() as u64;
+            cluster["objects"].as_u64().unwrap() + orphans
+        });
+        let there = files(&self.cluster);
+        let there = there.iter().filter(|file| !is_staged(file)).count();
+        assert_eq!(told.sum::<u64>(), there as u64, "{checked:#}");
+    }
+
     /// Every snapshot that is listed is whole, and so is every object; the number of snapshots.
     fn check(&mut self) -> usize {
         let url = self.url();
@@ -188,6 +206,7 @@ impl Place {
                 .unwrap();
         }
         self.verified = ids;
+        self.check_repository();
         // an object has its name when it is whole, named by a snapshot or not
         for file in files(&self.cluster) {
             let compressed = file.extension().is_some_and(|ending| ending == "zst");

@@ -151,7 +151,7 @@ impl Copy {
     fn run(&self, verb: &str) -> Run {
         let url = self.folder.display().to_string();
         let mut arguments = vec![verb, "--repository", &url];
-        if verb != "snapshots" {
+        if !["snapshots", "check"].contains(&verb) {
             arguments.push("latest");
         }
         let run = self.program.run(&arguments).unwrap();
@@ -177,6 +177,16 @@ impl Copy {
             objects.iter().any(|object| said.contains(object)),
             "{what}: {run:?}"
         );
+    }
+
+    /// Checks: without reading what is inside, it is seen by the name or the size.
+    fn must_be_seen(&self, object: &str, what: &str) {
+        let run = self.run("check");
+        // all that there is at the root
+        let code = if object == ROOT { [10, 20] } else { [20, 20] };
+        assert!(code.map(Some).contains(&run.code), "{what}: {run:?}");
+        let said = format!("{}{}", run.stdout, run.stderr);
+        assert!(said.contains(object), "{what}: {run:?}");
     }
 
     /// Verifies: the snapshot is as good as before.
@@ -240,6 +250,7 @@ fn what_is_cut_off_lost_or_exchanged_is_found_and_named() {
         for length in [0, 1, bytes.len() / 2, bytes.len() - 1] {
             copy.write(object, &bytes[..length]);
             copy.must_be_found(&[object], &format!("{object} cut to {length} bytes"));
+            copy.must_be_seen(object, &format!("{object} cut to {length} bytes"));
             for verb in ["snapshots", "show"] {
                 copy.run(verb);
             }
@@ -250,11 +261,19 @@ fn what_is_cut_off_lost_or_exchanged_is_found_and_named() {
             let run = copy.run("verify");
             assert_eq!(run.code, Some(1), "{run:?}");
             assert!(run.stderr.contains("no snapshot"), "{}", run.stderr);
+            // but what it led to is not forgotten
+            let run = copy.run("check");
+            assert_eq!(run.code, Some(0), "{run:?}");
+            assert!(
+                run.stdout.contains("part of no snapshot: 4 objects"),
+                "{run:?}"
+            );
         } else if object == ROOT {
             let run = copy.run("verify");
             assert_eq!(run.code, Some(10), "{run:?}");
         } else {
             copy.must_be_found(&[object], &format!("{object} is gone"));
+            copy.must_be_seen(object, &format!("{object} is gone"));
         }
         copy.run("show");
         copy.write(object, &bytes);
