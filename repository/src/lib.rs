@@ -9,6 +9,8 @@ mod cluster;
 mod error;
 mod layout;
 mod lists;
+mod probe;
+mod remote;
 mod repository;
 mod root;
 mod store;
@@ -16,8 +18,9 @@ mod upload;
 
 pub use catalog::{Catalog, CatalogEntry};
 pub use cluster::ClusterRepository;
-pub use error::{Cause, RepositoryError};
+pub use error::{Cause, RepositoryError, StoreAnswer};
 pub use lists::ListsUpload;
+pub use probe::{ObjectLock, RemoteReport, StoreReport, Writers};
 pub use repository::Repository;
 pub use upload::ArchiveUpload;
 

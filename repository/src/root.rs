@@ -11,6 +11,9 @@ pub(crate) struct Root {
     pub(crate) created_at: Timestamp,
     /// The program that made it: `lifeboat 0.1.0`.
     pub(crate) created_by: String,
+    /// The store overwrites: only one program may write at a time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) single_writer: bool,
 }
 
 impl Document for Root {

@@ -18,7 +18,7 @@ use lifeboat_archive::{
     },
     words::{Clock, SnapshotId, Timestamp, TopicId},
 };
-use lifeboat_config::RepositoryUrl;
+use lifeboat_config::{Place, RepositoryUrl};
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, local::LocalFileSystem,
@@ -36,6 +36,14 @@ pub(crate) fn scratch() -> (TempDir, RepositoryUrl) {
     let folder = tempfile::tempdir().unwrap();
     let url = RepositoryUrl::from_local_path(&folder.path().join("repository")).unwrap();
     (folder, url)
+}
+
+/// The folder behind such an address.
+pub(crate) fn folder_of(url: &RepositoryUrl) -> &std::path::Path {
+    match url.place() {
+        Place::Folder(folder) => folder,
+        Place::Bucket(bucket) => panic!("{bucket:?}"),
+    }
 }
 
 /// A repository in such a folder.
@@ -157,7 +165,7 @@ pub(crate) struct FaultyStore {
 
 impl FaultyStore {
     pub(crate) fn over(url: &RepositoryUrl, fault: Fault) -> Store {
-        let inner = LocalFileSystem::new_with_prefix(url.local_path()).unwrap();
+        let inner = LocalFileSystem::new_with_prefix(folder_of(url)).unwrap();
         Store::new(Arc::new(Self {
             inner,
             fault,

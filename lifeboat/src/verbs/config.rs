@@ -19,6 +19,10 @@ pub(crate) struct ConfigDocument {
     targets: BTreeMap<String, BTreeMap<String, String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     repository: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    store_options: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    storage_class: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     recipients: Vec<String>,
     backup: BackupDocument,
@@ -140,6 +144,12 @@ impl ConfigDocument {
                 .map(|(name, kafka)| (name.clone(), properties(kafka)))
                 .collect(),
             repository: config.repository.as_ref().map(ToString::to_string),
+            store_options: config
+                .store
+                .shown()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+            storage_class: config.store.storage_class().map(str::to_owned),
             recipients: config.recipients.iter().map(ToString::to_string).collect(),
             backup: BackupDocument {
                 include: texts(&backup.topics.include),
@@ -181,6 +191,24 @@ impl ConfigDocument {
         text
     }
 
+    fn repository_yaml(&self) -> String {
+        let mut text = String::new();
+        if let Some(url) = &self.repository {
+            text.push_str(&format!("  url: {}\n", quoted(url)));
+        }
+        if let Some(class) = &self.storage_class {
+            text.push_str(&format!("  storage-class: {}\n", quoted(class)));
+        }
+        if !self.store_options.is_empty() {
+            let options = yaml_map(&self.store_options, "    ");
+            text.push_str(&format!("  options:\n{options}"));
+        }
+        if text.is_empty() {
+            return text;
+        }
+        format!("repository:\n{text}")
+    }
+
     /// As a configuration file that says the same.
     fn yaml(&self) -> String {
         let mut text = String::new();
@@ -194,9 +222,7 @@ impl ConfigDocument {
         for (name, kafka) in &self.targets {
             text.push_str(&format!("  {}:\n{}", quoted(name), yaml_map(kafka, "    ")));
         }
-        if let Some(url) = &self.repository {
-            text.push_str(&format!("repository:\n  url: {}\n", quoted(url)));
-        }
+        text.push_str(&self.repository_yaml());
         if !self.recipients.is_empty() {
             text.push_str("encryption:\n  recipients:\n");
         }
