@@ -286,3 +286,6 @@ fn is_not_implemented(error: &object_store::Error) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,7 @@ What is where
                                                  archives they are
   <cluster-id>/metadata/<snapshot>.tar.zst       topics with their settings, consumer groups with their offsets
   <cluster-id>/data/<day>/<name>.tar.zst         archives: Kafka log segments
+  probe/                                         what was tried when the repository was made; it means nothing
 A file that no commit leads to belongs to a run that did not finish. It is not part of any snapshot.
 
 Restoring with Lifeboat

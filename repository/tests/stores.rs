@@ -12,7 +12,7 @@ use lifeboat_archive::{
 };
 use lifeboat_config::{RepositoryLocation, StoreOptions};
 use lifeboat_repository::{ClusterRepository, Repository, RepositoryError, Writers};
-use lifeboat_tests::{Azurite, Keys, MinIo};
+use lifeboat_tests::{Azurite, GoogleXml, Keys, MinIo};
 use tokio::sync::OnceCell;
 
 const CLUSTER: &str = "NrI2qCTxevO5IomtUq8w-_";
@@ -285,6 +285,30 @@ async fn azure_holds_a_repository() {
     let error = missing.unwrap_err();
     assert!(
         matches!(error, RepositoryError::NoBucket { .. }),
+        "{error:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_speaks_googles_xml_holds_a_repository() {
+    let server = tokio::task::spawn_blocking(|| GoogleXml::start().unwrap())
+        .await
+        .unwrap();
+    server.make_bucket("backups").unwrap();
+    let endpoint = server.endpoint();
+    let options = [
+        ("google_allow_http", "true"),
+        ("google_base_url", endpoint.as_str()),
+        ("google_bearer_token", "none"),
+    ];
+    conforms(location("gs://backups/prod", &options)).await;
+    let missing = Repository::open(location("gs://nowhere", &options)).await;
+    let error = missing.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            RepositoryError::NoBucket { .. } | RepositoryError::Denied { .. }
+        ),
         "{error:?}"
     );
 }

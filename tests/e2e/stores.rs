@@ -261,6 +261,27 @@ fn what_is_wrong_with_a_bucket_is_said_in_a_sentence_with_what_to_do() {
 }
 
 #[test]
+fn a_store_is_believed_only_by_its_certificate() {
+    let (store, authority) = MinIo::start_with_tls().unwrap();
+    let program = with_keys(&Program::built().unwrap(), &store, &MinIo::root_keys());
+    let port = store.endpoint().rsplit(':').next().unwrap().to_owned();
+    let program = program
+        .env("AWS_ENDPOINT_URL", format!("https://localhost:{port}"))
+        .env("AWS_ALLOW_HTTP", "false");
+    let arguments = ["snapshots", "--repository", "s3://nowhere"];
+    let run = program.run(&arguments).unwrap().expect_code(1).unwrap();
+    assert!(
+        run.stderr.contains("can't be reached") && run.stderr.contains("SSL_CERT_FILE"),
+        "{}",
+        run.stderr
+    );
+    // it was spoken to, and says what it does not have
+    let trusting = program.env("SSL_CERT_FILE", authority);
+    let run = trusting.run(&arguments).unwrap().expect_code(10).unwrap();
+    assert!(run.stderr.contains("no such bucket"), "{}", run.stderr);
+}
+
+#[test]
 fn a_store_ends_with_the_test_that_started_it() {
     let store = MinIo::start().unwrap();
     let endpoint = store.endpoint();

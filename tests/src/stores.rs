@@ -15,11 +15,13 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::{cluster::ports::free_port, scratch::Scratch};
 
 mod azurite;
+mod google;
 mod http;
 mod minio;
 mod signing;
 
 pub use azurite::Azurite;
+pub use google::GoogleXml;
 pub use minio::{Keys, MinIo};
 
 /// A server that takes longer to answer never will.
@@ -27,13 +29,12 @@ const START_DEADLINE: Duration = Duration::from_secs(60);
 
 /// Ends the server when standard input does: with the test, even where that is killed. Then its folder goes too.
 const GUARD: &str = r#"
-"$@" &
+exec 3<&0
+"$@" </dev/null 3<&- &
 server=$!
-# the end of the input, or of the server
-( while kill -0 $server 2>/dev/null; do sleep 1; done; kill -9 $$ 2>/dev/null ) &
-cat >/dev/null
-kill -9 $server
-[ -z "$LIFEBOAT_KEEP" ] && rm -rf "$LIFEBOAT_SCRATCH"
+{ cat <&3 >/dev/null; kill -9 $server; } 2>/dev/null &
+wait $server
+[ -n "$LIFEBOAT_KEEP" ] || rm -rf "$LIFEBOAT_SCRATCH"
 "#;
 
 /// A server on a free port with a folder of its own.
@@ -49,7 +50,7 @@ impl Server {
     fn start(
         program: &str,
         environment: &[(&str, &str)],
-        arguments: impl FnOnce(u16, &Path) -> Vec<String>,
+        arguments: impl FnOnce(u16, &Path) -> Result<Vec<String>>,
     ) -> Result<Self> {
         let home = home()?;
         let scratch = Scratch::new(program)?;
@@ -60,7 +61,7 @@ impl Server {
         let process = Command::new("bash")
             .args(["-c", GUARD, "guard"])
             .arg(home.join(program))
-            .args(arguments(port, &data))
+            .args(arguments(port, &data)?)
             .env("LIFEBOAT_SCRATCH", scratch.path())
             .envs(environment.iter().copied())
             .stdin(Stdio::piped())

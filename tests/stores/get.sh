@@ -6,8 +6,7 @@
 # <cache>/lifeboat/tools/stores-<versions>/{minio,azurite-blob}   the programs
 # <cache>/lifeboat/tools/stores-<versions>/complete   written last: without it the folder is made anew
 #
-# MinIO is built from source (minutes), from modules that Go checks against its checksum database. There is none for Google
-# Cloud Storage: fake-gcs-server does not speak the XML API, by which objects are uploaded in parts.
+# MinIO is built from source (minutes), from modules that Go checks against its checksum database.
 # Safe to be run by several at once: the first one installs, the others wait for it.
 set -euo pipefail
 

@@ -78,9 +78,13 @@ impl Cause {
     /// Whether the places were asked in vain where a machine in a cloud gets its credentials.
     pub(super) fn is_of_metadata_service(&self) -> bool {
         let text = self.error.to_string();
-        ["//169.254.16", "//169.254.17", "//metadata."]
-            .iter()
-            .any(|host| text.contains(host))
+        [
+            "//169.254.169.254",
+            "//169.254.170.",
+            "//metadata.google.internal",
+        ]
+        .iter()
+        .any(|host| text.contains(host))
     }
 
     pub(super) fn is_unreachable(&self) -> bool {
@@ -92,6 +96,9 @@ impl Cause {
 // The store's own wrapping repeats the innermost text, with addresses: that text alone says it all.
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_of_metadata_service() {
+            return f.write_str("none were given, and this machine has none of its own");
+        }
         if let Some(error) = self.io() {
             return error.fmt(f);
         }

@@ -19,15 +19,17 @@ impl Azurite {
     /// Starts it.
     pub fn start() -> Result<Self> {
         let server = Server::start("azurite-blob", &[], |port, data| {
-            [
+            let arguments = [
                 ("--blobHost", "127.0.0.1".to_owned()),
                 ("--blobPort", port.to_string()),
                 ("--location", data.display().to_string()),
-            ]
-            .into_iter()
-            .flat_map(|(name, value)| [name.to_owned(), value])
-            .chain(["--skipApiVersionCheck", "--disableTelemetry"].map(str::to_owned))
-            .collect()
+            ];
+            let flags = ["--skipApiVersionCheck", "--disableTelemetry"].map(str::to_owned);
+            Ok(arguments
+                .into_iter()
+                .flat_map(|(name, value)| [name.to_owned(), value])
+                .chain(flags)
+                .collect())
         })?;
         Ok(Self { server })
     }

@@ -1,7 +1,9 @@
 //! MinIO: S3 as most have it on premises.
 
 use std::{
-    fs, thread,
+    fs,
+    path::{Path, PathBuf},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -11,6 +13,10 @@ use super::{
     START_DEADLINE, Server,
     http::{Answer, request},
     signing,
+};
+use crate::security::{
+    Certificate,
+    certificates::{CA, Certificates},
 };
 
 /// Who somebody is to S3.
@@ -33,24 +39,7 @@ pub struct MinIo {
 impl MinIo {
     /// Starts it.
     pub fn start() -> Result<Self> {
-        let root = Self::root_keys();
-        let environment = [
-            ("MINIO_ROOT_USER", root.id.as_str()),
-            ("MINIO_ROOT_PASSWORD", root.secret.as_str()),
-            ("MINIO_BROWSER", "off"),
-            ("MINIO_UPDATE", "off"),
-            ("CI", "true"),
-        ];
-        let server = Server::start("minio", &environment, |port, data| {
-            vec![
-                "server".to_owned(),
-                "--quiet".to_owned(),
-                "--address".to_owned(),
-                format!("127.0.0.1:{port}"),
-                data.display().to_string(),
-            ]
-        })?;
-        let minio = Self { server };
+        let minio = Self::launch(|_| Ok(Vec::new()))?;
         // it listens before it knows its disks
         let deadline = Instant::now() + START_DEADLINE;
         while let Err(error) = minio.ask("GET", "/", "", "", &[]) {
@@ -60,6 +49,44 @@ impl MinIo {
             thread::sleep(Duration::from_millis(20));
         }
         Ok(minio)
+    }
+
+    /// Starts one that speaks TLS, and has no buckets; and tells the file of the authority behind its certificate.
+    pub fn start_with_tls() -> Result<(Self, PathBuf)> {
+        let minio = Self::launch(|folder| {
+            let made = Certificates::make(folder, Certificate::Good)?;
+            let both = fs::read_to_string(&made.broker)?;
+            let at = both.find("-----BEGIN CERTIFICATE").context("no chain")?;
+            fs::write(folder.join("private.key"), &both[..at])?;
+            fs::write(folder.join("public.crt"), &both[at..])?;
+            Ok(vec!["--certs-dir".to_owned(), folder.display().to_string()])
+        })?;
+        let authority = minio.server.scratch.join("certificates").join(CA);
+        Ok((minio, authority))
+    }
+
+    fn launch(secured: impl FnOnce(&Path) -> Result<Vec<String>>) -> Result<Self> {
+        let root = Self::root_keys();
+        let environment = [
+            ("MINIO_ROOT_USER", root.id.as_str()),
+            ("MINIO_ROOT_PASSWORD", root.secret.as_str()),
+            ("MINIO_BROWSER", "off"),
+            ("MINIO_UPDATE", "off"),
+            ("CI", "true"),
+        ];
+        let server = Server::start("minio", &environment, |port, data| {
+            let certificates = data.with_file_name("certificates");
+            fs::create_dir(&certificates)?;
+            let mut arguments = vec!["server".to_owned(), "--quiet".to_owned()];
+            arguments.extend(secured(&certificates)?);
+            arguments.extend([
+                "--address".to_owned(),
+                format!("127.0.0.1:{port}"),
+                data.display().to_string(),
+            ]);
+            Ok(arguments)
+        })?;
+        Ok(Self { server })
     }
 
     /// Who may do everything.
@@ -74,6 +101,19 @@ impl MinIo {
     /// Where it is.
     pub fn endpoint(&self) -> String {
         self.server.endpoint()
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.server.port
+    }
+
+    /// Lets everybody do everything in a bucket, also who says nothing of who he is.
+    pub(super) fn open_to_all(&self, bucket: &str) -> Result<()> {
+        let policy = format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":["*"]}},"Action":["s3:*"],"Resource":["arn:aws:s3:::{bucket}","arn:aws:s3:::{bucket}/*"]}}]}}"#
+        );
+        self.ask("PUT", &format!("/{bucket}"), "policy=", &policy, &[])?;
+        Ok(())
     }
 
     /// The environment by which a program speaks to it as `keys`.
