@@ -130,6 +130,15 @@ impl Repository {
         Ok((repository, StoreReport { remote }))
     }
 
+    /// Whether the options of its store make sense. Nobody is asked for anything.
+    pub fn check_options(at: impl Into<RepositoryLocation>) -> Result<(), RepositoryError> {
+        let at = at.into();
+        match at.url.place() {
+            Place::Folder(_) => Ok(()),
+            Place::Bucket(_) => store_at(&at).map(|_| ()),
+        }
+    }
+
     /// Opens a repository.
     pub async fn open(at: impl Into<RepositoryLocation>) -> Result<Self, RepositoryError> {
         let at = at.into();

@@ -334,6 +334,39 @@ async fn a_locked_bucket_is_seen_and_nothing_in_it_needs_a_delete() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn objects_are_stored_as_it_was_asked_for_with_checksums_that_the_store_checks() {
+    let server = minio().await;
+    server.make_bucket("asked").unwrap();
+    let mut at = on_minio(server, &MinIo::root_keys(), "s3://asked");
+    let options = &mut at.options;
+    options.set("aws_server_side_encryption", "AES256").unwrap();
+    options.set_storage_class("REDUCED_REDUNDANCY").unwrap();
+    let repository = Repository::init(&at, &Clock::system()).await.unwrap();
+    let cluster = repository.cluster(CLUSTER).unwrap();
+    let mut upload = cluster.begin_archive(now()).await.unwrap();
+    let bytes = Bytes::from(vec![7; 9 << 20]);
+    upload.write(bytes.clone()).await.unwrap();
+    let hash = Xxh3Hex::of(&bytes);
+    let archive = upload.finish(bytes.len() as u64, hash).await.unwrap();
+    let snapshot = SnapshotId::generate(now());
+    let documents = cluster.put_documents(&snapshot, b"x".to_vec());
+    let documents = documents.await.unwrap();
+
+    for (object, class) in [
+        (&archive.object, Some("REDUCED_REDUNDANCY")),
+        // small, and read first: it stays where it is read fastest
+        (&documents.object, None),
+    ] {
+        let found = server.properties("asked", object).unwrap();
+        assert_eq!(found.storage_class.as_deref(), class, "{object}");
+        assert_eq!(found.encryption.as_deref(), Some("AES256"), "{object}");
+        assert!(found.sha256.is_some(), "{object}: {found:?}");
+    }
+    let read = repository.read(&documents).await.unwrap();
+    assert_eq!(read, b"x"[..]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_a_store_is_told_apart() {
     let server = minio().await;
     let root = MinIo::root_keys();

@@ -249,6 +249,13 @@ fn what_is_wrong_with_a_bucket_is_said_in_a_sentence_with_what_to_do() {
             assert!(!all.contains(secret), "{all}");
         }
     }
+    let unreadable = format!(
+        "{}    aws_timeout: soon\n",
+        lines(URL, &id, &secret, nobody)
+    );
+    let run = told(&program, &folder, &["config", "check"], &unreadable);
+    let said = run.expect_code(2).unwrap().json().unwrap();
+    assert!(said.to_string().contains("soon"), "{said:#}");
     let shown = told(
         &program,
         &folder,

@@ -22,7 +22,7 @@ mod signing;
 
 pub use azurite::Azurite;
 pub use google::GoogleXml;
-pub use minio::{Keys, MinIo};
+pub use minio::{Keys, MinIo, ObjectProperties};
 
 /// A server that takes longer to answer never will.
 const START_DEADLINE: Duration = Duration::from_secs(60);

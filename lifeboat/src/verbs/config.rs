@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use lifeboat_archive::{json::Document, words::TimeSpan};
-use lifeboat_config::{ExactCredentials, KafkaProperties, ResolvedConfig};
+use lifeboat_config::{ExactCredentials, KafkaProperties, RepositoryLocation, ResolvedConfig};
 use lifeboat_kafka::wire::check_properties;
+use lifeboat_repository::Repository;
 use serde::{Deserialize, Serialize};
 
 use crate::{answer::Answer, exit::Exit, failure::Failure, flags::ConfigVerb, session::Session};
@@ -99,6 +100,7 @@ pub(crate) fn run(verb: ConfigVerb, session: &Session) -> Result<Answer, Failure
     let config = session.settings.file()?;
     if matches!(verb, ConfigVerb::Check) {
         check_clusters(config)?;
+        check_repository(config)?;
     }
     let document = ConfigDocument::new(file, config);
     Ok(Answer::new(
@@ -121,6 +123,16 @@ fn check_clusters(config: &ResolvedConfig) -> Result<(), Failure> {
         check_properties(properties).map_err(|error| Failure::from(error).within(&section))?;
     }
     Ok(())
+}
+
+/// Options of the store that it can't be opened with. Nobody is asked for anything.
+fn check_repository(config: &ResolvedConfig) -> Result<(), Failure> {
+    let Some(url) = config.repository.clone() else {
+        return Ok(());
+    };
+    let options = config.store.clone();
+    Repository::check_options(RepositoryLocation { url, options })
+        .map_err(|error| Failure::from(error).within("repository"))
 }
 
 impl ConfigDocument {

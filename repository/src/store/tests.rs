@@ -15,10 +15,18 @@ const PROVIDERS: [Provider; 3] = [Provider::S3, Provider::Google, Provider::Azur
 
 /// A server that gives every request the same answer.
 async fn answering(status: &'static str, body: &'static str) -> SocketAddr {
+    answering_in_turn(vec![(status, body)]).await
+}
+
+/// A server that gives these answers, and then the last one for ever.
+async fn answering_in_turn(answers: Vec<(&'static str, &'static str)>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
+        let mut turn = 0;
         while let Ok((stream, _)) = listener.accept().await {
+            let (status, body) = answers[turn.min(answers.len() - 1)];
+            turn += 1;
             tokio::spawn(answer(stream, status, body));
         }
     });
@@ -60,6 +68,14 @@ fn is_whole(request: &[u8]) -> bool {
 
 /// A store of that kind at that address; nothing is tried twice.
 fn store(provider: Provider, at: &str) -> Store {
+    let once = RetryConfig {
+        max_retries: 0,
+        ..remote::retries()
+    };
+    store_trying(provider, at, once)
+}
+
+fn store_trying(provider: Provider, at: &str, retries: RetryConfig) -> Store {
     let url: RepositoryUrl = format!("{}://bucket/prefix", provider.scheme())
         .parse()
         .unwrap();
@@ -81,10 +97,6 @@ fn store(provider: Provider, at: &str) -> Store {
     }
     let allow_http = format!("{}allow_http", provider.option_prefix());
     options.set(&allow_http, "true").unwrap();
-    let retries = RetryConfig {
-        max_retries: 0,
-        ..remote::retries()
-    };
     let remote = remote::connect(&url, bucket, &options, [], retries).unwrap();
     Store::new(remote.store)
 }
@@ -223,4 +235,24 @@ async fn what_a_store_says_is_told_without_its_body_around_it() {
         source.to_string(),
         "the store answered 403 AccessDenied: Access Denied."
     );
+}
+
+#[tokio::test]
+async fn a_store_that_fails_or_throttles_for_a_moment_is_asked_again() {
+    for provider in PROVIDERS {
+        let address = answering_in_turn(vec![
+            ("500 Internal Server Error", ""),
+            ("503 Slow Down", ""),
+            ("429 Too Many Requests", ""),
+            (
+                "200 OK\r\nlast-modified: Mon, 23 Nov 2026 03:04:05 GMT\r\netag: \"x\"",
+                "abc",
+            ),
+        ])
+        .await;
+        let at = format!("http://{address}");
+        let store = store_trying(provider, &at, remote::retries());
+        let read = store.read_whole("x", 10).await.unwrap();
+        assert_eq!(read, b"abc"[..], "{provider:?}");
+    }
 }

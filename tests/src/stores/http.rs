@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
+    head: String,
     pub(super) body: String,
 }
 
@@ -22,6 +23,16 @@ impl Answer {
             return Ok(self);
         }
         bail!("the store answered {}: {}", self.status, self.body);
+    }
+
+    /// The value of a header.
+    pub(super) fn header(&self, name: &str) -> Option<String> {
+        self.head.lines().find_map(|line| {
+            let (there, value) = line.split_once(':')?;
+            there
+                .eq_ignore_ascii_case(name)
+                .then(|| value.trim().to_owned())
+        })
     }
 
     /// What stands in the first element of that name.
@@ -60,6 +71,7 @@ pub(super) fn request(
     let status = head.split(' ').nth(1).context("no status")?;
     Ok(Answer {
         status: status.parse()?,
+        head: head.to_owned(),
         body: body.to_owned(),
     })
 }

@@ -19,6 +19,8 @@ use crate::security::{
     certificates::{CA, Certificates},
 };
 
+const KMS_KEY: &str = "testkit:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+
 /// Who somebody is to S3.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keys {
@@ -28,6 +30,17 @@ pub struct Keys {
     pub secret: String,
     /// The session token of a temporary key.
     pub token: Option<String>,
+}
+
+/// What a store says of an object beside its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectProperties {
+    /// Its class, where that is not the usual one.
+    pub storage_class: Option<String>,
+    /// How the store encrypts it.
+    pub encryption: Option<String>,
+    /// The checksum that came with it and that the store has checked; of an upload in parts that of the parts'.
+    pub sha256: Option<String>,
 }
 
 /// A MinIO server.
@@ -72,7 +85,8 @@ impl MinIo {
             ("MINIO_ROOT_PASSWORD", root.secret.as_str()),
             ("MINIO_BROWSER", "off"),
             ("MINIO_UPDATE", "off"),
-            ("CI", "true"),
+            // for server-side encryption
+            ("MINIO_KMS_SECRET_KEY", KMS_KEY),
         ];
         let server = Server::start("minio", &environment, |port, data| {
             let certificates = data.with_file_name("certificates");
@@ -172,6 +186,18 @@ impl MinIo {
             id: answer.element("AccessKeyId")?,
             secret: answer.element("SecretAccessKey")?,
             token: Some(answer.element("SessionToken")?),
+        })
+    }
+
+    /// What the store says of an object beside its bytes.
+    pub fn properties(&self, bucket: &str, object: &str) -> Result<ObjectProperties> {
+        let checksums = ("x-amz-checksum-mode", "ENABLED");
+        let path = format!("/{bucket}/{object}");
+        let answer = self.ask("HEAD", &path, "", "", &[checksums])?;
+        Ok(ObjectProperties {
+            storage_class: answer.header("x-amz-storage-class"),
+            encryption: answer.header("x-amz-server-side-encryption"),
+            sha256: answer.header("x-amz-checksum-sha256"),
         })
     }
 
