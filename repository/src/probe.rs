@@ -97,7 +97,9 @@ impl Prober<'_> {
         }
         let clock_ahead_ms = self.clock_ahead(&first, asked).await?;
         self.ranged_read(&first).await?;
-        self.paged_listing(folder, made).await?;
+        // what refuses create-only writes altogether is written to as a single writer does
+        let store = self.store.clone().with_single_writer(!conditional_create);
+        self.paged_listing(&store, folder, made).await?;
         let multipart_abort = self.multipart(folder, made).await?;
         let object_lock = match &self.remote.signer {
             Some(signer) => self.object_lock(signer.as_ref(), &first).await,
@@ -167,15 +169,14 @@ impl Prober<'_> {
 
     async fn paged_listing(
         &self,
+        store: &Store,
         folder: &str,
         made: &mut Vec<String>,
     ) -> Result<(), RepositoryError> {
         for n in 2..=LISTED {
             let object = format!("{folder}/{n}");
             made.push(object.clone());
-            self.store
-                .create(&object, Bytes::from_static(CONTENT))
-                .await?;
+            store.create(&object, Bytes::from_static(CONTENT)).await?;
         }
         let prefix = self.remote.prefix.as_ref();
         let below = if prefix.is_empty() {

@@ -155,6 +155,8 @@ pub(crate) enum Fault {
     Full,
     /// What is there already is written over.
     Overwrites,
+    /// Create-only writes are refused, whatever is there.
+    NoCreate,
     /// Nothing may be deleted.
     NoDelete,
 }
@@ -209,7 +211,15 @@ impl ObjectStore for FaultyStore {
                     .put_opts(location, payload, PutMode::Overwrite.into())
                     .await
             }
-            Fault::NoDelete => self.inner.put_opts(location, payload, options).await,
+            Fault::NoCreate if matches!(options.mode, PutMode::Create) => {
+                Err(object_store::Error::NotImplemented {
+                    operation: "create".to_owned(),
+                    implementer: "faulty".to_owned(),
+                })
+            }
+            Fault::NoCreate | Fault::NoDelete => {
+                self.inner.put_opts(location, payload, options).await
+            }
             Fault::ReplyLost(lost) => {
                 let result = self
                     .inner

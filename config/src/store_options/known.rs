@@ -163,6 +163,11 @@ fn s3() -> Vec<Known> {
             Kind::Secret,
             "the key of `sse-c`, without which nothing can be read",
         ),
+        option(
+            "aws_conditional_put",
+            Kind::OneOf(&["etag", "disabled"]),
+            "`disabled`: the store does not know `If-None-Match`; wants `init --single-writer`",
+        ),
         option("aws_request_payer", Kind::Flag, "`true`: who asks pays"),
         option("aws_s3_express", Kind::Flag, "`true`: an S3 Express bucket"),
         option(

@@ -68,6 +68,7 @@ pub(super) fn failed(cause: &Cause) -> Option<&'static str> {
             | "IllegalLocationConstraintException",
         ) => "name the bucket's region with aws_region",
         Some("RequestTimeTooSkewed") => CLOCK,
+        Some("InvalidBucketName") => "check the bucket's name in the repository's URL",
         Some("XMinioStorageFull" | "QuotaExceeded") => "make room in the store, and run it again",
         _ if answer.status >= 500 || answer.status == 429 => {
             "the store failed, and did so for minutes: run it again when it is well"

@@ -82,7 +82,8 @@ impl StoreDocument {
         };
         let mut text = format!(
             "  overwriting    {}\n  reads          of ranges, lists in pages\n  uploads        in parts, {}\n  \
-             deleting       {}\n  object lock    {lock}\n",
+             deleting       {}\n  object lock    {lock}\n  \
+             clock          {}\n",
             said(self.conditional_create, "refused", "not refused"),
             said(
                 self.multipart_abort,
@@ -94,6 +95,7 @@ impl StoreDocument {
             } else {
                 "not allowed, and not needed"
             },
+            clock(self.clock_ahead_ms),
         );
         for warning in &self.warnings {
             text.push_str(&format!("  {} {warning}\n", paint.doubtful("warning:")));
@@ -102,6 +104,17 @@ impl StoreDocument {
             text.push_str(&format!("  next: {advice}\n"));
         }
         text
+    }
+}
+
+/// The store's clock beside ours.
+fn clock(ahead_ms: i64) -> String {
+    // stores tell whole seconds
+    let difference = TimeSpan(Duration::from_secs(ahead_ms.unsigned_abs() / 1_000));
+    match ahead_ms / 1_000 {
+        0 => "as this machine's".to_owned(),
+        1.. => format!("{difference} ahead of this machine's"),
+        _ => format!("{difference} behind this machine's"),
     }
 }
 
@@ -114,14 +127,9 @@ fn warnings(found: &RemoteReport) -> Vec<String> {
     }
     let skew = found.clock_ahead_ms.unsigned_abs();
     if skew > MUCH_SKEW_MS {
-        let side = if found.clock_ahead_ms > 0 {
-            "ahead of"
-        } else {
-            "behind"
-        };
         warnings.push(format!(
-            "the store's clock is {} {side} this machine's: set the one that is wrong",
-            TimeSpan(Duration::from_millis(skew))
+            "the store's clock is {}: set the one that is wrong",
+            clock(found.clock_ahead_ms)
         ));
     }
     if !found.multipart_abort {
@@ -219,6 +227,7 @@ mod tests {
           uploads        in parts, which can't be given up
           deleting       not allowed, and not needed
           object lock    COMPLIANCE until 2026-09-30T00:00:00Z
+          clock          10m behind this machine's
           warning: the store overwrites: see to it that never two programs write at once
           warning: the store's clock is 10m behind this machine's: set the one that is wrong
           warning: parts of uploads that are given up stay and cost: allow the abort of uploads

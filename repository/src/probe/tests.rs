@@ -100,32 +100,35 @@ impl Place {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_overwrites_is_refused_and_nothing_is_left_in_it() {
-    let place = Place::new(Fault::Overwrites, false);
-    let made = place.init(Writers::Many, &Clock::system()).await;
-    assert!(matches!(
-        made,
-        Err(RepositoryError::NoConditionalCreate { .. })
-    ));
-    assert_eq!(place.objects().await, Vec::<String>::new());
+    for fault in [Fault::Overwrites, Fault::NoCreate] {
+        let place = Place::new(fault, false);
+        let made = place.init(Writers::Many, &Clock::system()).await;
+        assert!(matches!(
+            made,
+            Err(RepositoryError::NoConditionalCreate { .. })
+        ));
+        assert_eq!(place.objects().await, Vec::<String>::new());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_only_one_writes_a_store_that_overwrites_keeps_every_commit() {
-    let place = Place::new(Fault::Overwrites, false);
-    let (_, found) = place.init(Writers::One, &Clock::system()).await.unwrap();
-    assert!(!found.remote.unwrap().conditional_create);
-    // whoever opens it later knows
-    let url = place.url.to_string();
-    let opened = Repository::open_in(place.store.clone(), &url)
-        .await
-        .unwrap();
-    let cluster = opened.cluster(CLUSTER).unwrap();
-    commit_many(&cluster, 3).await;
-    let catalog = cluster.catalog().await.unwrap();
-    assert_eq!(catalog.snapshots().count(), 3);
-    let store = opened.store();
-    let again = store.create(layout::ROOT, Bytes::from_static(b"x")).await;
-    assert_eq!(again.unwrap(), Created::Before);
+    for fault in [Fault::Overwrites, Fault::NoCreate] {
+        let place = Place::new(fault, false);
+        let (_, found) = place.init(Writers::One, &Clock::system()).await.unwrap();
+        assert!(!found.remote.unwrap().conditional_create);
+        // whoever opens it later knows
+        let url = place.url.to_string();
+        let opened = Repository::open_in(place.store.clone(), &url);
+        let opened = opened.await.unwrap();
+        let cluster = opened.cluster(CLUSTER).unwrap();
+        commit_many(&cluster, 3).await;
+        let catalog = cluster.catalog().await.unwrap();
+        assert_eq!(catalog.snapshots().count(), 3);
+        let store = opened.store();
+        let again = store.create(layout::ROOT, Bytes::from_static(b"x")).await;
+        assert_eq!(again.unwrap(), Created::Before);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
