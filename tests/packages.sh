@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Names the Debian packages that building and testing want and this machine lacks; as root it installs them.
+# With `stores`: also what it takes to build the object stores that the tests run against.
 set -euo pipefail
 
 missing=()
@@ -16,6 +17,11 @@ wants zstd zstd
 wants tar tar
 wants flock util-linux
 wants setsid util-linux
+if [ "${1:-}" = stores ]; then
+    wants go golang-go
+    wants node nodejs
+    wants npm npm
+fi
 pkg-config --exists libssl 2>/dev/null || missing+=(libssl-dev)
 
 if [ ${#missing[@]} -eq 0 ]; then

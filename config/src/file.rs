@@ -9,10 +9,13 @@ use lifeboat_archive::words::ByteSize;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    ExactCredentials, KafkaProperties, RepositoryUrl, ResolvedConfig, Secret,
+    ExactCredentials, KafkaProperties, RepositoryUrl, ResolvedConfig, Secret, StoreOptions,
     file::{
         expand::expand,
-        shape::{BackupSection, ExactCredentialsSection, File, KafkaSection, Place, Placed, Text},
+        shape::{
+            BackupSection, ExactCredentialsSection, File, Pairs, Place, Placed, RepositorySection,
+            Text,
+        },
     },
     suggestion::closest,
 };
@@ -194,8 +197,8 @@ impl Resolver<'_> {
             let properties = self.kafka(&format!("targets.{name}"), section);
             config.targets.insert(name, properties);
         }
-        if let Some(url) = file.repository.and_then(|repository| repository.url) {
-            config.repository = self.parsed::<RepositoryUrl>("repository.url", &url);
+        if let Some(section) = file.repository {
+            self.repository(section, &mut config);
         }
         let recipients = file.encryption.and_then(|section| section.recipients);
         config.recipients = self.list("encryption.recipients", recipients.as_deref());
@@ -208,24 +211,72 @@ impl Resolver<'_> {
         config
     }
 
-    fn kafka(&mut self, at: &str, section: KafkaSection) -> KafkaProperties {
+    fn repository(&mut self, section: RepositorySection, config: &mut ResolvedConfig) {
+        if let Some(url) = section.url {
+            config.repository = self.parsed::<RepositoryUrl>("repository.url", &url);
+        }
+        if let Some(class) = section.storage_class {
+            let set = expand(&class.value, self.surroundings.variable)
+                .map_err(|problem| (problem, None))
+                .and_then(|text| {
+                    let set = config.store.set_storage_class(&text);
+                    set.map_err(|error| (error.problem, error.hint))
+                });
+            if let Err((problem, hint)) = set {
+                self.problem(class.place, "repository.storage-class", problem, hint);
+            }
+        }
+        for (name, value) in section.options.map(|pairs| pairs.0).unwrap_or_default() {
+            let key = format!("repository.options.{}", name.value);
+            let is_path = StoreOptions::is_path(&name.value);
+            let Some((text, hidden)) = self.value(&key, &value, is_path) else {
+                continue;
+            };
+            let set = if hidden {
+                config.store.set_secret(&name.value, &Secret::new(text))
+            } else {
+                config.store.set(&name.value, &text)
+            };
+            if let Err(error) = set {
+                self.problem(name.place, &key, error.problem, error.hint);
+                continue;
+            }
+            let of = config.repository.as_ref().map(RepositoryUrl::provider);
+            if let Some(provider) = of
+                && !StoreOptions::fits(&name.value, provider)
+            {
+                let problem = "not an option of the store that repository.url names";
+                self.problem(name.place, &key, problem.to_owned(), None);
+            }
+        }
+    }
+
+    /// The text of a value, and whether it must not be shown; `None` where it can't be had, which is told.
+    fn value(&mut self, key: &str, value: &Placed<Text>, is_path: bool) -> Option<(String, bool)> {
+        let text = match &value.value {
+            Text::Plain(text) => expand(text, self.surroundings.variable)
+                .map(|text| (self.placed(is_path, text), false)),
+            Text::File(path) => self
+                .secret(path)
+                .map(|secret| (secret.expose().to_owned(), true)),
+        };
+        match text {
+            Ok(text) => Some(text),
+            Err(problem) => {
+                self.problem(value.place, key, problem, None);
+                None
+            }
+        }
+    }
+
+    fn kafka(&mut self, at: &str, section: Pairs) -> KafkaProperties {
         let mut properties = KafkaProperties::default();
         for (name, value) in section.0 {
             let key = format!("{at}.{}", name.value);
             let name_of = &name.value;
-            let text = match &value.value {
-                Text::Plain(text) => expand(text, self.surroundings.variable)
-                    .map(|text| (self.placed(name_of, text), false)),
-                Text::File(path) => self
-                    .secret(path)
-                    .map(|secret| (secret.expose().to_owned(), true)),
-            };
-            let (text, hidden) = match text {
-                Ok(text) => text,
-                Err(problem) => {
-                    self.problem(value.place, &key, problem, None);
-                    continue;
-                }
+            let is_path = KafkaProperties::is_path(name_of);
+            let Some((text, hidden)) = self.value(&key, &value, is_path) else {
+                continue;
             };
             let set = properties.check_spelling(name_of, &text).and_then(|()| {
                 if hidden {
@@ -242,8 +293,8 @@ impl Resolver<'_> {
     }
 
     /// Paths start at the configuration file's folder.
-    fn placed(&self, name: &str, text: String) -> String {
-        if KafkaProperties::is_path(name) && !text.trim().is_empty() {
+    fn placed(&self, is_path: bool, text: String) -> String {
+        if is_path && !text.trim().is_empty() {
             self.folder.join(text.trim()).display().to_string()
         } else {
             text

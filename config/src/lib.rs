@@ -8,6 +8,7 @@ mod reference;
 mod repository_url;
 mod resolved;
 mod secret;
+mod store_options;
 mod suggestion;
 
 pub use file::{LoadError, Problem, Surroundings, load, parse};
@@ -17,6 +18,7 @@ pub use kafka::{
     Store, StoreKind, Tls, Trust, properties_pairs,
 };
 pub use reference::reference;
-pub use repository_url::{RepositoryUrl, UrlError};
+pub use repository_url::{Bucket, Place, Provider, RepositoryLocation, RepositoryUrl, UrlError};
 pub use resolved::{BackupSettings, ControllerAddresses, ExactCredentials, ResolvedConfig};
 pub use secret::Secret;
+pub use store_options::{OptionError, StoreOptions, is_credential_option, store_option_names};

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use lifeboat_archive::words::ByteSize;
 
-use crate::{BackupSettings, kafka};
+use crate::{BackupSettings, kafka, store_options};
 
 /// A key of the file: section, key, default, what it is.
 struct Key {
@@ -41,12 +41,6 @@ fn keys() -> Vec<Key> {
         key("", "repository", "", "where the snapshots are"),
         key("", "encryption", "", "who may open what is sealed"),
         key("", "backup", "", "how a backup is made"),
-        key(
-            "repository",
-            "url",
-            "",
-            "`file:///absolute/path`, or just the path; `--repository`",
-        ),
         key(
             "backup",
             "topics",
@@ -115,8 +109,34 @@ fn keys() -> Vec<Key> {
             "patterns of which none may match; `--exclude`",
         ),
     ];
+    keys.extend(repository_keys());
     keys.extend(secret_keys());
     keys
+}
+
+/// Where snapshots go.
+fn repository_keys() -> Vec<Key> {
+    vec![
+        key(
+            "repository",
+            "url",
+            "",
+            "`file:///absolute/path`, or just the path; `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX`, `az://CONTAINER/PREFIX`; \
+             `--repository`",
+        ),
+        key(
+            "repository",
+            "options",
+            "",
+            "what the store is told besides, one a line (below)",
+        ),
+        key(
+            "repository",
+            "storage-class",
+            "the bucket's",
+            "the class of archives, the large objects (`STANDARD_IA`, `GLACIER_IR`, `NEARLINE`, `Cool`); one that is read at once",
+        ),
+    ]
 }
 
 /// What is sealed, and to whom.
@@ -165,13 +185,27 @@ be said by a flag needs no file, and flags win over `LIFEBOAT_*` variables, whic
 - A key that is not known is refused, never passed over.
 - `${VAR}` in any value is replaced by the environment variable; one that is not set is an error. `$${` is a literal
   `${`.
-- Wherever a Kafka property takes a text, `{ file: PATH }` takes it from a file instead (a mounted secret), and the
-  value is never shown. A relative path starts at the configuration file's folder.
+- Wherever a Kafka property or a store's option takes a text, `{ file: PATH }` takes it from a file instead (a
+  mounted secret), and the value is never shown. A relative path starts at the configuration file's folder.
 - Sizes are written `64MiB` (powers of 1024), `64MB` (powers of 1000) or as a number of bytes.
 - Patterns are globs over the whole topic name: `orders*`, `{orders,payments}-?`, `[a-c]*`.
 
 `examples/` holds complete files; each is loaded by a test. This page is generated from the code
 (`UPDATE_REFERENCE=1 cargo test -p lifeboat-config`).
+";
+
+const STORE_HEAD: &str = "
+## Options of stores
+
+`repository.options` takes those of the store that `repository.url` names. What is not said there is taken from the
+environment: `AWS_*` (also `AWS_ENDPOINT_URL`, `AWS_DEFAULT_REGION` and what ECS and EKS set), `GOOGLE_*` and
+`AZURE_*`, the same names in upper case. An option wins over its variable, and with one credential among the options no
+credential of the environment counts. Without any, S3 asks the machine that it runs on (EC2, ECS, EKS), Google its
+metadata server, Azure its managed identity; `~/.aws` and `AWS_PROFILE` are not read. Certificates are checked against
+the system's authorities; `SSL_CERT_FILE` names others.
+
+| option | what it is |
+|---|---|
 ";
 
 /// The reference of everything that a configuration file can say, as Markdown.
@@ -199,6 +233,10 @@ pub fn reference() -> String {
         let also: Vec<_> = aliases.iter().map(|alias| format!("`{alias}`")).collect();
         writeln!(text, "| `{name}` | {} | {about} |", also.join(", "))
             .expect("a string takes any text");
+    }
+    text.push_str(STORE_HEAD);
+    for (name, about) in store_options::option_reference() {
+        writeln!(text, "| `{name}` | {about} |").expect("a string takes any text");
     }
     text
 }

@@ -7,7 +7,7 @@ use lifeboat_archive::{
     words::{ByteSize, TimeSpan, TopicGlobs},
 };
 
-use crate::{KafkaProperties, RepositoryUrl};
+use crate::{KafkaProperties, RepositoryUrl, StoreOptions};
 
 /// Everything that a configuration file can say, with its defaults filled in.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +18,8 @@ pub struct ResolvedConfig {
     pub targets: BTreeMap<String, KafkaProperties>,
     /// Where the snapshots are.
     pub repository: Option<RepositoryUrl>,
+    /// What the store that they are in is told besides.
+    pub store: StoreOptions,
     /// Who may open what is sealed.
     pub recipients: Vec<Recipient>,
     /// How a backup is made.

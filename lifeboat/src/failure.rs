@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod kafka;
+mod store;
 
 /// Why a verb failed.
 #[derive(Debug)]
@@ -182,7 +183,7 @@ impl From<PropertyError> for Failure {
 impl From<UrlError> for Failure {
     fn from(error: UrlError) -> Self {
         Self::new(Exit::Usage, error.to_string())
-            .hint("write file:///absolute/path, or just the absolute path")
+            .hint("write file:///absolute/path, just the absolute path, or s3://BUCKET/PREFIX, gs:// or az://")
     }
 }
 
@@ -190,10 +191,7 @@ impl From<RepositoryError> for Failure {
     fn from(error: RepositoryError) -> Self {
         use RepositoryError as E;
         let (exit, hint) = match &error {
-            E::NoRepository { url, .. } => (
-                Exit::NoRepository,
-                format!("make one with `lifeboat init --repository {url}`, or mount the volume that it is on"),
-            ),
+            E::NoRepository { url, .. } => (Exit::NoRepository, store::no_repository(url)),
             E::AlreadyInitialised { url, .. } => (
                 Exit::Error,
                 format!("use it as it is: `lifeboat snapshots --repository {url}`"),
@@ -204,7 +202,17 @@ impl From<RepositoryError> for Failure {
             ),
             E::NoConditionalCreate { .. } => (
                 Exit::Error,
-                "snapshots could overwrite each other there: choose another file system".to_owned(),
+                "snapshots of two programs could overwrite each other there: choose another store, or see to it that only \
+                 one ever writes and say --single-writer"
+                    .to_owned(),
+            ),
+            E::Unfit { .. } => (
+                Exit::Error,
+                "choose another store; `lifeboat init` has left nothing in this one that counts".to_owned(),
+            ),
+            E::Options { .. } => (
+                Exit::Usage,
+                "config/README.md lists the options of stores; variables of the environment count too".to_owned(),
             ),
             E::TooNew { .. } => (Exit::TooNew, "use the newest lifeboat".to_owned()),
             E::Damaged { .. } | E::NotFound { .. } => (
@@ -238,10 +246,18 @@ impl From<RepositoryError> for Failure {
                 Exit::Error,
                 "make room, or use a larger volume, and run it again".to_owned(),
             ),
-            E::Denied { .. } => (
-                Exit::Error,
-                "let the user that runs lifeboat read and write everything below the repository's folder".to_owned(),
+            E::NoBucket { .. } => (
+                Exit::NoRepository,
+                "make the bucket (or Azure's container) first, or check its name, the endpoint and the region".to_owned(),
             ),
+            E::Denied { source, .. } => (Exit::Error, store::denied(source).to_owned()),
+            E::Credentials { source, .. } => (Exit::Error, store::credentials(source).to_owned()),
+            E::NoCredentials { .. } => (Exit::Error, store::NO_CREDENTIALS.to_owned()),
+            E::Unreachable { source, .. } => (Exit::Error, store::unreachable(source).to_owned()),
+            E::Store { source, .. } => match store::failed(source) {
+                Some(hint) => (Exit::Error, hint.to_owned()),
+                None => return Self::of(Exit::Error, &error),
+            },
             _ => return Self::of(Exit::Error, &error),
         };
         Self::of(exit, &error).hint(hint)

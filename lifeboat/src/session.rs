@@ -52,8 +52,8 @@ impl Session {
 
     /// The repository that the flags, the environment or the file name.
     pub(crate) async fn repository(&self, flags: &RepositoryFlags) -> Result<Repository, Failure> {
-        let url = self.settings.repository(flags)?;
-        Ok(Repository::open(&url).await?)
+        let location = self.settings.repository(flags)?;
+        Ok(Repository::open(location).await?)
     }
 
     /// The cluster in it that is meant.

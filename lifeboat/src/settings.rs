@@ -14,7 +14,7 @@ use lifeboat_archive::{
     words::{TopicGlob, TopicGlobs},
 };
 use lifeboat_config::{
-    BackupSettings, KafkaProperties, RepositoryUrl, ResolvedConfig, Surroundings,
+    BackupSettings, KafkaProperties, RepositoryLocation, ResolvedConfig, Surroundings,
 };
 use lifeboat_restore::{
     parts::{Part, Parts},
@@ -61,14 +61,23 @@ impl Settings {
         Ok(self.file.get_or_init(|| config))
     }
 
-    /// The repository.
-    pub(crate) fn repository(&self, flags: &RepositoryFlags) -> Result<RepositoryUrl, Failure> {
-        if let Some(text) = &flags.repository {
-            return Ok(text.parse()?);
-        }
-        self.file()?.repository.clone().ok_or_else(|| {
+    /// The repository, and what its store is told besides: that stands in the file, whoever names the repository.
+    pub(crate) fn repository(
+        &self,
+        flags: &RepositoryFlags,
+    ) -> Result<RepositoryLocation, Failure> {
+        let file = self.file()?;
+        let url = match &flags.repository {
+            Some(text) => Some(text.parse()?),
+            None => file.repository.clone(),
+        };
+        let url = url.ok_or_else(|| {
             Failure::usage("no repository is named")
                 .hint("give --repository, set LIFEBOAT_REPOSITORY, or write repository.url into the file of --config")
+        })?;
+        Ok(RepositoryLocation {
+            url,
+            options: file.store.clone(),
         })
     }
 

@@ -1,8 +1,12 @@
 //! What can go wrong with a repository, cut by what the caller can do.
 
-use std::{error::Error, fmt, io};
+use std::{fmt, io};
 
 use lifeboat_archive::{json::JsonError, words::SnapshotId};
+
+mod cause;
+
+pub use cause::{Cause, StoreAnswer};
 
 /// Why something could not be done with a repository.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +41,22 @@ pub enum RepositoryError {
     NoConditionalCreate {
         /// Where.
         url: String,
+    },
+    /// The store does not do what a repository rests on.
+    #[error("the store at {url} can't hold a repository: {problem}")]
+    Unfit {
+        /// Where.
+        url: String,
+        /// What it does not do.
+        problem: String,
+    },
+    /// What the store is told contradicts itself, or can't be understood.
+    #[error("the options of the store at {url} can't be used")]
+    Options {
+        /// Where.
+        url: String,
+        /// What is wrong.
+        source: Cause,
     },
     /// A newer program wrote it.
     #[error(
@@ -141,6 +161,46 @@ pub enum RepositoryError {
         /// What the store said.
         source: Cause,
     },
+    /// The store does not know us.
+    #[error("can't {operation} {object}: the store does not accept the credentials")]
+    Credentials {
+        /// What was being done.
+        operation: &'static str,
+        /// The object.
+        object: String,
+        /// What the store said.
+        source: Cause,
+    },
+    /// No credentials were given, and this machine has none of its own.
+    #[error("can't {operation} {object}: there are no credentials for the store")]
+    NoCredentials {
+        /// What was being done.
+        operation: &'static str,
+        /// The object.
+        object: String,
+        /// How the last place to look for them answered.
+        source: Cause,
+    },
+    /// The bucket is not there.
+    #[error("can't {operation} {object}: there is no such bucket")]
+    NoBucket {
+        /// What was being done.
+        operation: &'static str,
+        /// The object.
+        object: String,
+        /// What the store said.
+        source: Cause,
+    },
+    /// The store does not answer.
+    #[error("can't {operation} {object}: the store can't be reached")]
+    Unreachable {
+        /// What was being done.
+        operation: &'static str,
+        /// The object.
+        object: String,
+        /// Why not.
+        source: Cause,
+    },
     /// The store failed.
     #[error("can't {operation} {object}")]
     Store {
@@ -162,47 +222,6 @@ fn listed<T: fmt::Display>(items: &[T]) -> String {
     }
 }
 
-/// What lay at the bottom of a store's failure.
-#[derive(Debug)]
-pub struct Cause(Box<dyn Error + Send + Sync>);
-
-impl Cause {
-    pub(crate) fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self(error.into())
-    }
-
-    /// The operating system's error, where it was one.
-    pub fn io(&self) -> Option<&io::Error> {
-        innermost_io(self.0.as_ref())
-    }
-}
-
-// The store's own wrapping repeats the innermost text: that text alone says it all.
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.io() {
-            Some(error) => error.fmt(f),
-            None => self.0.fmt(f),
-        }
-    }
-}
-
-impl Error for Cause {}
-
-fn innermost_io<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e io::Error> {
-    let mut found = None;
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(io) = error.downcast_ref::<io::Error>() {
-            // an io::Error may itself only wrap another one
-            let inner = io.get_ref().and_then(|inner| innermost_io(inner));
-            found = Some(inner.unwrap_or(io));
-        }
-        next = error.source();
-    }
-    found
-}
-
 impl RepositoryError {
     /// What a failure of the store comes to. Only the store's own "not found" means absent.
     pub(crate) fn from_store(
@@ -210,17 +229,46 @@ impl RepositoryError {
         object: &str,
         error: object_store::Error,
     ) -> Self {
+        use object_store::Error as E;
+        let absent = matches!(error, E::NotFound { .. });
+        let source = Cause::new(error);
         let object = object.to_owned();
-        match error {
-            object_store::Error::NotFound { .. } => Self::NotFound { object },
-            object_store::Error::PermissionDenied { .. }
-            | object_store::Error::Unauthenticated { .. } => Self::Denied {
+        // first: what such a service answers is none of the store's answers
+        if source.is_of_metadata_service() {
+            return Self::NoCredentials {
                 operation,
                 object,
-                source: Cause::new(error),
-            },
-            other => Self::from_cause(operation, object, Cause::new(other)),
+                source,
+            };
         }
+        // object_store sorts the answers to some requests only: the status sorts all
+        let status = source.answer().map(|answer| answer.status);
+        let of_bucket = status == Some(404) && ["list", "write"].contains(&operation);
+        if source.is_no_bucket() || of_bucket && source.code() != Some("NoSuchUpload") {
+            return Self::NoBucket {
+                operation,
+                object,
+                source,
+            };
+        }
+        if absent {
+            return Self::NotFound { object };
+        }
+        if status == Some(401) || source.is_bad_credentials() {
+            return Self::Credentials {
+                operation,
+                object,
+                source,
+            };
+        }
+        if status == Some(403) {
+            return Self::Denied {
+                operation,
+                object,
+                source,
+            };
+        }
+        Self::from_cause(operation, object, source)
     }
 
     pub(crate) fn from_io(operation: &'static str, object: &str, error: io::Error) -> Self {
@@ -228,6 +276,13 @@ impl RepositoryError {
     }
 
     fn from_cause(operation: &'static str, object: String, source: Cause) -> Self {
+        if source.is_unreachable() {
+            return Self::Unreachable {
+                operation,
+                object,
+                source,
+            };
+        }
         match source.io().map(io::Error::kind) {
             Some(
                 io::ErrorKind::StorageFull
@@ -274,6 +329,8 @@ impl RepositoryError {
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error;
+
     use super::*;
 
     fn generic(error: io::Error) -> object_store::Error {

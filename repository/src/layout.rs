@@ -3,6 +3,7 @@
 //! ```text
 //! lifeboat.json                                  what makes a folder a repository
 //! README.txt                                     how to read everything with stock tools
+//! probe/…                                        what `init` tried and was not allowed to remove
 //! <cluster-id>/data/<yyyy-mm-dd>/<ulid>.tar.zst  archives
 //! <cluster-id>/metadata/<snapshot>.tar.zst       cluster documents
 //! <cluster-id>/lists/<snapshot>.json.zst         segment lists, one zstd frame a topic
@@ -22,6 +23,8 @@ use crate::RepositoryError;
 pub(crate) const ROOT: &str = "lifeboat.json";
 /// What a person finds who has nothing else.
 pub(crate) const README: &str = "README.txt";
+/// The folder in which `init` tries what the store can do. What is left there means nothing.
+pub(crate) const PROBE: &str = "probe";
 
 const FOLDERS: [&str; 5] = ["data", "metadata", "lists", "manifests", "commits"];
 
@@ -34,7 +37,7 @@ pub(crate) struct ClusterLayout {
 impl ClusterLayout {
     pub(crate) fn new(cluster: &str) -> Result<Self, RepositoryError> {
         // a folder that is called like one of the files beside it could not be made
-        if is_plain(cluster) && cluster.len() <= 200 && cluster != ROOT && cluster != README {
+        if is_plain(cluster) && cluster.len() <= 200 && ![ROOT, README, PROBE].contains(&cluster) {
             Ok(Self {
                 cluster: cluster.into(),
             })
@@ -212,6 +215,7 @@ mod tests {
             "a b",
             "lifeboat.json",
             "README.txt",
+            "probe",
             "lost+found",
         ] {
             assert!(ClusterLayout::new(bad).is_err(), "{bad:?}");

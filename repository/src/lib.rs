@@ -10,6 +10,8 @@ mod cluster;
 mod error;
 mod layout;
 mod lists;
+mod probe;
+mod remote;
 mod repository;
 mod root;
 mod store;
@@ -17,8 +19,9 @@ mod upload;
 
 pub use catalog::{Catalog, CatalogEntry};
 pub use cluster::ClusterRepository;
-pub use error::{Cause, RepositoryError};
+pub use error::{Cause, RepositoryError, StoreAnswer};
 pub use lists::ListsUpload;
+pub use probe::{ObjectLock, RemoteReport, StoreReport, Writers};
 pub use repository::Repository;
 pub use upload::ArchiveUpload;
 

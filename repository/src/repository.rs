@@ -1,6 +1,7 @@
 //! A repository as a whole: made once, opened often.
 
 use std::{
+    ffi::OsString,
     fs::File,
     io,
     ops::Range,
@@ -16,13 +17,15 @@ use lifeboat_archive::{
     lists::ObjectReference,
     words::{Clock, Timestamp},
 };
-use lifeboat_config::RepositoryUrl;
+use lifeboat_config::{Place, RepositoryLocation, RepositoryUrl};
 use object_store::{ObjectStore, local::LocalFileSystem};
 use ulid::Ulid;
 
 use crate::{
-    ClusterRepository, RepositoryError, layout,
+    ClusterRepository, RepositoryError, StoreReport, Writers, layout,
     layout::ClusterLayout,
+    probe::Prober,
+    remote::{self, Remote},
     root::{README_TEXT, Root},
     store::{Created, Store},
 };
@@ -41,29 +44,65 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// Makes a repository at `url`, with its folder where that is missing.
+    /// Makes a repository, with its folder where that is missing.
     ///
     /// A folder that holds other things is refused; one whose `init` was interrupted is completed.
-    pub async fn init(url: &RepositoryUrl, clock: &Clock) -> Result<Self, RepositoryError> {
-        make_folder(url.local_path())?;
-        Self::init_in(local_store(url)?, &url.to_string(), clock.now()).await
+    pub async fn init(
+        at: impl Into<RepositoryLocation>,
+        clock: &Clock,
+    ) -> Result<Self, RepositoryError> {
+        let (repository, _) = Self::init_for(at, Writers::Many, clock).await?;
+        Ok(repository)
+    }
+
+    /// The same, and tells what the store was found to do.
+    pub async fn init_for(
+        at: impl Into<RepositoryLocation>,
+        writers: Writers,
+        clock: &Clock,
+    ) -> Result<(Self, StoreReport), RepositoryError> {
+        let at = at.into();
+        let url = at.url.to_string();
+        if let Place::Folder(folder) = at.url.place() {
+            make_folder(folder)?;
+        }
+        let (store, remote) = store_at(&at)?;
+        let prober = remote.as_ref().map(|remote| Prober {
+            store: &store,
+            remote,
+            url: &url,
+            clock,
+        });
+        Self::init_in(store.clone(), prober, &url, writers, clock.now()).await
     }
 
     pub(crate) async fn init_in(
         store: Store,
+        prober: Option<Prober<'_>>,
         url: &str,
+        writers: Writers,
         now: Timestamp,
-    ) -> Result<Self, RepositoryError> {
+    ) -> Result<(Self, StoreReport), RepositoryError> {
         match Self::open_in(store.clone(), url).await {
             Ok(there) => return Err(already(url, &there.root)),
             Err(RepositoryError::NoRepository { .. }) => {}
             Err(error) => return Err(error),
         }
         refuse_occupied(&store, url).await?;
+        // Before anything is written that stays: everything rests on what is found here.
+        let remote = match prober {
+            Some(prober) => Some(prober.probe(writers).await?),
+            None => None,
+        };
+        let single_writer = remote
+            .as_ref()
+            .is_some_and(|found| !found.conditional_create);
+        let store = store.with_single_writer(single_writer);
         let root = Root {
             id: new_ulid(now).to_string(),
             created_at: now,
             created_by: concat!("lifeboat ", env!("CARGO_PKG_VERSION")).to_owned(),
+            single_writer,
         };
         // README first: it is only words. The root makes the folder a repository and comes last, so an interrupted
         // init leaves no repository, and the next one completes it.
@@ -83,22 +122,34 @@ impl Repository {
             });
         }
         tracing::debug!(url, id = root.id, "made a repository");
-        Ok(Self {
+        let repository = Self {
             store,
             url: url.into(),
             root: Arc::new(root),
-        })
+        };
+        Ok((repository, StoreReport { remote }))
     }
 
-    /// Opens the repository at `url`.
-    pub async fn open(url: &RepositoryUrl) -> Result<Self, RepositoryError> {
-        Self::open_in(local_store(url)?, &url.to_string()).await
+    /// Whether the options of its store make sense. Nobody is asked for anything.
+    pub fn check_options(at: impl Into<RepositoryLocation>) -> Result<(), RepositoryError> {
+        let at = at.into();
+        match at.url.place() {
+            Place::Folder(_) => Ok(()),
+            Place::Bucket(_) => store_at(&at).map(|_| ()),
+        }
+    }
+
+    /// Opens a repository.
+    pub async fn open(at: impl Into<RepositoryLocation>) -> Result<Self, RepositoryError> {
+        let at = at.into();
+        let (store, _) = store_at(&at)?;
+        Self::open_in(store, &at.url.to_string()).await
     }
 
     pub(crate) async fn open_in(store: Store, url: &str) -> Result<Self, RepositoryError> {
         let root = read_root(&store, url).await?;
         Ok(Self {
-            store,
+            store: store.with_single_writer(root.single_writer),
             url: url.into(),
             root: Arc::new(root),
         })
@@ -272,8 +323,9 @@ async fn read_root(store: &Store, url: &str) -> Result<Root, RepositoryError> {
 /// What a new repository may find: nothing of anybody's, an interrupted init, or what a file system has of itself.
 async fn refuse_occupied(store: &Store, url: &str) -> Result<(), RepositoryError> {
     let there = store.children(None).await?;
-    let harmless =
-        |name: &str| name == layout::README || name == "lost+found" || name.starts_with('.');
+    let harmless = |name: &str| {
+        [layout::README, layout::PROBE, "lost+found"].contains(&name) || name.starts_with('.')
+    };
     let mut names = there.objects.into_iter().chain(there.folders);
     match names.find(|name| !harmless(name)) {
         None => Ok(()),
@@ -291,9 +343,25 @@ fn already(url: &str, root: &Root) -> RepositoryError {
     }
 }
 
+/// The store at that address, with the environment's part in what it is told.
+fn store_at(at: &RepositoryLocation) -> Result<(Store, Option<Remote>), RepositoryError> {
+    let bucket = match at.url.place() {
+        Place::Folder(folder) => return Ok((local_store(&at.url, folder)?, None)),
+        Place::Bucket(bucket) => bucket,
+    };
+    let text = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    let environment = std::env::vars_os().filter_map(text);
+    let retries = remote::retries();
+    let remote = remote::connect(&at.url, bucket, &at.options, environment, retries)?;
+    let store = Store::new(Arc::clone(&remote.store));
+    let store = store.with_storage_class(at.options.storage_class());
+    Ok((store, Some(remote)))
+}
+
 /// The local folder as a store that has written what it says it has written.
-fn local_store(url: &RepositoryUrl) -> Result<Store, RepositoryError> {
-    let path = url.local_path();
+fn local_store(url: &RepositoryUrl, path: &Path) -> Result<Store, RepositoryError> {
     match std::fs::metadata(path) {
         Ok(there) if there.is_dir() => {}
         Ok(_) => return Err(no_repository(url, "it is a file, not a folder")),

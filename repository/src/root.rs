@@ -11,6 +11,9 @@ pub(crate) struct Root {
     pub(crate) created_at: Timestamp,
     /// The program that made it: `lifeboat 0.1.0`.
     pub(crate) created_by: String,
+    /// The store overwrites: only one program may write at a time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) single_writer: bool,
 }
 
 impl Document for Root {
@@ -30,6 +33,7 @@ What is where
                                                  archives they are
   <cluster-id>/metadata/<snapshot>.tar.zst       topics with their settings, consumer groups with their offsets
   <cluster-id>/data/<day>/<name>.tar.zst         archives: Kafka log segments
+  probe/                                         what was tried when the repository was made; it means nothing
 A file that no commit leads to belongs to a run that did not finish. It is not part of any snapshot.
 
 Restoring with Lifeboat

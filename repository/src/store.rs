@@ -6,7 +6,8 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use lifeboat_archive::words::Timestamp;
 use object_store::{
-    GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions, WriteMultipart, path::Path,
+    Attribute, Attributes, GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions,
+    PutOptions, WriteMultipart, path::Path,
 };
 
 use crate::{RepositoryError, layout};
@@ -22,6 +23,10 @@ const READS_AHEAD: usize = 2;
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
     inner: Arc<dyn ObjectStore>,
+    /// What archives are stored as; the bucket's default where nothing was said.
+    storage_class: Option<Arc<str>>,
+    /// The store can't refuse to overwrite: we look first, and nobody else may write meanwhile.
+    single_writer: bool,
 }
 
 /// How a create-only write ended.
@@ -35,7 +40,29 @@ pub(crate) enum Created {
 
 impl Store {
     pub(crate) fn new(inner: Arc<dyn ObjectStore>) -> Self {
-        Self { inner }
+        Self {
+            inner,
+            storage_class: None,
+            single_writer: false,
+        }
+    }
+
+    pub(crate) fn with_storage_class(self, class: Option<&str>) -> Self {
+        Self {
+            storage_class: class.map(Arc::from),
+            ..self
+        }
+    }
+
+    pub(crate) fn with_single_writer(self, single_writer: bool) -> Self {
+        Self {
+            single_writer,
+            ..self
+        }
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<dyn ObjectStore> {
+        &self.inner
     }
 
     /// Writes an object that must not be there yet. It appears whole or not at all.
@@ -45,7 +72,14 @@ impl Store {
         bytes: Bytes,
     ) -> Result<Created, RepositoryError> {
         let path = layout::path_of(object)?;
-        let options = PutOptions::from(PutMode::Create);
+        let options = PutOptions::from(if self.single_writer {
+            if self.is_there(object, &path).await? {
+                return Ok(Created::Before);
+            }
+            PutMode::Overwrite
+        } else {
+            PutMode::Create
+        });
         match self.inner.put_opts(&path, bytes.into(), options).await {
             Ok(_) => Ok(Created::Now),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(Created::Before),
@@ -79,21 +113,33 @@ impl Store {
     ) -> Result<WriteMultipart, RepositoryError> {
         let path = layout::path_of(object)?;
         // Stores can't make large uploads create-only: this check, and names that are never used twice, must do.
-        match self.inner.head(&path).await {
-            Err(object_store::Error::NotFound { .. }) => {}
-            Ok(_) => {
-                return Err(RepositoryError::Exists {
-                    object: object.to_owned(),
-                });
-            }
-            Err(error) => return Err(RepositoryError::from_store("look for", object, error)),
+        if self.is_there(object, &path).await? {
+            return Err(RepositoryError::Exists {
+                object: object.to_owned(),
+            });
         }
+        let mut attributes = Attributes::new();
+        if let Some(class) = &self.storage_class {
+            attributes.insert(Attribute::StorageClass, class.to_string().into());
+        }
+        let options = PutMultipartOptions {
+            attributes,
+            ..PutMultipartOptions::default()
+        };
         let upload = self
             .inner
-            .put_multipart(&path)
+            .put_multipart_opts(&path, options)
             .await
             .map_err(|error| RepositoryError::from_store("write", object, error))?;
         Ok(WriteMultipart::new_with_chunk_size(upload, PART_BYTES))
+    }
+
+    async fn is_there(&self, object: &str, path: &Path) -> Result<bool, RepositoryError> {
+        match self.inner.head(path).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(RepositoryError::from_store("look for", object, error)),
+        }
     }
 
     pub(crate) async fn size(&self, object: &str) -> Result<u64, RepositoryError> {
@@ -239,3 +285,6 @@ pub(crate) struct Children {
 fn too_short(object: &str, end: u64) -> RepositoryError {
     RepositoryError::damaged(object, format!("it ends before byte {end}"))
 }
+
+#[cfg(test)]
+mod tests;

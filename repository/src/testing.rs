@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures::stream::BoxStream;
+use futures::{StreamExt, stream::BoxStream};
 use lifeboat_archive::{
     json::Sha256Hex,
     lists::{ObjectReference, PartitionList, TopicList, TransactionTable},
@@ -18,11 +18,11 @@ use lifeboat_archive::{
     },
     words::{Clock, SnapshotId, Timestamp, TopicId},
 };
-use lifeboat_config::RepositoryUrl;
+use lifeboat_config::{Place, RepositoryUrl};
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, local::LocalFileSystem,
-    path::Path,
+    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    local::LocalFileSystem, path::Path,
 };
 use tempfile::TempDir;
 
@@ -36,6 +36,14 @@ pub(crate) fn scratch() -> (TempDir, RepositoryUrl) {
     let folder = tempfile::tempdir().unwrap();
     let url = RepositoryUrl::from_local_path(&folder.path().join("repository")).unwrap();
     (folder, url)
+}
+
+/// The folder behind such an address.
+pub(crate) fn folder_of(url: &RepositoryUrl) -> &std::path::Path {
+    match url.place() {
+        Place::Folder(folder) => folder,
+        Place::Bucket(bucket) => panic!("{bucket:?}"),
+    }
 }
 
 /// A repository in such a folder.
@@ -145,6 +153,12 @@ pub(crate) enum Fault {
     ReplyLost(usize),
     /// Whatever is written: no space is left.
     Full,
+    /// What is there already is written over.
+    Overwrites,
+    /// Create-only writes are refused, whatever is there.
+    NoCreate,
+    /// Nothing may be deleted.
+    NoDelete,
 }
 
 /// A local store whose writes fail as they are told to.
@@ -157,12 +171,15 @@ pub(crate) struct FaultyStore {
 
 impl FaultyStore {
     pub(crate) fn over(url: &RepositoryUrl, fault: Fault) -> Store {
-        let inner = LocalFileSystem::new_with_prefix(url.local_path()).unwrap();
-        Store::new(Arc::new(Self {
-            inner,
+        Store::new(Arc::new(Self::new(url, fault)))
+    }
+
+    pub(crate) fn new(url: &RepositoryUrl, fault: Fault) -> Self {
+        Self {
+            inner: LocalFileSystem::new_with_prefix(folder_of(url)).unwrap(),
             fault,
             writes: AtomicUsize::new(0),
-        }))
+        }
     }
 }
 
@@ -189,6 +206,20 @@ impl ObjectStore for FaultyStore {
     ) -> Result<PutResult> {
         match self.fault {
             Fault::Full => Err(failure(io::ErrorKind::StorageFull.into())),
+            Fault::Overwrites => {
+                self.inner
+                    .put_opts(location, payload, PutMode::Overwrite.into())
+                    .await
+            }
+            Fault::NoCreate if matches!(options.mode, PutMode::Create) => {
+                Err(object_store::Error::NotImplemented {
+                    operation: "create".to_owned(),
+                    implementer: "faulty".to_owned(),
+                })
+            }
+            Fault::NoCreate | Fault::NoDelete => {
+                self.inner.put_opts(location, payload, options).await
+            }
             Fault::ReplyLost(lost) => {
                 let result = self
                     .inner
@@ -211,7 +242,7 @@ impl ObjectStore for FaultyStore {
         let upload = self.inner.put_multipart_opts(location, options).await?;
         match self.fault {
             Fault::Full => Ok(Box::new(FullUpload(upload))),
-            Fault::ReplyLost(_) => Ok(upload),
+            _ => Ok(upload),
         }
     }
 
@@ -223,7 +254,17 @@ impl ObjectStore for FaultyStore {
         &self,
         locations: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(locations)
+        match self.fault {
+            Fault::NoDelete => locations
+                .map(|location| {
+                    Err(object_store::Error::PermissionDenied {
+                        path: location?.to_string(),
+                        source: "append only".into(),
+                    })
+                })
+                .boxed(),
+            _ => self.inner.delete_stream(locations),
+        }
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {

@@ -18,7 +18,8 @@ const PARTS_IN_FLIGHT: usize = 2;
 pub(crate) struct LargeUpload {
     store: Store,
     object: String,
-    parts: WriteMultipart,
+    /// None after a failure: what was stored of it is removed already.
+    parts: Option<WriteMultipart>,
     written: u64,
 }
 
@@ -28,7 +29,7 @@ impl LargeUpload {
         Ok(Self {
             store,
             object,
-            parts,
+            parts: Some(parts),
             written: 0,
         })
     }
@@ -39,16 +40,28 @@ impl LargeUpload {
 
     pub(crate) async fn write(&mut self, mut bytes: Bytes) -> Result<(), RepositoryError> {
         while !bytes.is_empty() {
+            let Some(parts) = &mut self.parts else {
+                return Err(given_up(&self.object));
+            };
             // at most one part becomes full with each piece, so no more than PARTS_IN_FLIGHT are ever on their way
             let piece = bytes.split_to(bytes.len().min(PART_BYTES));
-            self.parts
-                .wait_for_capacity(PARTS_IN_FLIGHT)
-                .await
-                .map_err(|error| RepositoryError::from_store("write", &self.object, error))?;
+            if let Err(error) = parts.wait_for_capacity(PARTS_IN_FLIGHT).await {
+                self.give_up().await;
+                return Err(RepositoryError::from_store("write", &self.object, error));
+            }
             self.written += piece.len() as u64;
-            self.parts.put(piece);
+            parts.put(piece);
         }
         Ok(())
+    }
+
+    /// Removes what the store has of it: parts that nobody can see are paid for all the same.
+    async fn give_up(&mut self) {
+        if let Some(parts) = self.parts.take()
+            && let Err(error) = parts.abort().await
+        {
+            tracing::warn!(object = self.object, %error, "parts of an upload may be left in the store");
+        }
     }
 
     /// Makes the object appear, and asks the store whether all of it arrived. Tells the object's path.
@@ -59,6 +72,9 @@ impl LargeUpload {
             parts,
             written,
         } = self;
+        let Some(parts) = parts else {
+            return Err(given_up(&object));
+        };
         if written != size {
             // what would appear is not what its hash speaks of
             abort(parts, &object).await?;
@@ -79,8 +95,15 @@ impl LargeUpload {
     }
 
     pub(crate) async fn abort(self) -> Result<(), RepositoryError> {
-        abort(self.parts, &self.object).await
+        match self.parts {
+            Some(parts) => abort(parts, &self.object).await,
+            None => Ok(()),
+        }
     }
+}
+
+fn given_up(object: &str) -> RepositoryError {
+    RepositoryError::damaged(object, "its upload failed before and was given up")
 }
 
 async fn abort(parts: WriteMultipart, object: &str) -> Result<(), RepositoryError> {

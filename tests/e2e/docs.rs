@@ -38,14 +38,15 @@ fn every_test_that_the_architecture_names_is_there() {
     }
 }
 
-/// The lines of the indented blocks between fences.
+/// The lines of the blocks between fences that are of no other language.
 pub(crate) fn commands(text: &str) -> Vec<&str> {
-    let mut inside = false;
+    let (mut inside, mut ours) = (false, false);
     let mut found = Vec::new();
     for line in text.lines() {
-        if line.starts_with("```") {
+        if let Some(language) = line.strip_prefix("```") {
             inside = !inside;
-        } else if inside && !line.trim().is_empty() {
+            ours = inside && language.is_empty();
+        } else if ours && !line.trim().is_empty() {
             found.push(line.trim());
         }
     }

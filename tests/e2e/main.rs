@@ -18,6 +18,7 @@ mod roundtrip;
 mod screens;
 mod secured;
 mod security;
+mod stores;
 mod testkit;
 mod users;
 mod versions;

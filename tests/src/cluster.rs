@@ -25,7 +25,7 @@ use node::Node;
 pub(crate) mod acls;
 mod metadata;
 mod node;
-mod ports;
+pub(crate) mod ports;
 
 /// How long a start may take: a busy machine is slow, a broken broker says so at once.
 const START_DEADLINE: Duration = Duration::from_secs(90);

@@ -15,6 +15,7 @@ mod rounds;
 mod scratch;
 mod security;
 mod segments;
+mod stores;
 mod workload;
 
 pub use cluster::{ClusterBuilder, KafkaCluster, acls::Acl};
@@ -31,4 +32,5 @@ pub use rounds::rounds;
 pub use scratch::{Scratch, folder_size};
 pub use security::{Certificate, Security};
 pub use segments::{DumpedFile, DumpedSegments, dump_segments, segment_files};
+pub use stores::{Azurite, GoogleXml, Keys, MinIo, ObjectProperties};
 pub use workload::{Bulk, BulkReport, Fidelity, FidelityReport, Message, Workload};

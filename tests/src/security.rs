@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use certificates::Certificates;
 use tokens::TokenIssuer;
 
-mod certificates;
+pub(crate) mod certificates;
 mod tokens;
 
 /// Who the brokers, the controllers and the testkit itself are (`InsidePrincipal.java`).

@@ -39,8 +39,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Placed<T> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct File {
-    pub(crate) kafka: Option<KafkaSection>,
-    pub(crate) targets: Option<BTreeMap<String, KafkaSection>>,
+    pub(crate) kafka: Option<Pairs>,
+    pub(crate) targets: Option<BTreeMap<String, Pairs>>,
     pub(crate) repository: Option<RepositorySection>,
     pub(crate) encryption: Option<EncryptionSection>,
     pub(crate) backup: Option<BackupSection>,
@@ -56,6 +56,8 @@ pub(crate) struct EncryptionSection {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct RepositorySection {
     pub(crate) url: Option<Placed<String>>,
+    pub(crate) options: Option<Pairs>,
+    pub(crate) storage_class: Option<Placed<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -76,7 +78,7 @@ pub(crate) struct BackupSection {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct ExactCredentialsSection {
     pub(crate) controllers: Option<Placed<String>>,
-    pub(crate) kafka: Option<KafkaSection>,
+    pub(crate) kafka: Option<Pairs>,
     pub(crate) metadata_dir: Option<Placed<String>>,
 }
 
@@ -102,29 +104,29 @@ pub(crate) struct TopicsSection {
     pub(crate) exclude: Option<Vec<Placed<String>>>,
 }
 
-/// Kafka properties in the order of the file.
+/// Kafka properties or a store's options, in the order of the file.
 #[derive(Debug)]
-pub(crate) struct KafkaSection(pub(crate) Vec<(Placed<String>, Placed<Text>)>);
+pub(crate) struct Pairs(pub(crate) Vec<(Placed<String>, Placed<Text>)>);
 
-impl<'de> Deserialize<'de> for KafkaSection {
+impl<'de> Deserialize<'de> for Pairs {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Pairs;
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = KafkaSection;
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Pairs;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("Kafka properties, one a line")
+                f.write_str("names and values, one a line")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<KafkaSection, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
                 let mut pairs = Vec::new();
                 while let Some(pair) = map.next_entry()? {
                     pairs.push(pair);
                 }
-                Ok(KafkaSection(pairs))
+                Ok(Pairs(pairs))
             }
         }
-        deserializer.deserialize_map(Pairs)
+        deserializer.deserialize_map(Reader)
     }
 }
 

@@ -119,13 +119,13 @@ fn an_unknown_key_is_refused_with_its_place_and_a_suggestion() {
 #[test]
 fn all_wrong_values_are_told_at_once_each_with_its_place() {
     let text = "kafka:\n  bootstrap.servers: ${NOPE}\n  security.protocol: TLS\nrepository:\n  \
-                url: s3://x/y\nbackup:\n  memory: 1 parsec\n  compression-level: 99\n  topics:\n    \
+                url: ftp://x/y\nbackup:\n  memory: 1 parsec\n  compression-level: 99\n  topics:\n    \
                 include: [ \"a\", \"[\" ]\n  max-rate: 9\n  max-connections: 0\n";
     let found = problems(text);
     let starts = [
         "line 2, column 22: kafka.bootstrap.servers: the environment variable NOPE is not set",
         "line 3, column 3: kafka.security.protocol: \"TLS\" is not a security protocol",
-        "line 5, column 8: repository.url: s3:// repositories are not supported yet",
+        "line 5, column 8: repository.url: \"ftp\" is not a kind of repository",
         "line 7, column 11: backup.memory: not a size",
         "line 8, column 22: backup.compression-level: 99 is not between 1 and 19",
         "line 10, column 21: backup.topics.include: not a topic pattern",
@@ -244,4 +244,36 @@ fn credentials_are_read_from_one_place_and_sealed_to_recipients() {
     assert!(told[0].contains("encryption.recipients: this is an identity"));
     assert!(!told[0].contains("S3CR3T"), "{told:?}");
     assert!(told[1].contains("contradicts controllers"), "{told:?}");
+}
+
+#[test]
+fn what_a_store_is_told_is_read_and_secrets_come_from_files() {
+    let config = read(
+        "repository:\n  url: s3://backups/kafka\n  storage-class: STANDARD_IA\n  options:\n    \
+         aws_endpoint: http://minio:9000\n    aws_allow_http: true\n    aws_access_key_id: lifeboat\n    \
+         aws_secret_access_key: { file: client-id }\n    aws_web_identity_token_file: token\n",
+    )
+    .unwrap();
+    assert_eq!(config.store.get("aws_allow_http"), Some("true"));
+    assert_eq!(config.store.get("aws_secret_access_key"), Some("hunter2"));
+    let token = config.store.get("aws_web_identity_token_file");
+    assert_eq!(token, Some("/etc/lifeboat/token"));
+    assert_eq!(config.store.storage_class(), Some("STANDARD_IA"));
+    let shown: Vec<_> = config.store.shown().map(|(_, value)| value).collect();
+    assert!(!shown.join(" ").contains("hunter2"), "{shown:?}");
+
+    assert_eq!(
+        problems(
+            "repository:\n  url: s3://b\n  storage-class: GLACIER\n  options:\n    aws_regoin: x\n    \
+             google_base_url: http://x\n    aws_allow_http: maybe\n"
+        ),
+        [
+            "line 3, column 18: repository.storage-class: objects of the class GLACIER can't be read when they are \
+             needed (take one that is read at once: STANDARD_IA, GLACIER_IR, NEARLINE, Cool)",
+            "line 5, column 5: repository.options.aws_regoin: not an option of a store that Lifeboat knows (did you \
+             mean aws_region?)",
+            "line 6, column 5: repository.options.google_base_url: not an option of the store that repository.url names",
+            "line 7, column 5: repository.options.aws_allow_http: not true or false",
+        ]
+    );
 }

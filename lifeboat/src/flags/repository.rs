@@ -4,7 +4,7 @@ use clap::Args;
 
 #[derive(Debug, Args)]
 pub(crate) struct RepositoryFlags {
-    /// Repository: file:///absolute/path, or just the path
+    /// Repository: file:///absolute/path, just the path, or s3://, gs:// and az://BUCKET/PREFIX
     #[arg(
         long,
         value_name = "URL",

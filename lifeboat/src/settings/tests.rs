@@ -31,9 +31,9 @@ fn a_flag_wins_over_the_file() {
     let url = settings
         .repository(&repository(Some("/from/flag")))
         .unwrap();
-    assert_eq!(url.to_string(), "file:///from/flag");
+    assert_eq!(url.url.to_string(), "file:///from/flag");
     let url = settings.repository(&repository(None)).unwrap();
-    assert_eq!(url.to_string(), "file:///from/file");
+    assert_eq!(url.url.to_string(), "file:///from/file");
 }
 
 #[test]

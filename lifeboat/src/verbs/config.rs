@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use lifeboat_archive::{json::Document, words::TimeSpan};
-use lifeboat_config::{ExactCredentials, KafkaProperties, ResolvedConfig};
+use lifeboat_config::{ExactCredentials, KafkaProperties, RepositoryLocation, ResolvedConfig};
 use lifeboat_kafka::wire::check_properties;
+use lifeboat_repository::Repository;
 use serde::{Deserialize, Serialize};
 
 use crate::{answer::Answer, exit::Exit, failure::Failure, flags::ConfigVerb, session::Session};
@@ -19,6 +20,10 @@ pub(crate) struct ConfigDocument {
     targets: BTreeMap<String, BTreeMap<String, String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     repository: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    store_options: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    storage_class: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     recipients: Vec<String>,
     backup: BackupDocument,
@@ -95,6 +100,7 @@ pub(crate) fn run(verb: ConfigVerb, session: &Session) -> Result<Answer, Failure
     let config = session.settings.file()?;
     if matches!(verb, ConfigVerb::Check) {
         check_clusters(config)?;
+        check_repository(config)?;
     }
     let document = ConfigDocument::new(file, config);
     Ok(Answer::new(
@@ -119,6 +125,16 @@ fn check_clusters(config: &ResolvedConfig) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Options of the store that it can't be opened with. Nobody is asked for anything.
+fn check_repository(config: &ResolvedConfig) -> Result<(), Failure> {
+    let Some(url) = config.repository.clone() else {
+        return Ok(());
+    };
+    let options = config.store.clone();
+    Repository::check_options(RepositoryLocation { url, options })
+        .map_err(|error| Failure::from(error).within("repository"))
+}
+
 impl ConfigDocument {
     fn new(file: Option<String>, config: &ResolvedConfig) -> Self {
         let properties = |kafka: &KafkaProperties| -> BTreeMap<String, String> {
@@ -140,6 +156,12 @@ impl ConfigDocument {
                 .map(|(name, kafka)| (name.clone(), properties(kafka)))
                 .collect(),
             repository: config.repository.as_ref().map(ToString::to_string),
+            store_options: config
+                .store
+                .shown()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+            storage_class: config.store.storage_class().map(str::to_owned),
             recipients: config.recipients.iter().map(ToString::to_string).collect(),
             backup: BackupDocument {
                 include: texts(&backup.topics.include),
@@ -181,6 +203,24 @@ impl ConfigDocument {
         text
     }
 
+    fn repository_yaml(&self) -> String {
+        let mut text = String::new();
+        if let Some(url) = &self.repository {
+            text.push_str(&format!("  url: {}\n", quoted(url)));
+        }
+        if let Some(class) = &self.storage_class {
+            text.push_str(&format!("  storage-class: {}\n", quoted(class)));
+        }
+        if !self.store_options.is_empty() {
+            let options = yaml_map(&self.store_options, "    ");
+            text.push_str(&format!("  options:\n{options}"));
+        }
+        if text.is_empty() {
+            return text;
+        }
+        format!("repository:\n{text}")
+    }
+
     /// As a configuration file that says the same.
     fn yaml(&self) -> String {
         let mut text = String::new();
@@ -194,9 +234,7 @@ impl ConfigDocument {
         for (name, kafka) in &self.targets {
             text.push_str(&format!("  {}:\n{}", quoted(name), yaml_map(kafka, "    ")));
         }
-        if let Some(url) = &self.repository {
-            text.push_str(&format!("repository:\n  url: {}\n", quoted(url)));
-        }
+        text.push_str(&self.repository_yaml());
         if !self.recipients.is_empty() {
             text.push_str("encryption:\n  recipients:\n");
         }

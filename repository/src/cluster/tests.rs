@@ -5,8 +5,8 @@ use lifeboat_config::RepositoryUrl;
 
 use super::*;
 use crate::testing::{
-    CLUSTER, Fault, FaultyStore, NOW, bare_commit, commit, list, manifest, manifest_topic, nowhere,
-    scratch_repository, snapshot,
+    CLUSTER, Fault, FaultyStore, NOW, bare_commit, commit, folder_of, list, manifest,
+    manifest_topic, nowhere, scratch_repository, snapshot,
 };
 
 async fn cluster() -> (tempfile::TempDir, ClusterRepository) {
@@ -119,7 +119,7 @@ async fn a_changed_list_or_manifest_is_damage_that_names_the_object() {
     let orders = manifest_topic("orders", lists.append(&list("orders")).await.unwrap());
     let object = lists.finish().await.unwrap().unwrap().object;
     let url: RepositoryUrl = cluster.repository().url().parse().unwrap();
-    let path = url.local_path().join(&object);
+    let path = folder_of(&url).join(&object);
     let good = std::fs::read(&path).unwrap();
     let mut bad = good.clone();
     bad[good.len() / 2] ^= 1;
@@ -217,8 +217,8 @@ async fn a_volume_that_was_unmounted_takes_no_commit() {
     let (_folder, cluster) = cluster().await;
     cluster.commit(bare_commit(1)).await.unwrap();
     let url: RepositoryUrl = cluster.repository().url().parse().unwrap();
-    std::fs::remove_dir_all(url.local_path()).unwrap();
-    std::fs::create_dir(url.local_path()).unwrap();
+    std::fs::remove_dir_all(folder_of(&url)).unwrap();
+    std::fs::create_dir(folder_of(&url)).unwrap();
     let error = cluster.commit(bare_commit(2)).await.unwrap_err();
     assert!(
         matches!(error, RepositoryError::NoRepository { .. }),
@@ -229,5 +229,5 @@ async fn a_volume_that_was_unmounted_takes_no_commit() {
         matches!(error, RepositoryError::NoRepository { .. }),
         "{error}"
     );
-    assert_eq!(std::fs::read_dir(url.local_path()).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(folder_of(&url)).unwrap().count(), 0);
 }

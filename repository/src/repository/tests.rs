@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use futures::TryStreamExt;
 
 use super::*;
-use crate::testing::{CLUSTER, NOW, commit_many, nowhere, scratch, scratch_repository};
+use crate::testing::{CLUSTER, NOW, commit_many, folder_of, nowhere, scratch, scratch_repository};
 
 fn clock() -> Clock {
     Clock::fixed(NOW)
@@ -34,7 +34,7 @@ async fn what_was_initialised_can_be_opened_and_says_how_to_read_it() {
     assert_eq!(opened.url(), url.to_string());
     assert_eq!(opened.created_at(), NOW);
     assert!(opened.clusters().await.unwrap().is_empty());
-    let readme = std::fs::read_to_string(url.local_path().join("README.txt")).unwrap();
+    let readme = std::fs::read_to_string(folder_of(&url).join("README.txt")).unwrap();
     assert!(readme.contains("tar --zstd -xf") && readme.contains("sha256sum -c"));
     assert!(readme.lines().all(|line| line.len() <= 120));
 }
@@ -64,10 +64,10 @@ async fn two_inits_at_once_make_one_repository() {
 #[tokio::test]
 async fn an_interrupted_init_is_completed_by_the_next_one() {
     let (_folder, url) = scratch();
-    std::fs::create_dir_all(url.local_path()).unwrap();
-    std::fs::create_dir(url.local_path().join("lost+found")).unwrap();
-    std::fs::write(url.local_path().join("README.txt"), README_TEXT).unwrap();
-    std::fs::write(url.local_path().join("lifeboat.json#1"), "{").unwrap();
+    std::fs::create_dir_all(folder_of(&url)).unwrap();
+    std::fs::create_dir(folder_of(&url).join("lost+found")).unwrap();
+    std::fs::write(folder_of(&url).join("README.txt"), README_TEXT).unwrap();
+    std::fs::write(folder_of(&url).join("lifeboat.json#1"), "{").unwrap();
     let error = Repository::open(&url).await.unwrap_err();
     assert!(
         matches!(error, RepositoryError::NoRepository { .. }),
@@ -88,8 +88,8 @@ async fn an_interrupted_init_is_completed_by_the_next_one() {
 #[tokio::test]
 async fn a_folder_that_is_used_for_something_else_is_not_taken() {
     let (_folder, url) = scratch();
-    std::fs::create_dir_all(url.local_path()).unwrap();
-    std::fs::write(url.local_path().join("thesis.tex"), "x").unwrap();
+    std::fs::create_dir_all(folder_of(&url)).unwrap();
+    std::fs::write(folder_of(&url).join("thesis.tex"), "x").unwrap();
     let error = Repository::init(&url, &clock()).await.unwrap_err();
     assert!(matches!(&error, RepositoryError::Occupied { found, .. } if found == "thesis.tex"));
 }
@@ -109,11 +109,11 @@ async fn a_place_without_a_repository_is_named() {
     };
     let error = Repository::open(&url).await.unwrap_err();
     assert_eq!(problem(error), "there is no such folder");
-    std::fs::create_dir(url.local_path()).unwrap();
+    std::fs::create_dir(folder_of(&url)).unwrap();
     let error = Repository::open(&url).await.unwrap_err();
     assert_eq!(problem(error), "it holds no lifeboat.json");
-    std::fs::remove_dir(url.local_path()).unwrap();
-    std::fs::write(url.local_path(), "x").unwrap();
+    std::fs::remove_dir(folder_of(&url)).unwrap();
+    std::fs::write(folder_of(&url), "x").unwrap();
     let error = Repository::open(&url).await.unwrap_err();
     assert_eq!(problem(error), "it is a file, not a folder");
     let below = RepositoryUrl::from_local_path(&folder.path().join("repository/below")).unwrap();
@@ -133,7 +133,7 @@ async fn a_place_that_may_not_be_written_is_denied_and_not_missing() {
 async fn a_newer_repository_is_refused_by_its_version_and_a_damaged_one_by_its_name() {
     let (_folder, repository) = scratch_repository().await;
     let url: RepositoryUrl = repository.url().parse().unwrap();
-    let path = url.local_path().join("lifeboat.json");
+    let path = folder_of(&url).join("lifeboat.json");
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replace("\"version\": 1", "\"version\": 9")).unwrap();
     let error = Repository::open(&url).await.unwrap_err();

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use super::*;
 use crate::{
     ClusterRepository,
-    testing::{CLUSTER, NOW, scratch_repository},
+    testing::{CLUSTER, Fault, FaultyStore, NOW, folder_of, scratch, scratch_repository},
 };
 
 async fn cluster() -> (tempfile::TempDir, ClusterRepository) {
@@ -98,4 +98,21 @@ async fn names_of_archives_begun_in_the_same_millisecond_differ() {
     assert_ne!(one.name(), two.name());
     one.abort().await.unwrap();
     two.abort().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_fails_leaves_no_part_and_takes_no_more() {
+    let (folder, url) = scratch();
+    std::fs::create_dir_all(folder_of(&url)).unwrap();
+    let store = FaultyStore::over(&url, Fault::Full);
+    let object = "x/y".to_owned();
+    let mut upload = LargeUpload::begin(store, object).await.unwrap();
+    let megabytes = Bytes::from(vec![7; 64 << 20]);
+    let error = upload.write(megabytes.clone()).await.unwrap_err();
+    assert!(matches!(error, RepositoryError::Full { .. }), "{error:?}");
+    // before it is dropped: parts in a bucket go only when they are told to
+    let left = std::fs::read_dir(folder.path().join("repository/x")).unwrap();
+    assert_eq!(left.count(), 0);
+    assert!(upload.write(megabytes).await.is_err());
+    upload.abort().await.unwrap();
 }

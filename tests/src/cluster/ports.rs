@@ -14,7 +14,7 @@ const FIRST: u16 = 15_000;
 const LAST: u16 = 31_999;
 
 /// A port that nobody listens on and that this process has not given away before.
-pub(super) fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     static TAKEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
     let count = u32::from(LAST - FIRST) + 1;

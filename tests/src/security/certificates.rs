@@ -15,15 +15,15 @@ use rcgen::{
 use super::Certificate;
 
 /// The file of the authority that clients shall trust.
-pub(super) const CA: &str = "ca.pem";
+pub(crate) const CA: &str = "ca.pem";
 /// The host whose certificate [`Certificate::OtherHost`] is.
 const ELSEWHERE: &str = "kafka.elsewhere.example";
 
 /// Where they lie, PEM all of them.
 #[derive(Debug)]
-pub(super) struct Certificates {
+pub(crate) struct Certificates {
     /// Key and chain of every broker.
-    pub(super) broker: PathBuf,
+    pub(crate) broker: PathBuf,
     /// Key and chain of the client, as Java wants them.
     pub(super) client: PathBuf,
     /// The client's chain alone.
@@ -33,7 +33,7 @@ pub(super) struct Certificates {
 }
 
 impl Certificates {
-    pub(super) fn make(folder: &Path, wanted: Certificate) -> Result<Self> {
+    pub(crate) fn make(folder: &Path, wanted: Certificate) -> Result<Self> {
         let ca = authority("Lifeboat test authority")?;
         fs::write(folder.join(CA), ca.pem())?;
 

@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# Installs the object stores that the tests run against, once, into a cache, and prints the folder that holds them all.
+#
+#   XDG_CACHE_HOME   where caches are (default ~/.cache)
+#
+# <cache>/lifeboat/tools/stores-<versions>/{minio,azurite-blob}   the programs
+# <cache>/lifeboat/tools/stores-<versions>/complete   written last: without it the folder is made anew
+#
+# MinIO is built from source (minutes), from modules that Go checks against its checksum database.
+# Safe to be run by several at once: the first one installs, the others wait for it.
+set -euo pipefail
+
+# MinIO's releases are no versions of a module: this is the last commit of its main branch, of 2026-02-12
+minio=v0.0.0-20260212201848-7aac2a2c5b7c
+# the newest that runs on the Node.js of Debian
+azurite=3.35.0
+# what MinIO wants; an older Go fetches it from the module proxy
+go_minor=24
+go_toolchain=go1.24.9
+
+tools=${XDG_CACHE_HOME:-$HOME/.cache}/lifeboat/tools
+name=stores-${minio##*-}-$azurite
+home=$tools/$name
+
+if [ -e "$home/complete" ]; then
+    echo "$home"
+    exit 0
+fi
+
+for tool in go npm node flock; do
+    if ! command -v "$tool" >/dev/null; then
+        echo "error: $tool is missing; object stores to test against are built with Go and Node.js" >&2
+        echo "  hint: apt-get install -y golang-go nodejs npm util-linux" >&2
+        exit 1
+    fi
+done
+
+mkdir -p "$tools"
+exec 9>"$tools/$name.lock"
+flock 9
+if [ -e "$home/complete" ]; then
+    echo "$home"
+    exit 0
+fi
+rm -rf "$home"
+mkdir -p "$home"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# Told only when it fails. One retry, for a registry that hiccups.
+quietly() {
+    local attempt
+    for attempt in 1 2; do
+        if "$@" </dev/null >"$work/log" 2>&1; then
+            return 0
+        fi
+        sleep $((attempt * 3))
+    done
+    cat "$work/log" >&2
+    echo "error: failed: $*" >&2
+    return 1
+}
+
+# Debian's own Go may be too old to build these and to fetch a newer one by itself: a toolchain is a module as well.
+go=go
+minor=$(go version | sed -n 's/.* go1\.\([0-9]*\).*/\1/p')
+if [ "${minor:-0}" -lt "$go_minor" ]; then
+    echo "fetching $go_toolchain" >&2
+    module=golang.org/toolchain@v0.0.1-$go_toolchain.$(go env GOOS)-$(go env GOARCH)
+    quietly go mod download "$module"
+    cp -r "$(go env GOMODCACHE)/$module" "$work/go"
+    chmod -R u+w "$work/go"
+    chmod +x "$work"/go/bin/* "$work"/go/pkg/tool/*/*
+    go=$work/go/bin/go
+    export GOROOT=$work/go
+fi
+echo "building MinIO: some minutes, once" >&2
+quietly env GOBIN="$home" CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS= \
+    "$go" install -trimpath -ldflags="-s -w" "github.com/minio/minio@$minio"
+echo "installing Azurite" >&2
+quietly npm install --prefix "$home" --no-audit --no-fund --ignore-scripts --omit=dev "azurite@$azurite"
+ln -s node_modules/.bin/azurite-blob "$home/azurite-blob"
+
+touch "$home/complete"
+echo "$home"
