@@ -70,8 +70,10 @@ fn a_locked_bucket_takes_backups_of_append_only_keys_and_read_only_ones_restore_
         let run = reads.run(&[verb, "latest", "--repository", URL]).unwrap();
         run.expect_code(0).unwrap();
     }
-    let listed = reads.run(&["snapshots", "--repository", URL]).unwrap();
-    listed.expect_code(0).unwrap();
+    for verb in ["snapshots", "check"] {
+        let run = reads.run(&[verb, "--repository", URL]).unwrap();
+        run.expect_code(0).unwrap();
+    }
     let bootstrap = a.bootstrap();
     let compared = [
         "diff",

@@ -7,7 +7,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::testing::{
-    CLUSTER, NOW, bare_commit, commit, list, manifest, manifest_topic, scratch_repository, snapshot,
+    CLUSTER, NOW, bare_commit, commit, folder_of, list, manifest, manifest_topic,
+    scratch_repository, snapshot,
 };
 
 /// A repository with two snapshots: the second shares the list of `orders` with the first, and has one of `events`.
@@ -68,7 +69,7 @@ impl Scene {
 
     fn path(&self, object: &str) -> PathBuf {
         let url: RepositoryUrl = self.cluster.repository().url().parse().unwrap();
-        url.local_path().join(object)
+        folder_of(&url).join(object)
     }
 
     async fn check(&self) -> ClusterReport {
