@@ -108,7 +108,7 @@ fn errors_are_one_json_document_too_with_the_same_exit_code() {
     let (folder, url) = (folder.path(), url(folder.path()));
     for (arguments, code) in [
         (vec!["show", "--json", "--repository", &url], 10),
-        (vec!["show", "--json", "--repository", "s3://bucket"], 2),
+        (vec!["show", "--json", "--repository", "ftp://bucket"], 2),
         (vec!["show", "--json"], 2),
         (vec!["shwo", "--json"], 2),
         (vec!["restore", "--json"], 2),
