@@ -214,7 +214,11 @@ impl FromStr for RepositoryUrl {
         }
         // before parsing: a URL parser resolves `..` silently
         if text.split('/').any(|part| part == "..") {
-            return Err(UrlError::GoesUp { text: text.into() });
+            // without what may be a key behind it
+            let shown = text.split(['?', '#']).next().unwrap_or_default();
+            return Err(UrlError::GoesUp {
+                text: shown.to_owned(),
+            });
         }
         for provider in [Provider::S3, Provider::Google, Provider::Azure] {
             let scheme = provider.scheme();

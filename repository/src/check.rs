@@ -167,14 +167,11 @@ impl Findings {
         error: &RepositoryError,
         snapshot: Option<&SnapshotId>,
         topic: Option<&str>,
-    ) -> Option<Told> {
+    ) -> Told {
         let kind = FindingKind::of(error);
-        // the comparison with the listing tells that, once and for all that it concerns
-        if kind == FindingKind::Missing {
-            return None;
-        }
         let problem = match error {
             RepositoryError::Damaged { problem, .. } => problem.clone(),
+            RepositoryError::NotFound { .. } => "it can't be read: it is not there".to_owned(),
             other => other.to_string(),
         };
         let key = (object.to_owned(), problem.clone());
@@ -186,7 +183,7 @@ impl Findings {
             topics: Vec::new(),
         });
         finding.concerns(snapshot, topic);
-        Some(key)
+        key
     }
 
     fn concerns(&mut self, told: &Told, snapshot: &SnapshotId) {

@@ -19,7 +19,7 @@ use object_store::{
 use crate::{RepositoryError, error::Cause};
 
 /// A part of an upload must get through in this time over a slow line.
-const REQUEST_TIMEOUT: &str = "120s";
+const REQUEST_TIMEOUT: &str = "60s";
 const USER_AGENT: &str = concat!("lifeboat/", env!("CARGO_PKG_VERSION"));
 
 /// Variables that clouds set without the usual beginning.
@@ -28,8 +28,8 @@ const BARE_VARIABLES: [(Provider, &str); 2] = [
     (Provider::Azure, "identity_endpoint"),
 ];
 
-/// How often is tried again: a store that restarts or throttles is waited for, one that is not there is told soon.
-pub(crate) fn retries() -> RetryConfig {
+/// How often is tried again where nothing is known of the store yet: one that is not there is told within seconds.
+pub(crate) fn soon() -> RetryConfig {
     RetryConfig {
         max_retries: 8,
         retry_timeout: Duration::from_secs(120),
@@ -37,6 +37,20 @@ pub(crate) fn retries() -> RetryConfig {
             init_backoff: Duration::from_millis(200),
             max_backoff: Duration::from_secs(10),
             base: 2.0,
+        },
+    }
+}
+
+/// How often is tried again once the repository was found: a store that restarts or throttles is waited for. Time is the
+/// bound: longer than two requests that get no answer, and shorter than signatures hold, which are not made anew.
+pub(crate) fn patiently() -> RetryConfig {
+    RetryConfig {
+        max_retries: 1_000,
+        retry_timeout: Duration::from_secs(180),
+        backoff: BackoffConfig {
+            init_backoff: Duration::from_millis(500),
+            max_backoff: Duration::from_secs(10),
+            base: 3.0,
         },
     }
 }
@@ -74,6 +88,11 @@ impl<K: FromStr + PartialEq> Settings<K> {
             let ours_by_name = name.starts_with(provider.option_prefix())
                 || BARE_VARIABLES.contains(&(provider, &name));
             if !ours_by_name || value.is_empty() {
+                continue;
+            }
+            // nothing that a forgotten variable may say: it is an option of the repository or not at all
+            if name.ends_with("allow_invalid_certificates") {
+                tracing::warn!(variable = name, "certificates are checked all the same");
                 continue;
             }
             let Some(key) = parsed(&name) else { continue };

@@ -18,7 +18,7 @@ use lifeboat_archive::{
     words::{Clock, Timestamp},
 };
 use lifeboat_config::{Place, RepositoryLocation, RepositoryUrl};
-use object_store::{ObjectStore, local::LocalFileSystem};
+use object_store::{ObjectStore, RetryConfig, local::LocalFileSystem};
 use ulid::Ulid;
 
 use crate::{
@@ -66,7 +66,7 @@ impl Repository {
         if let Place::Folder(folder) = at.url.place() {
             make_folder(folder)?;
         }
-        let (store, remote) = store_at(&at)?;
+        let (store, remote) = store_at(&at, remote::soon())?;
         let prober = remote.as_ref().map(|remote| Prober {
             store: &store,
             remote,
@@ -135,15 +135,21 @@ impl Repository {
         let at = at.into();
         match at.url.place() {
             Place::Folder(_) => Ok(()),
-            Place::Bucket(_) => store_at(&at).map(|_| ()),
+            Place::Bucket(_) => store_at(&at, remote::soon()).map(|_| ()),
         }
     }
 
     /// Opens a repository.
     pub async fn open(at: impl Into<RepositoryLocation>) -> Result<Self, RepositoryError> {
         let at = at.into();
-        let (store, _) = store_at(&at)?;
-        Self::open_in(store, &at.url.to_string()).await
+        let (store, _) = store_at(&at, remote::soon())?;
+        let found = Self::open_in(store, &at.url.to_string()).await?;
+        // it is there: what fails from now on is worth to be waited for
+        let (store, _) = store_at(&at, remote::patiently())?;
+        Ok(Self {
+            store: store.with_single_writer(found.root.single_writer),
+            ..found
+        })
     }
 
     pub(crate) async fn open_in(store: Store, url: &str) -> Result<Self, RepositoryError> {
@@ -344,7 +350,10 @@ fn already(url: &str, root: &Root) -> RepositoryError {
 }
 
 /// The store at that address, with the environment's part in what it is told.
-fn store_at(at: &RepositoryLocation) -> Result<(Store, Option<Remote>), RepositoryError> {
+fn store_at(
+    at: &RepositoryLocation,
+    retries: RetryConfig,
+) -> Result<(Store, Option<Remote>), RepositoryError> {
     let bucket = match at.url.place() {
         Place::Folder(folder) => return Ok((local_store(&at.url, folder)?, None)),
         Place::Bucket(bucket) => bucket,
@@ -353,7 +362,6 @@ fn store_at(at: &RepositoryLocation) -> Result<(Store, Option<Remote>), Reposito
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
     let environment = std::env::vars_os().filter_map(text);
-    let retries = remote::retries();
     let remote = remote::connect(&at.url, bucket, &at.options, environment, retries)?;
     let store = Store::new(Arc::clone(&remote.store));
     let store = store.with_storage_class(at.options.storage_class());

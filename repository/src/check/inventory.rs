@@ -113,8 +113,8 @@ impl Inventory {
     }
 
     /// The list of a topic could not be read.
-    pub(super) fn name_unread(&mut self, topic: &ManifestTopic, unread: Option<Told>) {
-        self.keep_list(topic, Vec::new(), unread);
+    pub(super) fn name_unread(&mut self, topic: &ManifestTopic, unread: Told) {
+        self.keep_list(topic, Vec::new(), Some(unread));
     }
 
     fn keep_list(&mut self, topic: &ManifestTopic, archives: Vec<usize>, unread: Option<Told>) {

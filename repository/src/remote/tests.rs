@@ -72,7 +72,7 @@ fn an_option_wins_over_the_environment_and_credentials_are_not_mixed() {
 fn an_option_that_can_not_be_used_names_the_store_and_no_secret() {
     let (url, bucket) = bucket("gs://b");
     let options = options(&[("google_service_account_key", "hunter2 is no JSON")]);
-    let made = connect(&url, &bucket, &options, [], retries());
+    let made = connect(&url, &bucket, &options, [], soon());
     let Err(RepositoryError::Options { url, source }) = made else {
         panic!("it was taken")
     };

@@ -70,7 +70,7 @@ fn is_whole(request: &[u8]) -> bool {
 fn store(provider: Provider, at: &str) -> Store {
     let once = RetryConfig {
         max_retries: 0,
-        ..remote::retries()
+        ..remote::soon()
     };
     store_trying(provider, at, once)
 }
@@ -251,7 +251,7 @@ async fn a_store_that_fails_or_throttles_for_a_moment_is_asked_again() {
         ])
         .await;
         let at = format!("http://{address}");
-        let store = store_trying(provider, &at, remote::retries());
+        let store = store_trying(provider, &at, remote::soon());
         let read = store.read_whole("x", 10).await.unwrap();
         assert_eq!(read, b"abc"[..], "{provider:?}");
     }
