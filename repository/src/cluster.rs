@@ -14,8 +14,8 @@ use lifeboat_archive::{
 
 use crate::{
     ArchiveUpload, Catalog, ListsUpload, Repository, RepositoryError, catalog,
-    layout::ClusterLayout,
-    repository::{check_sha256, new_ulid},
+    layout::{ClusterLayout, new_ulid},
+    repository::check_sha256,
     store::Created,
 };
 

@@ -11,7 +11,10 @@
 //! <cluster-id>/commits/<20-digit sequence>.json  commits
 //! ```
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use lifeboat_archive::words::{SnapshotId, Timestamp};
 use object_store::path::Path;
@@ -83,6 +86,12 @@ impl ClusterLayout {
         let all_digits = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
         digits.parse().ok().filter(|_| all_digits)
     }
+}
+
+/// A name that was never used: its time comes first, so that names sort by it.
+pub(crate) fn new_ulid(now: Timestamp) -> Ulid {
+    let millis = u64::try_from(now.as_millis()).unwrap_or(0);
+    Ulid::from_datetime(SystemTime::UNIX_EPOCH + Duration::from_millis(millis))
 }
 
 /// Whether a folder of that name, with these folders inside, is a cluster's.

@@ -11,7 +11,6 @@ use object_store::{
 use crate::{
     RepositoryError, layout,
     remote::Remote,
-    repository::new_ulid,
     store::{Created, Store},
     upload::LargeUpload,
 };
@@ -72,7 +71,7 @@ pub(crate) struct Prober<'p> {
 impl Prober<'_> {
     /// Tries everything, below `probe/`, and removes what it may.
     pub(crate) async fn probe(self, writers: Writers) -> Result<RemoteReport, RepositoryError> {
-        let folder = format!("{}/{}", layout::PROBE, new_ulid(self.clock.now()));
+        let folder = format!("{}/{}", layout::PROBE, layout::new_ulid(self.clock.now()));
         let mut made = Vec::new();
         let found = self.try_all(&folder, writers, &mut made).await;
         // whatever was found: nothing is left where that is allowed

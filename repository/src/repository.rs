@@ -1,14 +1,6 @@
 //! A repository as a whole: made once, opened often.
 
-use std::{
-    ffi::OsString,
-    fs::File,
-    io,
-    ops::Range,
-    path::Path,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{ffi::OsString, fs::File, io, ops::Range, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -19,7 +11,6 @@ use lifeboat_archive::{
 };
 use lifeboat_config::{Place, RepositoryLocation, RepositoryUrl};
 use object_store::{ObjectStore, RetryConfig, local::LocalFileSystem};
-use ulid::Ulid;
 
 use crate::{
     ClusterRepository, RepositoryError, StoreReport, Writers, layout,
@@ -99,7 +90,7 @@ impl Repository {
             .is_some_and(|found| !found.conditional_create);
         let store = store.with_single_writer(single_writer);
         let root = Root {
-            id: new_ulid(now).to_string(),
+            id: layout::new_ulid(now).to_string(),
             created_at: now,
             created_by: concat!("lifeboat ", env!("CARGO_PKG_VERSION")).to_owned(),
             single_writer,
@@ -306,12 +297,6 @@ pub(crate) fn check_sha256(
             "its SHA-256 does not match what was written",
         ))
     }
-}
-
-/// A name that was never used: its time comes first, so that names sort by it.
-pub(crate) fn new_ulid(now: Timestamp) -> Ulid {
-    let millis = u64::try_from(now.as_millis()).unwrap_or(0);
-    Ulid::from_datetime(SystemTime::UNIX_EPOCH + Duration::from_millis(millis))
 }
 
 async fn read_root(store: &Store, url: &str) -> Result<Root, RepositoryError> {

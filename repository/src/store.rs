@@ -221,14 +221,8 @@ impl Store {
 
     /// The names of all objects below `folder`, in order.
     pub(crate) async fn list(&self, folder: &str) -> Result<Vec<String>, RepositoryError> {
-        let path = layout::path_of(folder)?;
-        let mut names: Vec<_> = self
-            .inner
-            .list(Some(&path))
-            .map_ok(|meta| meta.location.to_string())
-            .try_collect()
-            .await
-            .map_err(|error| RepositoryError::from_store("list", folder, error))?;
+        let objects = self.list_objects(folder).await?.into_iter();
+        let mut names: Vec<_> = objects.map(|object| object.object).collect();
         names.sort_unstable();
         Ok(names)
     }

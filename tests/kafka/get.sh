@@ -10,6 +10,7 @@
 #
 # Safe to be run by several at once: the first one fetches, the others wait for it.
 set -euo pipefail
+. "$(dirname "$0")/../twice.sh"
 
 version=${LIFEBOAT_KAFKA_VERSION:-4.3.1}
 scala=2.13
@@ -45,16 +46,8 @@ work=$(mktemp -d)
 export MAVEN_OPTS="${MAVEN_OPTS:-} -Djava.io.tmpdir=$work -XX:-UsePerfData"
 trap 'rm -rf "$work"' EXIT
 
-# Maven tells failures on stdout: it is shown only then. One retry, for a registry that hiccups.
 maven() {
-    local attempt
-    for attempt in 1 2; do
-        if (cd "$work" && mvn -B -q -U "$@" </dev/null >"$work/maven.log" 2>&1); then
-            return 0
-        fi
-        sleep $((attempt * 3))
-    done
-    cat "$work/maven.log" >&2
+    (cd "$work" && twice "$work/maven.log" mvn -B -q -U "$@") && return
     echo "error: can't fetch Apache Kafka $version from Maven's registry" >&2
     return 1
 }

@@ -9,6 +9,7 @@
 # MinIO is built from source (minutes), from modules that Go checks against its checksum database.
 # Safe to be run by several at once: the first one installs, the others wait for it.
 set -euo pipefail
+. "$(dirname "$0")/../twice.sh"
 
 # MinIO's releases are no versions of a module: this is the last commit of its main branch, of 2026-02-12
 minio=v0.0.0-20260212201848-7aac2a2c5b7c
@@ -47,16 +48,8 @@ mkdir -p "$home"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Told only when it fails. One retry, for a registry that hiccups.
 quietly() {
-    local attempt
-    for attempt in 1 2; do
-        if "$@" </dev/null >"$work/log" 2>&1; then
-            return 0
-        fi
-        sleep $((attempt * 3))
-    done
-    cat "$work/log" >&2
+    twice "$work/log" "$@" && return
     echo "error: failed: $*" >&2
     return 1
 }

@@ -96,11 +96,7 @@ async fn listed(cluster: &Cluster) -> Result<(GroupListing, Coordinators), Kafka
 }
 
 async fn read_group(cluster: &Cluster, group: &ListedGroup) -> ReadGroup {
-    let offsets = if group.is_share() {
-        cluster.share_group_offsets(&group.group).await
-    } else {
-        cluster.group_offsets(&group.group, true).await
-    };
+    let offsets = cluster.offsets_of(&group.group, group.is_share()).await;
     let members = match &offsets {
         Ok(_) => match cluster.group_members(group).await {
             // deleted, or of another type, since it was listed

@@ -112,6 +112,19 @@ impl Cluster {
         Ok(groups.collect())
     }
 
+    /// What a group has committed, or where it starts if it is a share group, for all topics.
+    pub async fn offsets_of(
+        &self,
+        group: &str,
+        is_share: bool,
+    ) -> Result<GroupOffsets, KafkaError> {
+        if is_share {
+            self.share_group_offsets(group).await
+        } else {
+            self.group_offsets(group, true).await
+        }
+    }
+
     /// What a group has committed, for all topics.
     ///
     /// With `require_stable` a commit of a transaction that is not decided yet is waited for, half a minute long; then

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::{Paint, ago, plural, safe};
 use crate::exit::Exit;
 
+/// What to do about objects that are missing or damaged.
+const PUT_BACK: &str = "put the objects back from a copy of the repository; snapshots that do not need them are not affected";
 /// So many names are shown of a long list.
 const SHOWN: usize = 10;
 
@@ -69,16 +71,8 @@ impl CheckDocument {
             ByteSize(cluster.bytes),
         );
         for (kind, heading, hint) in [
-            (
-                FindingKind::Missing,
-                "MISSING",
-                "put the objects back from a copy of the repository; snapshots that do not need them are not affected",
-            ),
-            (
-                FindingKind::Damaged,
-                "DAMAGED",
-                "put the objects back from a copy of the repository; snapshots that do not need them are not affected",
-            ),
+            (FindingKind::Missing, "MISSING", PUT_BACK),
+            (FindingKind::Damaged, "DAMAGED", PUT_BACK),
             (
                 FindingKind::Unread,
                 "NOT CHECKED",

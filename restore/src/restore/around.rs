@@ -9,15 +9,12 @@ use std::{
 use futures::StreamExt;
 use lifeboat_archive::{
     documents::{
-        CommittedOffset, Documents, GroupDocument, GroupsDocument,
+        CommittedOffset, Documents, GroupsDocument,
         diff::{Change, ConfigResource, Kind, SettingValue},
     },
     words::TopicPartition,
 };
-use lifeboat_kafka::{
-    KafkaError,
-    wire::{GroupOffsets, Patience},
-};
+use lifeboat_kafka::wire::Patience;
 
 use super::{Restore, StoredDocuments};
 use crate::{
@@ -75,7 +72,10 @@ impl Restore {
         let asked = groups.groups.iter();
         let asked = asked.filter(|group| may_stand.contains(group.group.as_str()));
         let there = futures::stream::iter(asked)
-            .map(|group| async move { (group, self.offsets_of(group).await) })
+            .map(|group| async move {
+                let there = self.cluster.offsets_of(&group.group, group.is_share());
+                (group, there.await)
+            })
             .buffered(GROUPS_AT_ONCE);
         let same_offsets = &plan.same_offsets;
         let stands = there.filter_map(|(group, there)| async move {
@@ -96,14 +96,6 @@ impl Restore {
         });
         let stands: HashSet<&str> = stands.collect().await;
         plan.groups.retain(|it| !stands.contains(it.group.as_str()));
-    }
-
-    async fn offsets_of(&self, group: &GroupDocument) -> Result<GroupOffsets, KafkaError> {
-        if group.is_share() {
-            self.cluster.share_group_offsets(&group.group).await
-        } else {
-            self.cluster.group_offsets(&group.group, true).await
-        }
     }
 
     fn decide(&self, snapshot: &Documents, found: &Found) -> Result<ClusterChanges, RestoreError> {

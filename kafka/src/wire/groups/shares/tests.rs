@@ -26,6 +26,24 @@ async fn coordinator(script: impl Fn() -> Out + Send + Sync + 'static) -> FakeBr
     .await
 }
 
+/// DescribeShareGroupOffsets 0: partition, offset and error of each.
+fn starts(told: &[(i32, i64, i16)]) -> Out {
+    let mut out = Out::default();
+    out.i32(0).array(1).text("shares").array(1).text("orders");
+    out.id(lifeboat_archive::words::TopicId([7; 16]))
+        .array(told.len());
+    for (partition, offset, code) in told {
+        out.i32(*partition)
+            .i64(*offset)
+            .i32(4)
+            .i16(*code)
+            .null()
+            .tags();
+    }
+    out.tags().i16(0).null().tags().tags();
+    out
+}
+
 fn start(partition: i32, offset: i64) -> CommittedOffset {
     CommittedOffset {
         topic: "orders".to_owned(),
@@ -38,22 +56,7 @@ fn start(partition: i32, offset: i64) -> CommittedOffset {
 
 #[tokio::test]
 async fn a_partition_where_the_group_has_not_begun_has_no_start() {
-    let broker = coordinator(|| {
-        let mut out = Out::default();
-        out.i32(0).array(1).text("shares").array(1).text("orders");
-        out.id(lifeboat_archive::words::TopicId([7; 16])).array(3);
-        for (partition, offset, code) in [(0, 12, 0), (1, -1, 0), (2, -1, 29)] {
-            out.i32(partition)
-                .i64(offset)
-                .i32(4)
-                .i16(code)
-                .null()
-                .tags();
-        }
-        out.tags().i16(0).null().tags().tags();
-        out
-    })
-    .await;
+    let broker = coordinator(|| starts(&[(0, 12, 0), (1, -1, 0), (2, -1, 29)])).await;
     let cluster = broker.cluster().await.unwrap();
     let read = cluster.share_group_offsets("shares").await.unwrap();
     assert_eq!(read.offsets, [start(0, 12)]);
@@ -102,18 +105,8 @@ async fn a_share_coordinator_that_is_being_made_is_asked_again() {
     let asked = std::sync::atomic::AtomicI16::new(0);
     let broker = coordinator(move || {
         let first = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0;
-        let mut out = Out::default();
-        out.i32(0).array(1).text("shares").array(1).text("orders");
-        out.id(lifeboat_archive::words::TopicId([7; 16])).array(1);
         // COORDINATOR_NOT_AVAILABLE
-        out.i32(0)
-            .i64(12)
-            .i32(4)
-            .i16(if first { 15 } else { 0 })
-            .null()
-            .tags();
-        out.tags().i16(0).null().tags().tags();
-        out
+        starts(&[(0, 12, if first { 15 } else { 0 })])
     })
     .await;
     let cluster = broker.cluster().await.unwrap();
