@@ -10,7 +10,8 @@ use crate::{
 /// Watches the batches of one partition go by, in order, and keeps what a restore must know.
 #[derive(Clone, Debug)]
 pub struct TransactionTracker {
-    start: i64,
+    /// Where the log began; `None` where all before was watched, too: then a marker without data spans nothing.
+    start: Option<i64>,
     open: HashMap<i64, i64>,
     /// Producers that had a marker already: a second marker without data between them spans nothing.
     settled: HashSet<i64>,
@@ -21,10 +22,33 @@ impl TransactionTracker {
     /// A tracker for batches from `log_start` on: where the start of a transaction was cut off, it began there.
     pub fn new(log_start: i64) -> Self {
         Self {
-            start: log_start,
+            start: Some(log_start),
             open: HashMap::new(),
             settled: HashSet::new(),
             aborted: Vec::new(),
+        }
+    }
+
+    /// A tracker for what comes behind an earlier snapshot, which left this table; of a log that begins at `log_start` now.
+    ///
+    /// Transactions that were open there are ended by the markers that come. One that began below the log start has no
+    /// data any more, or none below it (R6).
+    pub fn resume(earlier: &TransactionTable, log_start: i64) -> Self {
+        let open = earlier.open.iter();
+        let aborted = earlier.aborted.iter();
+        Self {
+            start: None,
+            open: open
+                .map(|span| (span.producer_id, span.first_offset.max(log_start)))
+                .collect(),
+            settled: HashSet::new(),
+            aborted: aborted
+                .filter(|span| span.marker_offset > log_start)
+                .map(|span| AbortedSpan {
+                    first_offset: span.first_offset.max(log_start),
+                    ..*span
+                })
+                .collect(),
         }
     }
 
@@ -52,7 +76,10 @@ impl TransactionTracker {
         let first_offset = match self.open.remove(&marker.producer_id) {
             Some(first_offset) => first_offset,
             None if seen_before => return,
-            None => self.start,
+            None => match self.start {
+                Some(start) => start,
+                None => return,
+            },
         };
         if aborted {
             self.aborted.push(AbortedSpan {

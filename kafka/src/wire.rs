@@ -16,11 +16,13 @@ mod acls;
 pub(crate) mod answer;
 mod configs;
 mod connection;
+mod epochs;
 #[cfg(test)]
 pub(crate) mod fake_broker;
 mod features;
 mod fetch;
 mod groups;
+mod leaders;
 mod log_dirs;
 mod metadata;
 mod metadata_log;
@@ -47,6 +49,7 @@ pub use configs::{
     Configs, TopicConfigs,
 };
 pub use connection::Connection;
+pub use epochs::EpochEnd;
 pub use fetch::{
     CurrentLeader, DivergingEpoch, FetchAnswer, FetchLimits, FetchPosition, FetchedPartition,
     NodeEndpoint, SnapshotEnd, fetch,

@@ -115,6 +115,70 @@ fn r14_a_marker_without_data_since_the_last_one_does_not_reach_back() {
     assert_eq!(kept(&table, 15, &log), [10]);
 }
 
+/// The log cut in two, the second part watched by a tracker that goes on where the first one ended.
+fn resumed(log_start: i64, batches: &[Vec<u8>], cut: usize) -> TransactionTable {
+    let (earlier, later) = batches.split_at(cut);
+    let mut tracker = TransactionTracker::resume(&table(log_start, earlier), log_start);
+    for batch in later {
+        tracker
+            .observe(&Batch::parse(batch).unwrap().unwrap())
+            .unwrap();
+    }
+    tracker.finish()
+}
+
+#[test]
+fn r15_what_is_watched_in_two_parts_comes_to_the_same_as_in_one_wherever_it_is_cut() {
+    let log = [
+        transactional(10, 2, 7),
+        samples::batch(12, 1, Codec::None),
+        transactional(13, 1, 8),
+        transactional(14, 2, 7),
+        control(16, 7, ABORT),
+        transactional(17, 1, 7),
+        control(18, 8, COMMIT),
+        // without data since the last one, and of somebody who never wrote any
+        control(19, 8, ABORT),
+        control(20, 7, ABORT),
+        control(21, 5, ABORT),
+        transactional(22, 1, 8),
+        control(23, 8, ABORT),
+        transactional(24, 1, 9),
+    ];
+    let whole = table(10, &log);
+    for cut in 0..=log.len() {
+        let parts = resumed(10, &log, cut);
+        for last_stable_offset in [10, 17, 24, 25] {
+            assert_eq!(
+                kept(&parts, last_stable_offset, &log),
+                kept(&whole, last_stable_offset, &log),
+                "{cut}"
+            );
+        }
+        assert_eq!(parts.open, whole.open, "{cut}");
+    }
+}
+
+#[test]
+fn r6_spans_below_a_log_start_that_has_moved_are_left_behind() {
+    let log = [
+        transactional(0, 1, 7),
+        control(1, 7, ABORT),
+        transactional(2, 2, 7),
+        control(4, 7, ABORT),
+        transactional(5, 1, 8),
+    ];
+    let earlier = table(0, &log);
+    let mut tracker = TransactionTracker::resume(&earlier, 3);
+    let marker = control(6, 8, ABORT);
+    tracker
+        .observe(&Batch::parse(&marker).unwrap().unwrap())
+        .unwrap();
+    let table = tracker.finish();
+    assert_eq!(table.aborted, [aborted(7, 3, 4), aborted(8, 5, 6)]);
+    assert_eq!(table.open, []);
+}
+
 #[test]
 fn r14_open_spans_are_kept_below_the_last_stable_offset_only() {
     let log = [

@@ -26,8 +26,9 @@ use kafka_protocol::{
         ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse,
         ListTransactionsRequest, ListTransactionsResponse, MetadataRequest, MetadataResponse,
         OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse,
-        SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest,
-        SaslHandshakeResponse, ShareGroupDescribeRequest, ShareGroupDescribeResponse,
+        OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, SaslAuthenticateRequest,
+        SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse,
+        ShareGroupDescribeRequest, ShareGroupDescribeResponse,
     },
     protocol::{Decodable, Encodable, HeaderVersion, VersionRange},
 };
@@ -88,6 +89,7 @@ macro_rules! calls {
 calls! {
     MetadataRequest => MetadataResponse, Metadata 10..=13 METADATA;
     ListOffsetsRequest => ListOffsetsResponse, ListOffsets 4..=10 LIST_OFFSETS;
+    OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse, OffsetForLeaderEpoch 3..=4 OFFSET_FOR_LEADER_EPOCH;
     FindCoordinatorRequest => FindCoordinatorResponse, FindCoordinator 4..=6 FIND_COORDINATOR;
     OffsetFetchRequest => OffsetFetchResponse, OffsetFetch 8..=9 OFFSET_FETCH;
     OffsetCommitRequest => OffsetCommitResponse, OffsetCommit 6..=9 OFFSET_COMMIT;

@@ -135,8 +135,8 @@ async fn a_partition_without_a_leader_is_an_error_at_the_deadline() {
 #[test]
 fn the_last_stable_offset_is_asked_for_in_read_committed() {
     let partition = orders();
-    let asked = |spec| {
-        let request = request(&[(&partition, 4)], spec);
+    let asked = |spec: OffsetSpec| {
+        let request = spec.request(&[(&partition, 4)]);
         let partition = &request.topics[0].partitions[0];
         (request.isolation_level, partition.timestamp)
     };

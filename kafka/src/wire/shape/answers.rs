@@ -35,6 +35,9 @@ pub(crate) const METADATA: &[Field] = &[
 
 pub(crate) const LIST_OFFSETS: &[Field] = &[I32, List(&[Text, List(&[I32, I16, I64, I64, I32])])];
 
+pub(crate) const OFFSET_FOR_LEADER_EPOCH: &[Field] =
+    &[I32, List(&[Text, List(&[I16, I32, I32, I64])])];
+
 pub(crate) const FIND_COORDINATOR: &[Field] = &[I32, List(&[Text, I32, Text, I32, I16, Text])];
 
 pub(crate) const OFFSET_FETCH: &[Field] = &[

@@ -167,6 +167,7 @@ fn all() -> Vec<Known> {
     vec![
         of::<MetadataRequest>(),
         of::<ListOffsetsRequest>(),
+        of::<OffsetForLeaderEpochRequest>(),
         of::<FindCoordinatorRequest>(),
         of::<OffsetFetchRequest>(),
         of::<OffsetCommitRequest>(),
