@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 mod archives;
 mod assemble;
 mod bounds;
+mod continuity;
 mod error;
 mod options;
 mod partition;
