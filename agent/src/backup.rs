@@ -22,16 +22,23 @@ mod archives;
 mod assemble;
 mod bounds;
 mod continuity;
+mod cut;
+mod earlier;
 mod error;
+mod lists;
 mod options;
 mod partition;
 mod plan;
+mod readings;
 mod report;
 mod secrets;
 mod stream;
 
+use earlier::Earlier;
+use readings::{Basis, Readings};
+
 pub use error::BackupError;
-pub use options::Options;
+pub use options::{Kind, Options, UnknownKind};
 pub use report::{PartitionGap, Report};
 pub use secrets::{CredentialOptions, CredentialSource, UsersReport};
 
@@ -67,17 +74,25 @@ impl Backup {
         let topics = self
             .unless_cancelled(plan::topics(&self.cluster, &self.options))
             .await?;
+        // Earlier snapshots before bounds: what another backup commits meanwhile may lie behind ours.
+        let names = topics.metadata.iter().map(|topic| &*topic.name);
+        let earlier = self.unless_cancelled(Earlier::load(&store, names)).await?;
         // Bounds once, before any data: producers can't move the end of the snapshot.
         let bounds = self
-            .unless_cancelled(bounds::capture(&self.cluster, &topics))
+            .unless_cancelled(cut::capture(&self.cluster, &topics))
             .await?;
         let bounds_at = self.clock.now();
         let activity = self
             .unless_cancelled(plan::activity(&self.cluster, bounds_at))
             .await?;
 
+        // Whether the log continues what is archived is asked behind the bounds: it then holds for all up to there.
+        let readings = self
+            .unless_cancelled(self.readings(&store, earlier, &topics, &bounds))
+            .await?;
+
         // Archives first, each confirmed before anything names it.
-        let streamed = stream::stream(self, &store, &bounds).await?;
+        let (readings, streamed) = self.stream(&store, &bounds, readings).await?;
 
         self.progress.begin("committing", 0);
         // Small and quick, so last: what is read together lies close together in time.
@@ -96,6 +111,7 @@ impl Backup {
             activity,
             surroundings,
             bounds,
+            readings,
             streamed,
             credentials: &self.options.credentials,
         };
@@ -120,6 +136,43 @@ impl Backup {
             });
         }
         Ok(self.repository.cluster(cluster_id)?)
+    }
+
+    async fn readings(
+        &self,
+        store: &ClusterRepository,
+        earlier: Earlier,
+        topics: &plan::PlannedTopics,
+        bounds: &bounds::Bounds,
+    ) -> Result<Readings, BackupError> {
+        let basis = Basis {
+            kind: self.options.kind,
+            earlier,
+            cleanups: topics.cleanups.clone(),
+            now: self.clock.now(),
+        };
+        Readings::plan(&self.cluster, store, basis, bounds).await
+    }
+
+    /// Reads everything, and once more what compaction may have changed while it was read (R11).
+    async fn stream(
+        &self,
+        store: &ClusterRepository,
+        bounds: &bounds::Bounds,
+        mut readings: Readings,
+    ) -> Result<(Readings, stream::Streamed), BackupError> {
+        let mut streamed = stream::stream(self, store, bounds, &readings.partitions).await?;
+        let again = readings.unsafe_after(bounds, &streamed.times());
+        if !again.is_empty() {
+            tracing::warn!(
+                partitions = again.len(),
+                "reading took longer than tombstones live, reading in full again"
+            );
+            let anew = readings.only_in_full(&again, bounds);
+            let read = stream::stream(self, store, bounds, &anew).await?;
+            streamed.replace(&again, read);
+        }
+        Ok((readings, streamed))
     }
 
     fn commit_of(&self, stored: &assemble::StoredManifest) -> Commit {

@@ -73,6 +73,9 @@ pub struct Manifest {
     pub documents: ObjectReference,
     /// Sums over everything.
     pub totals: Totals,
+    /// The newest earlier snapshot whose archives are used again; missing in a full one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub builds_on: Option<SnapshotId>,
     /// What could not be saved and why, other than gaps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
@@ -89,10 +92,24 @@ pub struct ManifestTopic {
     pub topic: String,
     /// Its id.
     pub topic_id: TopicId,
-    /// Where its segment list is.
+    /// Where its segment list is: with an unchanged topic, in the lists of an earlier snapshot.
     pub list: ListReference,
+    /// How Kafka cleaned it up; `null` where that could not be read. What the next incremental backup goes by.
+    #[serde(default)]
+    pub cleanup: Option<Cleanup>,
     /// Its partitions, by number.
     pub partitions: Vec<ManifestPartition>,
+}
+
+/// What holds of a topic, whether it says so itself or its brokers do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cleanup {
+    /// `cleanup.policy` has `compact` in it.
+    pub compact: bool,
+    /// `cleanup.policy` has `delete` in it.
+    pub delete: bool,
+    /// `delete.retention.ms`: so long a tombstone lives at least.
+    pub delete_retention_ms: u64,
 }
 
 /// One zstd frame inside a lists object.
@@ -131,9 +148,24 @@ pub struct ManifestPartition {
     pub largest_batch_bytes: u64,
     /// Largest record timestamp, `null` where there is none.
     pub max_timestamp_ms: Option<i64>,
+    /// The last batch; `null` where there is none.
+    #[serde(default)]
+    pub last_batch: Option<LastBatch>,
+    /// Reading it took longer than its tombstones live: a deleted key may have come back (R11). Missing where not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tombstones_unsafe: bool,
     /// Data that was there when the bounds were captured and could not be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
+}
+
+/// Where the data of a partition end, and under which leader: what an incremental backup asks the broker about (R5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastBatch {
+    /// One more than its last offset.
+    pub next_offset: i64,
+    /// The leader epoch that it was written in; −1 for magic 0 and 1.
+    pub leader_epoch: i32,
 }
 
 impl ManifestPartition {
@@ -208,6 +240,9 @@ pub struct Totals {
     pub batches: u64,
     /// Bytes as Kafka stores them.
     pub raw_bytes: u64,
+    /// Of them, those that were read for this snapshot; the others stand in earlier archives.
+    #[serde(default)]
+    pub read_bytes: u64,
     /// Bytes of the archives that this snapshot wrote.
     pub stored_bytes: u64,
     /// Archives that this snapshot wrote.

@@ -27,7 +27,7 @@ pub use cluster::cluster;
 pub use groups::{WITHOUT_COORDINATOR, groups};
 pub use hidden::hidden;
 pub use live::{Live, live, without_saving};
-pub use topics::{topics, without_metadata};
+pub use topics::{CapturedTopics, topics, without_metadata};
 pub use users::users;
 
 /// What a cluster is besides its topics and groups; `None` is what could not be read.

@@ -95,6 +95,8 @@ pub enum ReadEvent {
         batches: Bytes,
         /// The offset behind the last of them.
         next_offset: i64,
+        /// When they were asked for: they were read at some time between then and now.
+        asked_at: std::time::Instant,
         /// Keeps the budget until it is dropped.
         hold: BudgetHold,
     },

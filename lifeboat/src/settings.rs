@@ -127,6 +127,7 @@ impl Settings {
         check(&settings)?;
         Ok(backup::Options {
             topics: choose(settings.topics, &flags.topics)?,
+            kind: flags.kind,
             memory: settings.memory,
             segment_size: settings.segment_size,
             archive_size: settings.archive_size,

@@ -19,6 +19,7 @@ pub struct Catalog {
 
 /// A commit, or what is left of one.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are commits")]
 pub enum CatalogEntry {
     /// A snapshot.
     Committed(Commit),
@@ -146,6 +147,25 @@ pub(crate) async fn load(
     layout: &ClusterLayout,
 ) -> Result<Catalog, RepositoryError> {
     let sequences = sequences(store, layout).await?;
+    read(store, layout, sequences).await
+}
+
+/// Reads the newest commits of the cluster, `most` of them.
+pub(crate) async fn load_newest(
+    store: &Store,
+    layout: &ClusterLayout,
+    most: usize,
+) -> Result<Catalog, RepositoryError> {
+    let mut sequences = sequences(store, layout).await?;
+    sequences.drain(..sequences.len().saturating_sub(most));
+    read(store, layout, sequences).await
+}
+
+async fn read(
+    store: &Store,
+    layout: &ClusterLayout,
+    sequences: Vec<u64>,
+) -> Result<Catalog, RepositoryError> {
     let entries = futures::stream::iter(sequences)
         .map(|sequence| entry(store, layout, sequence))
         .buffered(READS)

@@ -53,6 +53,11 @@ impl ClusterRepository {
         catalog::load(self.repository.store(), &self.layout).await
     }
 
+    /// The newest of them, at most so many.
+    pub async fn newest(&self, most: usize) -> Result<Catalog, RepositoryError> {
+        catalog::load_newest(self.repository.store(), &self.layout, most).await
+    }
+
     /// Begins an archive with a name that was never used.
     pub async fn begin_archive(&self, now: Timestamp) -> Result<ArchiveUpload, RepositoryError> {
         self.repository.confirm().await?;

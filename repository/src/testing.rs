@@ -78,6 +78,7 @@ pub(crate) fn manifest(snapshot: SnapshotId, documents: ObjectReference) -> Mani
         topics: Vec::new(),
         documents,
         totals: Totals::default(),
+        builds_on: None,
         problems: Vec::new(),
     }
 }
@@ -142,6 +143,7 @@ pub(crate) fn manifest_topic(
         topic: topic.to_owned(),
         topic_id: TopicId([7; 16]),
         list,
+        cleanup: None,
         partitions: Vec::<ManifestPartition>::new(),
     }
 }

@@ -209,6 +209,7 @@ async fn snapshots(cluster: &ClusterRepository) {
         topic: list.topic.clone(),
         topic_id: list.topic_id,
         list: reference,
+        cleanup: None,
         partitions: Vec::new(),
     };
     assert_eq!(cluster.list(&topic).await.unwrap(), list);
@@ -224,6 +225,7 @@ async fn snapshots(cluster: &ClusterRepository) {
         topics: vec![topic],
         documents,
         totals: Totals::default(),
+        builds_on: None,
         problems: Vec::new(),
     };
     let manifest_reference = cluster.put_manifest(&manifest).await.unwrap();

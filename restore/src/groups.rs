@@ -369,6 +369,8 @@ mod tests {
             raw_bytes: 1,
             largest_batch_bytes: 1,
             max_timestamp_ms: None,
+            last_batch: None,
+            tombstones_unsafe: false,
             gaps: Vec::new(),
         };
         let mut translator = OffsetTranslator::new(&partition, offsets.iter().copied());

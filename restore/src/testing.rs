@@ -105,6 +105,8 @@ fn manifest_partition(list: &PartitionList) -> ManifestPartition {
             .sum(),
         largest_batch_bytes: 1_000,
         max_timestamp_ms: Some(1_039),
+        last_batch: None,
+        tombstones_unsafe: false,
         gaps: Vec::new(),
     }
 }
@@ -125,6 +127,7 @@ async fn snapshot_in(repository: &Repository) -> Commit {
         topic: list.topic.clone(),
         topic_id: TOPIC_ID,
         list: lists.append(&list).await.unwrap(),
+        cleanup: None,
         partitions: list.partitions.iter().map(manifest_partition).collect(),
     };
     lists.finish().await.unwrap();
@@ -140,6 +143,7 @@ async fn snapshot_in(repository: &Repository) -> Commit {
         topics: vec![topic],
         documents: cluster.put_documents(&id, documents()).await.unwrap(),
         totals: Totals::default(),
+        builds_on: None,
         problems: Vec::new(),
     };
     let commit = Commit {

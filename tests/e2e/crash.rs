@@ -18,6 +18,8 @@ use serde_json::json;
 use crate::lifeboat::{backup, init, verify};
 
 const SEED: u64 = 0xC4A5;
+/// Nothing is new between two of these backups, and there must be much to read.
+const FULL: [&str; 2] = ["--kind", "full"];
 /// A file that is being written has a name that no object has.
 const STAGED: char = '#';
 
@@ -114,13 +116,15 @@ impl Place {
     }
 
     fn back_up(&self, more: &[&str]) {
-        backup(&self.program, &self.url(), &self.bootstrap, more);
+        let arguments = [&FULL[..], more].concat();
+        backup(&self.program, &self.url(), &self.bootstrap, &arguments);
     }
 
     fn spawn(&self, more: &[&str]) -> Running {
         let url = self.url();
         let mut arguments = vec!["backup", "--repository", &url];
         arguments.extend(["--bootstrap-servers", &self.bootstrap]);
+        arguments.extend(FULL);
         arguments.extend(more);
         self.program.spawn(&arguments).unwrap()
     }

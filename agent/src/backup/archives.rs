@@ -1,8 +1,11 @@
 //! Packs closed segments into archives and uploads them.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use lifeboat_archive::{
@@ -32,6 +35,21 @@ pub(super) struct WrittenArchives {
     pub(super) archives: Vec<ArchiveReference>,
     /// In the order in which they were closed: those of one partition by offset.
     pub(super) segments: Vec<WrittenSegment>,
+}
+
+impl WrittenArchives {
+    /// Adds what was written `later`, which takes the place of all that was written of the `replaced` partitions.
+    pub(super) fn append(&mut self, later: Self, replaced: &HashSet<usize>) {
+        let before = self.archives.len();
+        self.segments
+            .retain(|segment| !replaced.contains(&segment.partition));
+        self.archives.extend(later.archives);
+        let segments = later.segments.into_iter();
+        self.segments.extend(segments.map(|segment| WrittenSegment {
+            archive: before + segment.archive,
+            ..segment
+        }));
+    }
 }
 
 /// A segment that is stored.

@@ -1,15 +1,12 @@
 //! Turns what was streamed into lists, documents and a manifest, and stores them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use lifeboat_archive::{
     documents::{ClusterDocument, GroupsDocument},
     json::{self, Document},
-    lists::{ArchiveReference, ListedSegment, ObjectReference, PartitionList, TopicList},
-    manifest::{
-        GapReason, Manifest, ManifestPartition, ManifestTopic, Problem, SnapshotKind,
-        SnapshotState, Totals,
-    },
+    lists::ObjectReference,
+    manifest::{GapReason, Manifest, ManifestTopic, Problem, SnapshotKind, SnapshotState, Totals},
     tarball::documents_archive,
     words::{Clock, SnapshotId, Timestamp},
 };
@@ -22,11 +19,12 @@ use lifeboat_repository::ClusterRepository;
 
 use super::{
     BackupError,
-    archives::WrittenSegment,
-    bounds::{Bounds, PartitionBounds},
+    bounds::Bounds,
+    lists::{Listing, StoredTopics, unsafe_partitions},
     plan::{Captured, PlannedTopics},
+    readings::Readings,
     secrets::{self, CredentialOptions, UsersReport},
-    stream::{Streamed, StreamedPartition},
+    stream::Streamed,
 };
 
 /// Everything that goes into a manifest.
@@ -42,6 +40,7 @@ pub(super) struct Assembly<'b> {
     pub(super) activity: Captured<ClusterDocument>,
     pub(super) surroundings: Captured<Surroundings>,
     pub(super) bounds: Bounds,
+    pub(super) readings: Readings,
     pub(super) streamed: Streamed,
     pub(super) credentials: &'b CredentialOptions,
 }
@@ -52,6 +51,7 @@ pub(super) struct StoredManifest {
     pub(super) manifest: Manifest,
     pub(super) reference: ObjectReference,
     pub(super) topics_left_out: u64,
+    pub(super) topics_unchanged: u64,
     pub(super) users: UsersReport,
 }
 
@@ -60,7 +60,19 @@ impl Assembly<'_> {
     pub(super) async fn store(mut self) -> Result<StoredManifest, BackupError> {
         let secrets = secrets::capture(self.cluster, self.credentials).await;
         let documents = self.store_documents(secrets.members).await?;
-        let topics = self.store_lists().await?;
+        let listing = Listing {
+            store: self.store,
+            snapshot: &self.snapshot,
+            bounds: &self.bounds,
+            readings: &self.readings,
+        };
+        let stored = listing.store(&mut self.streamed).await?;
+        let StoredTopics {
+            topics,
+            builds_on,
+            unchanged,
+            read_bytes,
+        } = stored;
         let mut problems = std::mem::take(&mut self.topics.problems);
         problems.append(&mut self.groups.problems);
         problems.append(&mut self.bounds.problems);
@@ -69,12 +81,19 @@ impl Assembly<'_> {
         problems.extend(secrets.problems);
         problems.extend(self.offsets_beyond_the_data());
         problems.extend(self.unreadable(&topics));
-        let totals = self.totals(&topics);
+        problems.append(&mut self.readings.earlier.problems);
+        problems.extend(self.readings.notes(&self.bounds));
+        problems.extend(resurrected(&topics));
+        let totals = self.totals(&topics, read_bytes);
         let partial = totals.gaps > 0 || problems.iter().any(|problem| problem.partial);
         let manifest = Manifest {
             snapshot: self.snapshot,
             cluster_id: self.cluster.cluster_id().to_owned(),
-            kind: SnapshotKind::Full,
+            kind: if builds_on.is_some() {
+                SnapshotKind::Incremental
+            } else {
+                SnapshotKind::Full
+            },
             state: if partial {
                 SnapshotState::Partial
             } else {
@@ -87,6 +106,7 @@ impl Assembly<'_> {
             topics,
             documents,
             totals,
+            builds_on,
             problems,
         };
         let reference = self.store.put_manifest(&manifest).await?;
@@ -94,6 +114,7 @@ impl Assembly<'_> {
             manifest,
             reference,
             topics_left_out: self.topics.left_out,
+            topics_unchanged: unchanged,
             users: secrets.report,
         })
     }
@@ -123,53 +144,6 @@ impl Assembly<'_> {
         let members: Vec<_> = members.into_iter().flatten().chain(secrets).collect();
         let archive = documents_archive(&members);
         Ok(self.store.put_documents(&self.snapshot, archive).await?)
-    }
-
-    /// Writes one list per topic, the topics by name.
-    async fn store_lists(&mut self) -> Result<Vec<ManifestTopic>, BackupError> {
-        let mut segments: HashMap<usize, Vec<WrittenSegment>> = HashMap::new();
-        for segment in std::mem::take(&mut self.streamed.archives.segments) {
-            segments.entry(segment.partition).or_default().push(segment);
-        }
-        let mut by_topic: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for (index, bounds) in self.bounds.partitions.iter().enumerate() {
-            let topic = bounds.topic_partition.topic.to_string();
-            by_topic.entry(topic).or_default().push(index);
-        }
-        let mut lists = self.store.lists(&self.snapshot);
-        let mut topics = Vec::with_capacity(by_topic.len());
-        for (topic, indices) in by_topic {
-            let topic_id = self.bounds.partitions[indices[0]].topic_id;
-            let mut list = TopicList {
-                topic: topic.clone(),
-                topic_id,
-                archives: Vec::new(),
-                partitions: Vec::with_capacity(indices.len()),
-            };
-            let mut partitions = Vec::with_capacity(indices.len());
-            for index in indices {
-                let bounds = &self.bounds.partitions[index];
-                let streamed = std::mem::take(&mut self.streamed.partitions[index]);
-                let written = segments.remove(&index).unwrap_or_default();
-                partitions.push(manifest_partition(bounds, &streamed, &written));
-                let archives = &self.streamed.archives.archives;
-                let segments = list_segments(&mut list.archives, archives, written);
-                list.partitions.push(PartitionList {
-                    partition: bounds.topic_partition.partition,
-                    segments,
-                    holes: streamed.tail_hole.into_iter().collect(),
-                    transactions: streamed.transactions,
-                });
-            }
-            topics.push(ManifestTopic {
-                list: lists.append(&list).await?,
-                topic,
-                topic_id,
-                partitions,
-            });
-        }
-        lists.finish().await?;
-        Ok(topics)
     }
 
     /// Committed offsets that lie behind the captured end, for which a restored group starts at the end (R19).
@@ -225,12 +199,13 @@ impl Assembly<'_> {
             .collect()
     }
 
-    fn totals(&self, topics: &[ManifestTopic]) -> Totals {
+    fn totals(&self, topics: &[ManifestTopic], read_bytes: u64) -> Totals {
         let archives = &self.streamed.archives.archives;
         let surroundings = &self.surroundings.document;
         let mut totals = Totals {
             topics: topics.len() as u64,
             archives: archives.len() as u64,
+            read_bytes,
             stored_bytes: archives.iter().map(|archive| archive.size).sum(),
             groups: self.groups.document.groups.len() as u64,
             configs: surroundings.configs.count(),
@@ -255,51 +230,14 @@ impl Assembly<'_> {
     }
 }
 
-fn manifest_partition(
-    bounds: &PartitionBounds,
-    streamed: &StreamedPartition,
-    written: &[WrittenSegment],
-) -> ManifestPartition {
-    let entries = || written.iter().map(|segment| &segment.entry);
-    ManifestPartition {
-        partition: bounds.topic_partition.partition,
-        log_start_offset: bounds.log_start_offset,
-        high_watermark: bounds.high_watermark,
-        last_stable_offset: bounds.last_stable_offset,
-        leader_epoch: bounds.leader_epoch,
-        record_count: entries().map(|entry| entry.record_count).sum(),
-        batch_count: entries().map(|entry| entry.batch_count).sum(),
-        raw_bytes: entries().map(|entry| entry.raw_bytes).sum(),
-        largest_batch_bytes: entries()
-            .map(|entry| entry.largest_batch_bytes)
-            .max()
-            .unwrap_or(0),
-        max_timestamp_ms: entries().filter_map(|entry| entry.max_timestamp_ms).max(),
-        gaps: streamed.gaps.clone(),
-    }
-}
-
-/// Names each archive once per topic.
-fn list_segments(
-    listed: &mut Vec<ArchiveReference>,
-    archives: &[ArchiveReference],
-    written: Vec<WrittenSegment>,
-) -> Vec<ListedSegment> {
-    let mut segments = Vec::with_capacity(written.len());
-    for segment in written {
-        let reference = &archives[segment.archive];
-        // the newest are at the end, and most often wanted
-        let known = listed
-            .iter()
-            .rposition(|known| known.object == reference.object);
-        let archive = known.unwrap_or_else(|| {
-            listed.push(reference.clone());
-            listed.len() - 1
-        });
-        segments.push(ListedSegment {
-            archive,
-            entry: segment.entry,
-        });
-    }
-    segments
+/// Partitions of which a deleted key may come back, because they could not be read quickly enough (R11).
+fn resurrected(topics: &[ManifestTopic]) -> impl Iterator<Item = Problem> {
+    unsafe_partitions(topics).map(|(topic, partitions)| Problem {
+        subject: format!("topic {topic}"),
+        problem: format!(
+            "tombstones-unsafe: reading {partitions} of its partitions took longer than delete.retention.ms, so a deleted \
+             key may be in the snapshot again: raise delete.retention.ms"
+        ),
+        partial: true,
+    })
 }

@@ -1,5 +1,7 @@
 //! From where to where each partition is read: captured once, for all partitions together.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use lifeboat_archive::{
     manifest::Problem,
     words::{OffsetRange, TopicId, TopicPartition},
@@ -55,6 +57,34 @@ pub(super) async fn capture(
             })
         })
         .collect();
+    Ok(ask(cluster, partitions).await)
+}
+
+/// Captures the bounds of these partitions once more: they only move on.
+pub(super) async fn capture_again(
+    cluster: &Cluster,
+    bounds: &mut Bounds,
+    partitions: &BTreeSet<TopicPartition>,
+) {
+    let known = bounds.partitions.iter_mut();
+    let again = known.filter(|bounds| partitions.contains(&bounds.topic_partition));
+    let mut again: BTreeMap<_, _> = again
+        .map(|bounds| (bounds.topic_partition.clone(), bounds))
+        .collect();
+    let asked = again
+        .iter()
+        .map(|(tp, bounds)| (tp.clone(), bounds.topic_id));
+    // what can't be told now was told before
+    for told in ask(cluster, asked.collect()).await.partitions {
+        if let Some(bounds) = again.get_mut(&told.topic_partition)
+            && told.high_watermark >= bounds.high_watermark
+        {
+            **bounds = told;
+        }
+    }
+}
+
+async fn ask(cluster: &Cluster, partitions: Vec<(TopicPartition, TopicId)>) -> Bounds {
     let asked: Vec<TopicPartition> = partitions.iter().map(|(tp, _)| tp.clone()).collect();
     let mut stable = cluster.list_offsets(&asked, OffsetSpec::LastStable).await;
     let mut high = cluster
@@ -88,7 +118,7 @@ pub(super) async fn capture(
             Err(error) => bounds.problems.push(unknown(&tp, &cluster.explain(&error))),
         }
     }
-    Ok(bounds)
+    bounds
 }
 
 type Answer = Result<lifeboat_kafka::wire::ListedOffset, KafkaError>;

@@ -3,34 +3,21 @@
 use std::{fmt, time::Duration};
 
 use lifeboat_archive::{
-    lists::PartitionList,
-    manifest::ManifestPartition,
-    words::{Timestamp, TopicId},
+    manifest::{Cleanup, LastBatch, ManifestPartition},
+    words::{OffsetRange, Timestamp, TopicId},
 };
 use lifeboat_kafka::wire::EpochEnd;
 
 use super::bounds::PartitionBounds;
 
-/// What clocks may differ by, and the time that the cleaner takes its own time from.
-const MARGIN: Duration = Duration::from_secs(60);
-
-/// How a topic is cleaned up: what holds, whether the topic or its brokers say so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Cleanup {
-    /// `cleanup.policy` has `compact` in it.
-    pub(super) compacts: bool,
-    /// `cleanup.policy` has `delete` in it.
-    pub(super) deletes: bool,
-    /// `delete.retention.ms`: so long a tombstone lives at least.
-    pub(super) tombstones_live: Duration,
-}
+/// What the clocks of two agents, and of the broker, may differ by.
+const CLOCK_MARGIN: Duration = Duration::from_secs(60);
 
 /// What the last snapshot has of a partition.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Archived<'m> {
     pub(super) topic_id: TopicId,
     pub(super) partition: &'m ManifestPartition,
-    pub(super) list: &'m PartitionList,
     /// When its bounds were captured.
     pub(super) bounds_at: Timestamp,
     /// How it was cleaned up then; `None` where that is not known.
@@ -38,29 +25,52 @@ pub(super) struct Archived<'m> {
 }
 
 impl Archived<'_> {
-    /// The epoch of the last archived batch, and where that batch ends; `None` where nothing is archived, or it has no
-    /// epoch (magic 0 and 1).
-    pub(super) fn last_batch(&self) -> Option<(i32, i64)> {
-        let last = self.list.segments.last()?;
-        let epoch = last.entry.leader_epochs.last()?.epoch;
-        (epoch >= 0).then_some((epoch, last.entry.next_offset))
+    /// The last batch, where it still lies in a log that begins at `log_start`.
+    pub(super) fn last_batch_behind(&self, log_start: i64) -> Option<LastBatch> {
+        let last = self.partition.last_batch;
+        last.filter(|last| last.next_offset > log_start)
+    }
+
+    /// Offsets that were deleted before any snapshot had them.
+    pub(super) fn lost_before_saved(&self, bounds: &PartitionBounds) -> OffsetRange {
+        let end = self.partition.high_watermark;
+        if self.topic_id == bounds.topic_id && bounds.log_start_offset > end {
+            OffsetRange::new(end, bounds.log_start_offset)
+        } else {
+            OffsetRange::new(end, end)
+        }
     }
 }
 
 /// From where a partition is read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reading {
     /// All of it.
     Full(Why),
-    /// From the end of the last snapshot on, or from the log start where that is behind it.
-    From(i64),
+    /// What the last snapshot has is used again, up to `start`, behind its last batch that is still in the log.
+    Continued { start: i64, new: New },
+}
+
+/// What has come since the last snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum New {
+    /// Nothing, and nothing has gone.
+    Nothing,
+    /// Nothing, but the log begins elsewhere now.
+    LogStart,
+    /// Batches.
+    Batches,
 }
 
 /// Why all of a partition is read though there is an earlier snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Why {
-    /// The earlier one does not have it, or nothing of it.
+    /// That is what was asked for.
+    Wanted,
+    /// The earlier ones do not have it.
     New,
+    /// Nothing of what they have is in the log any more.
+    Gone,
     /// It is another topic of the same name.
     Recreated,
     /// The log does not hold any more what was archived: an unclean leader election.
@@ -71,22 +81,37 @@ pub(super) enum Why {
     Gaps,
     /// Deletions may have come and gone unseen since then.
     Tombstones,
+    /// Deletions may have come and gone while it was read.
+    Slow,
     /// It is compacted now and was not, or the other way round.
     Policy,
+    /// The earlier segment list can't be read any more.
+    Damaged,
+}
+
+impl Why {
+    /// Whether there was something to build on, and it could not be used.
+    pub(super) fn is_told(self) -> bool {
+        !matches!(self, Self::Wanted | Self::New | Self::Gone)
+    }
 }
 
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::New => "not in the last snapshot",
+            Self::Wanted => "asked for",
+            Self::New => "not in the last snapshots",
+            Self::Gone => "nothing of the last snapshot is left in the log",
             Self::Recreated => "re-created since the last snapshot",
-            Self::Truncated => "truncated since the last snapshot",
-            Self::Unknown => "whether it continues the last snapshot can't be told",
+            Self::Truncated => "truncated since the last snapshot (unclean leader election)",
+            Self::Unknown => "no leader tells whether it continues the last snapshot",
             Self::Gaps => "the last snapshot has gaps in it",
             Self::Tombstones => {
-                "compacted, and the last snapshot is older than its tombstones live"
+                "compacted, and the last snapshot is older than tombstones live (delete.retention.ms)"
             }
-            Self::Policy => "its cleanup policy has changed since the last snapshot",
+            Self::Slow => "compacted, and reading it took longer than tombstones live",
+            Self::Policy => "its cleanup.policy has changed since the last snapshot",
+            Self::Damaged => "its list in the last snapshot is damaged",
         })
     }
 }
@@ -105,39 +130,63 @@ pub(super) fn decide(
     if archived.topic_id != bounds.topic_id {
         return Reading::Full(Why::Recreated);
     }
-    if !archived.partition.gaps.is_empty() {
+    let held = archived.partition;
+    if !held.gaps.is_empty() {
         return Reading::Full(Why::Gaps);
     }
-    let end = archived.partition.high_watermark;
-    if bounds.high_watermark < end {
+    if held.tombstones_unsafe {
+        return Reading::Full(Why::Slow);
+    }
+    let (start, end) = (bounds.log_start_offset, bounds.high_watermark);
+    if end < held.high_watermark || start < held.log_start_offset {
         return Reading::Full(Why::Truncated);
     }
-    if archived.list.segments.is_empty() {
-        return Reading::Full(Why::New);
-    }
-    // what was archived is gone by now, and nothing has to continue it
-    if bounds.log_start_offset < end {
-        let (Some((asked, batch_end)), Some(told)) = (archived.last_batch(), epoch) else {
-            return Reading::Full(Why::Unknown);
-        };
-        if told.epoch < 0 || told.end_offset < 0 {
-            return Reading::Full(Why::Unknown);
-        }
-        if told.epoch != asked || told.end_offset < batch_end {
-            return Reading::Full(Why::Truncated);
-        }
-    }
-    let (Some(then), Some(current)) = (archived.cleanup, cleanup) else {
-        // it may be compacted
+    let Some(last) = archived.last_batch_behind(start) else {
+        return decide_without_data(held, bounds);
+    };
+    let told = epoch.filter(|told| told.epoch >= 0 && told.end_offset >= 0);
+    let Some(told) = told.filter(|_| last.leader_epoch >= 0) else {
         return Reading::Full(Why::Unknown);
     };
-    if (then.compacts, then.deletes) != (current.compacts, current.deletes) {
-        return Reading::Full(Why::Policy);
+    if told.epoch != last.leader_epoch || told.end_offset < last.next_offset {
+        return Reading::Full(Why::Truncated);
     }
-    if !tombstones_are_seen(archived.bounds_at, then, current, now) {
-        return Reading::Full(Why::Tombstones);
+    let new = if end > held.high_watermark {
+        New::Batches
+    } else if start > held.log_start_offset {
+        New::LogStart
+    } else {
+        New::Nothing
+    };
+    // where nothing came, no deletion did
+    if new == New::Batches {
+        let (Some(then), Some(current)) = (archived.cleanup, cleanup) else {
+            // it may be compacted
+            return Reading::Full(Why::Unknown);
+        };
+        if (then.compact, then.delete) != (current.compact, current.delete) {
+            return Reading::Full(Why::Policy);
+        }
+        if !tombstones_are_seen(archived.bounds_at, then, current, now) {
+            return Reading::Full(Why::Tombstones);
+        }
     }
-    Reading::From(end.max(bounds.log_start_offset))
+    Reading::Continued {
+        start: last.next_offset,
+        new,
+    }
+}
+
+/// Nothing of what is archived is still in the log, so nothing has to continue it and nothing of it can come back.
+fn decide_without_data(held: &ManifestPartition, bounds: &PartitionBounds) -> Reading {
+    let nothing = |start: i64, end: i64| start == end && held.last_batch.is_none();
+    let start = bounds.log_start_offset;
+    let was_empty = nothing(held.log_start_offset, held.high_watermark);
+    if was_empty && nothing(start, bounds.high_watermark) && start == held.log_start_offset {
+        let new = New::Nothing;
+        return Reading::Continued { start, new };
+    }
+    Reading::Full(Why::Gone)
 }
 
 /// Whether no deletion can have come and gone between the last snapshot and a reading that ended at `read_at` (R11): a
@@ -148,13 +197,30 @@ pub(super) fn tombstones_are_seen(
     current: Cleanup,
     read_at: Timestamp,
 ) -> bool {
-    if !current.compacts {
+    if !current.compact {
         return true;
     }
-    let lives = then.tombstones_live.min(current.tombstones_live);
-    let safe = (lives - lives / 10).saturating_sub(MARGIN);
+    let live = then.delete_retention_ms.min(current.delete_retention_ms);
+    let safe = less_a_tenth(Duration::from_millis(live)).saturating_sub(CLOCK_MARGIN);
     let between = read_at.millis_since(bounds_at);
     u64::try_from(between).is_ok_and(|between| Duration::from_millis(between) < safe)
+}
+
+/// Whether no deletion can have come and gone while a partition was read from front to back (R11). `took` is measured
+/// from the first request to the last answer, and is nothing where one answer had it all.
+pub(super) fn was_quick_enough(cleanup: Option<Cleanup>, took: Duration) -> bool {
+    match cleanup {
+        Some(cleanup) if cleanup.compact => {
+            let live = Duration::from_millis(cleanup.delete_retention_ms);
+            took.is_zero() || took < less_a_tenth(live)
+        }
+        // where the settings are not known, that is a problem of its own
+        _ => true,
+    }
+}
+
+fn less_a_tenth(live: Duration) -> Duration {
+    live.saturating_sub(live / 10)
 }
 
 #[cfg(test)]

@@ -1,16 +1,45 @@
 //! What a backup takes, and its limits.
 
-use std::time::Duration;
+use std::{str::FromStr, time::Duration};
 
 use lifeboat_archive::words::{ByteSize, TopicGlobs};
 
 use super::CredentialOptions;
+
+/// What is used again of earlier snapshots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing: everything is read, and shared with no other snapshot.
+    Full,
+    /// Whatever has not changed since; without an earlier snapshot nothing.
+    #[default]
+    Incremental,
+}
+
+/// A kind that there is not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a kind of backup: {0:?} (there are: full, incremental)")]
+pub struct UnknownKind(pub String);
+
+impl FromStr for Kind {
+    type Err = UnknownKind;
+
+    fn from_str(text: &str) -> Result<Self, UnknownKind> {
+        match text {
+            "full" => Ok(Self::Full),
+            "incremental" => Ok(Self::Incremental),
+            other => Err(UnknownKind(other.to_owned())),
+        }
+    }
+}
 
 /// The settings of one backup.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Which topics; internal ones never.
     pub topics: TopicGlobs,
+    /// Whether earlier snapshots are built on.
+    pub kind: Kind,
     /// The sum of all buffers: fetched batches, open segments, parts of uploads. At least 16 MiB.
     pub memory: ByteSize,
     /// A segment is closed at this many bytes as Kafka stores them; 1 MiB to 1 GiB.
@@ -35,6 +64,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             topics: TopicGlobs::default(),
+            kind: Kind::default(),
             memory: ByteSize::mib(96),
             segment_size: ByteSize::mib(64),
             archive_size: ByteSize::mib(128),

@@ -8,7 +8,7 @@ use lifeboat_archive::{
 };
 use lifeboat_kafka::reader::BudgetHold;
 
-use super::bounds::PartitionBounds;
+use super::{bounds::PartitionBounds, readings::PartitionReading};
 
 /// What is next for a partition.
 #[derive(Debug)]
@@ -34,13 +34,21 @@ pub(super) struct PartitionWork {
 }
 
 impl PartitionWork {
-    pub(super) fn new(bounds: &PartitionBounds, segment_size: u64) -> Self {
-        let start = bounds.log_start_offset;
+    pub(super) fn new(
+        bounds: &PartitionBounds,
+        reading: &PartitionReading,
+        segment_size: u64,
+    ) -> Self {
+        let log_start = bounds.log_start_offset;
+        let transactions = match &reading.transactions {
+            Some(earlier) => TransactionTracker::resume(earlier, log_start),
+            None => TransactionTracker::new(log_start),
+        };
         Self {
-            segment: new_segment(bounds, start),
+            segment: new_segment(bounds, reading.from),
             bounds: bounds.clone(),
-            transactions: TransactionTracker::new(start),
-            next_offset: start,
+            transactions,
+            next_offset: reading.from,
             segment_size,
         }
     }

@@ -12,7 +12,7 @@ use lifeboat_kafka::{
     wire::{Cluster, TopicMetadata, TopicScope},
 };
 
-use super::{BackupError, Options};
+use super::{BackupError, Options, readings::Cleanups};
 
 /// The chosen topics and their settings.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(super) struct PlannedTopics {
     pub(super) metadata: Vec<TopicMetadata>,
     /// As they are stored.
     pub(super) document: TopicsDocument,
+    /// How they are cleaned up.
+    pub(super) cleanups: Cleanups,
     /// Topics that are neither internal nor chosen.
     pub(super) left_out: u64,
     /// What could not be captured.
@@ -84,12 +86,13 @@ pub(super) async fn topics(
     let mut metadata = chosen;
     problems.extend(capture::without_metadata(&mut metadata));
     metadata.sort_by(|a, b| a.name.cmp(&b.name));
-    let (document, unreadable) = capture::topics(cluster, &metadata).await?;
-    problems.extend(unreadable);
+    let captured = capture::topics(cluster, &metadata).await?;
+    problems.extend(captured.problems);
     problems.extend(hidden);
     Ok(PlannedTopics {
         metadata,
-        document,
+        document: captured.document,
+        cleanups: captured.cleanups,
         left_out: others.len() as u64,
         problems,
     })

@@ -5,6 +5,7 @@ use std::time::Duration;
 use lifeboat_archive::{
     json::Document,
     manifest::{Commit, Gap, Problem, SnapshotState},
+    words::SnapshotId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,10 +20,16 @@ pub struct Report {
     pub elapsed_ms: u64,
     /// Milliseconds from the captured bounds to the commit: data written since then is not inside.
     pub rpo_ms: i64,
-    /// Raw batch bytes per second.
+    /// Raw batch bytes that were read, per second.
     pub bytes_per_second: u64,
     /// Topics that are neither internal nor chosen.
     pub topics_left_out: u64,
+    /// Topics that are as an earlier snapshot has them: nothing of them was read.
+    #[serde(default)]
+    pub topics_unchanged: u64,
+    /// The newest earlier snapshot of which something is used again; missing where all was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub builds_on: Option<SnapshotId>,
     /// What was saved of the SCRAM users.
     #[serde(default)]
     pub users: UsersReport,
@@ -65,8 +72,10 @@ impl Report {
         Self {
             elapsed_ms,
             rpo_ms: commit.committed_at.millis_since(commit.bounds_at),
-            bytes_per_second: commit.totals.raw_bytes.saturating_mul(1_000) / elapsed_ms.max(1),
+            bytes_per_second: commit.totals.read_bytes.saturating_mul(1_000) / elapsed_ms.max(1),
             topics_left_out: stored.topics_left_out,
+            topics_unchanged: stored.topics_unchanged,
+            builds_on: manifest.builds_on.clone(),
             users: stored.users.clone(),
             gaps,
             problems: manifest.problems.clone(),

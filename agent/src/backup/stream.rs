@@ -8,10 +8,11 @@
 //! The work of one partition is done by one task at a time, in offset order; different partitions run side by side.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     num::NonZero,
     sync::{Arc, Mutex, PoisonError},
     thread::available_parallelism,
+    time::Instant,
 };
 
 use lifeboat_archive::{
@@ -19,7 +20,7 @@ use lifeboat_archive::{
     lists::TransactionTable,
     manifest::Gap,
     segment::{ClosedSegment, FrameCompressor},
-    words::{OffsetRange, Progress},
+    words::{Clock, OffsetRange, Progress},
 };
 use lifeboat_kafka::{
     Pace,
@@ -35,6 +36,7 @@ use super::{
     bounds::{Bounds, PartitionBounds},
     options::Shares,
     partition::{PartitionWork, Step},
+    readings::{PartitionReading, ReadTime},
 };
 
 /// Everything that is stored, by the index of the partition in [`Bounds`].
@@ -50,15 +52,34 @@ pub(super) struct StreamedPartition {
     pub(super) gaps: Vec<Gap>,
     pub(super) tail_hole: Option<OffsetRange>,
     pub(super) transactions: TransactionTable,
+    pub(super) time: ReadTime,
 }
 
-/// Reads every partition to its captured end and stores what was read.
+impl Streamed {
+    /// When each partition was read.
+    pub(super) fn times(&self) -> Vec<ReadTime> {
+        let partitions = self.partitions.iter();
+        partitions.map(|partition| partition.time).collect()
+    }
+
+    /// Puts what was read `again` of these partitions in the place of what was read before.
+    pub(super) fn replace(&mut self, indices: &[usize], mut again: Self) {
+        for &index in indices {
+            self.partitions[index] = std::mem::take(&mut again.partitions[index]);
+        }
+        let replaced: HashSet<usize> = indices.iter().copied().collect();
+        self.archives.append(again.archives, &replaced);
+    }
+}
+
+/// Reads every partition to its captured end, from where `readings` say, and stores what was read.
 pub(super) async fn stream(
     backup: &Backup,
     store: &ClusterRepository,
     bounds: &Bounds,
+    readings: &[PartitionReading],
 ) -> Result<Streamed, BackupError> {
-    let total = bounds.partitions.iter().map(|p| p.range().span()).sum();
+    let total = readings.iter().map(|reading| reading.range.span()).sum();
     backup.progress.begin("streaming", total);
     let defaults = ReaderOptions::default();
     let lanes_per_broker = backup.options.max_connections.max(1);
@@ -66,10 +87,11 @@ pub(super) async fn stream(
     let ranges = bounds
         .partitions
         .iter()
-        .map(|bounds| ReadRange {
+        .zip(readings)
+        .map(|(bounds, reading)| ReadRange {
             topic_partition: bounds.topic_partition.clone(),
             topic_id: bounds.topic_id,
-            range: bounds.range(),
+            range: reading.range,
             leader_epoch: bounds.leader_epoch,
         })
         .collect();
@@ -98,7 +120,8 @@ pub(super) async fn stream(
         give_up: give_up.clone(),
     };
     let writer = tokio::spawn(writer.run(inbox));
-    let mut streaming = Streaming::new(backup, &bounds.partitions, shares, queue, backlog);
+    let mut streaming =
+        Streaming::new(backup, &bounds.partitions, readings, shares, queue, backlog);
     let streamed = streaming.run(events, backup).await;
     if streamed.is_err() {
         // before the queue is closed: what can't be committed any more is not finished either
@@ -130,6 +153,8 @@ struct Slot {
     /// All steps are here.
     complete: bool,
     next_offset: i64,
+    /// When the first request went out that brought something.
+    first_asked: Option<Instant>,
     result: StreamedPartition,
 }
 
@@ -143,14 +168,23 @@ enum Work {
 }
 
 impl Slot {
-    fn new(bounds: &PartitionBounds) -> Self {
+    fn new(reading: &PartitionReading) -> Self {
         Self {
             steps: VecDeque::new(),
             work: Work::NotBegun,
             queued: false,
             complete: false,
-            next_offset: bounds.log_start_offset,
+            next_offset: reading.range.start,
+            first_asked: None,
             result: StreamedPartition::default(),
+        }
+    }
+
+    /// Notes when batches came that were asked for then; what one answer brought was read in one moment.
+    fn note_time(&mut self, asked: Instant) {
+        match self.first_asked {
+            Some(first) => self.result.time.took = first.elapsed(),
+            None => self.first_asked = Some(asked),
         }
     }
 
@@ -174,6 +208,7 @@ struct Done {
 
 struct Streaming<'b> {
     bounds: &'b [PartitionBounds],
+    readings: &'b [PartitionReading],
     slots: Vec<Slot>,
     tasks: JoinSet<Done>,
     most_tasks: usize,
@@ -190,19 +225,22 @@ struct Streaming<'b> {
     backlog: Arc<Backlog>,
     compressors: Arc<Compressors>,
     progress: Progress,
+    clock: Clock,
 }
 
 impl<'b> Streaming<'b> {
     fn new(
         backup: &Backup,
         bounds: &'b [PartitionBounds],
+        readings: &'b [PartitionReading],
         shares: Shares,
         queue: mpsc::Sender<QueuedSegment>,
         backlog: Arc<Backlog>,
     ) -> Self {
         Self {
             bounds,
-            slots: bounds.iter().map(Slot::new).collect(),
+            readings,
+            slots: readings.iter().map(Slot::new).collect(),
             tasks: JoinSet::new(),
             most_tasks: available_parallelism().map_or(2, NonZero::get),
             ready: VecDeque::new(),
@@ -215,6 +253,7 @@ impl<'b> Streaming<'b> {
             backlog,
             compressors: Arc::new(Compressors::new(backup.options.compression_level)),
             progress: backup.progress.clone(),
+            clock: backup.clock.clone(),
         }
     }
 
@@ -260,10 +299,12 @@ impl<'b> Streaming<'b> {
                 index,
                 batches,
                 next_offset,
+                asked_at,
                 hold,
             } => {
                 self.progress.add_bytes(batches.len() as u64);
                 self.come_to(index, next_offset);
+                self.slots[index].note_time(asked_at);
                 self.slots[index].steps.push_back(Step::Batches {
                     batches,
                     next_offset,
@@ -279,7 +320,11 @@ impl<'b> Streaming<'b> {
                 index
             }
             ReadEvent::Done { index } => {
-                self.slots[index].complete = true;
+                // also where nothing came: what was there may have been compacted away
+                let asked = !self.readings[index].range.is_empty();
+                let slot = &mut self.slots[index];
+                slot.result.time.ended_at = asked.then(|| self.clock.now());
+                slot.complete = true;
                 self.incomplete -= 1;
                 index
             }
@@ -332,9 +377,12 @@ impl<'b> Streaming<'b> {
     fn start(&mut self, index: usize, close: bool) {
         let slot = &mut self.slots[index];
         let open_bytes = slot.open_bytes();
-        let mut work = match std::mem::replace(&mut slot.work, Work::Running(open_bytes)) {
-            Work::Idle(work) => work,
-            _ => Box::new(PartitionWork::new(&self.bounds[index], self.segment_size)),
+        let before = std::mem::replace(&mut slot.work, Work::Running(open_bytes));
+        let mut work = if let Work::Idle(work) = before {
+            work
+        } else {
+            let (bounds, reading) = (&self.bounds[index], &self.readings[index]);
+            Box::new(PartitionWork::new(bounds, reading, self.segment_size))
         };
         let steps: Vec<Step> = slot.steps.drain(..).collect();
         let compressors = Arc::clone(&self.compressors);

@@ -11,8 +11,8 @@ use lifeboat_archive::{
     json::{self, Sha256Hex, Xxh3Hex},
     lists::{ArchiveReference, ListedSegment, ObjectReference, PartitionList, TopicList},
     manifest::{
-        Commit, Gap, GapReason, ListReference, Manifest, ManifestPartition, ManifestTopic, Problem,
-        SnapshotKind, SnapshotState, Totals,
+        Cleanup, Commit, Gap, GapReason, LastBatch, ListReference, Manifest, ManifestPartition,
+        ManifestTopic, Problem, SnapshotKind, SnapshotState, Totals,
     },
     records::{Decompressor, records},
     tarball::{compress_frame, decompress_frame, documents_archive, read_documents},
@@ -180,6 +180,7 @@ fn totals() -> Totals {
         records: 5,
         batches: 6,
         raw_bytes: 700,
+        read_bytes: 700,
         stored_bytes: 800,
         archives: 1,
         groups: 2,
@@ -209,6 +210,11 @@ fn manifest() -> Manifest {
                 length: 9,
                 sha256: Sha256Hex::of(b"frame"),
             },
+            cleanup: Some(Cleanup {
+                compact: true,
+                delete: false,
+                delete_retention_ms: 86_400_000,
+            }),
             partitions: vec![ManifestPartition {
                 partition: 0,
                 log_start_offset: 0,
@@ -220,6 +226,11 @@ fn manifest() -> Manifest {
                 raw_bytes: 700,
                 largest_batch_bytes: 200,
                 max_timestamp_ms: Some(TIME),
+                last_batch: Some(LastBatch {
+                    next_offset: 9,
+                    leader_epoch: 3,
+                }),
+                tombstones_unsafe: false,
                 gaps: vec![Gap {
                     range: OffsetRange::new(2, 3),
                     reason: GapReason::Truncated,
@@ -228,6 +239,7 @@ fn manifest() -> Manifest {
         }],
         documents: reference("c/metadata/20231114T221320Z-abcd.tar.zst"),
         totals: totals(),
+        builds_on: None,
         problems: vec![Problem {
             subject: "group checkout".to_owned(),
             problem: "not authorized".to_owned(),

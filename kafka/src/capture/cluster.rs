@@ -90,5 +90,6 @@ async fn open_transactions(cluster: &Cluster) -> (Option<Vec<OpenTransaction>>, 
         let kind = format!("{TRANSACTIONS} that broker {broker} coordinates");
         unread(cluster, &kind, error)
     }));
-    (Some(open.transactions), problems)
+    let open = open.transactions.into_iter().map(|open| open.transaction);
+    (Some(open.collect()), problems)
 }

@@ -82,10 +82,10 @@ async fn read_topics(cluster: &Cluster, live: &mut Live) -> Result<(), KafkaErro
     let unseen = hidden(cluster, &visible, |_| true).await?;
     all.retain(|topic| !topic.internal);
     let mut problems = without_metadata(&mut all);
-    let (document, unread) = topics(cluster, &all).await?;
-    problems.extend(unread);
+    let captured = topics(cluster, &all).await?;
+    problems.extend(captured.problems);
     problems.extend(unseen);
-    live.documents.topics = Some(live.take(Kind::Topics, (document, problems)));
+    live.documents.topics = Some(live.take(Kind::Topics, (captured.document, problems)));
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use lifeboat_archive::{
     documents::{Settings, TopicDocument, TopicsDocument},
-    manifest::Problem,
+    manifest::{Cleanup, Problem},
 };
 
 use super::partial;
@@ -13,21 +13,35 @@ use crate::{
     wire::{Cluster, ConfigEntry, ConfigResource, TopicMetadata},
 };
 
-/// These topics with their own settings (not the brokers' defaults), by name.
+/// Topics, and how they are cleaned up.
+#[derive(Clone, Debug)]
+pub struct CapturedTopics {
+    /// The topics with their own settings (not the brokers' defaults), by name.
+    pub document: TopicsDocument,
+    /// What holds of their cleanup, whoever says so; those that could not be read are missing.
+    pub cleanups: BTreeMap<Arc<str>, Cleanup>,
+    /// What could not be read.
+    pub problems: Vec<Problem>,
+}
+
+/// Reads the settings of these topics.
 pub async fn topics(
     cluster: &Cluster,
     topics: &[TopicMetadata],
-) -> Result<(TopicsDocument, Vec<Problem>), KafkaError> {
+) -> Result<CapturedTopics, KafkaError> {
     let names: Vec<Arc<str>> = topics.iter().map(|topic| Arc::clone(&topic.name)).collect();
     let mut configs = cluster.topic_configs(&names).await;
     if let Some(unreachable) = common_cause(&configs) {
         return Err(unreachable);
     }
     let mut problems = Vec::new();
+    let mut cleanups = BTreeMap::new();
     let mut documents = Vec::with_capacity(topics.len());
     for topic in topics {
         let own = match configs.remove(&topic.name) {
             Some(Ok(entries)) => {
+                let cleanup = cleanup(&entries);
+                cleanups.extend(cleanup.map(|cleanup| (Arc::clone(&topic.name), cleanup)));
                 Some(ConfigResource::Topic(Arc::clone(&topic.name)).own_settings(entries))
             }
             Some(Err(error)) => {
@@ -45,7 +59,26 @@ pub async fn topics(
         documents.push(topic_document(topic, own));
     }
     documents.sort_unstable_by(|one, other| one.topic.cmp(&other.topic));
-    Ok((TopicsDocument { topics: documents }, problems))
+    Ok(CapturedTopics {
+        document: TopicsDocument { topics: documents },
+        cleanups,
+        problems,
+    })
+}
+
+/// Kafka's `cleanup.policy` is a list of `compact` and `delete`; it may be empty.
+fn cleanup(entries: &[ConfigEntry]) -> Option<Cleanup> {
+    let value = |name: &str| {
+        let entry = entries.iter().find(|entry| entry.name == name)?;
+        entry.value.as_deref()
+    };
+    let policy = value("cleanup.policy")?;
+    let has = |wanted: &str| policy.split(',').any(|policy| policy.trim() == wanted);
+    Some(Cleanup {
+        compact: has("compact"),
+        delete: has("delete"),
+        delete_retention_ms: value("delete.retention.ms")?.parse().ok()?,
+    })
 }
 
 /// Leaves out the topics of which the brokers tell nothing, and names them.
@@ -132,6 +165,35 @@ mod tests {
                 ("vendor.password".to_owned(), None),
             ])
         );
+    }
+
+    #[test]
+    fn how_a_topic_is_cleaned_up_is_what_holds_whoever_says_so() {
+        let entries = |policy: &str| {
+            let entry = |name: &str, source, value: &str| ConfigEntry {
+                name: name.to_owned(),
+                value: Some(value.to_owned()),
+                source,
+                sensitive: false,
+                read_only: false,
+            };
+            [
+                entry("cleanup.policy", ConfigSource::DynamicDefaultBroker, policy),
+                entry("delete.retention.ms", ConfigSource::Default, "86400000"),
+            ]
+        };
+        let both = Cleanup {
+            compact: true,
+            delete: true,
+            delete_retention_ms: 86_400_000,
+        };
+        assert_eq!(cleanup(&entries("compact, delete")), Some(both));
+        let delete = Cleanup {
+            compact: false,
+            ..both
+        };
+        assert_eq!(cleanup(&entries("delete")), Some(delete));
+        assert_eq!(cleanup(&entries("delete")[..1]), None);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! One connection's worth of fetching.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use lifeboat_archive::{
     manifest::{Gap, GapReason},
@@ -84,6 +87,7 @@ impl Lane {
             .budget
             .take(self.context.options.request_bytes)
             .await;
+        let asked_at = Instant::now();
         let answer = self.ask(&asked, limits).await;
         let mut answer = match answer {
             Ok(answer) => answer,
@@ -108,6 +112,7 @@ impl Lane {
         let around = Around {
             alone: asked.len() == 1,
             throttled: !answer.throttle.is_zero(),
+            asked_at,
         };
         let mut behind = 0;
         let mut progress = false;
@@ -202,6 +207,7 @@ impl Lane {
                         index: position.index,
                         batches,
                         next_offset: position.offset,
+                        asked_at: around.asked_at,
                         hold: hold.clone(),
                     })
                     .await?;
@@ -298,6 +304,7 @@ impl Lane {
 struct Around {
     alone: bool,
     throttled: bool,
+    asked_at: Instant,
 }
 
 fn take_answer(answer: &mut FetchAnswer, position: &Position) -> Option<FetchedPartition> {

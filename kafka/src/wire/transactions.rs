@@ -1,13 +1,13 @@
 //! Transactions that are not decided.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use futures::future::join_all;
 use kafka_protocol::{
     messages::{DescribeTransactionsRequest, ListTransactionsRequest, TransactionalId},
     protocol::StrBytes,
 };
-use lifeboat_archive::documents::OpenTransaction;
+use lifeboat_archive::{documents::OpenTransaction, words::TopicPartition};
 use rand::RngExt;
 
 use super::Cluster;
@@ -16,11 +16,20 @@ use crate::error::{ErrorCode, KafkaError};
 /// The states, as the coordinators name them, in which a transaction is not decided everywhere.
 const UNDECIDED: [&str; 3] = ["Ongoing", "PrepareCommit", "PrepareAbort"];
 
+/// A transaction that is not decided everywhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransactionInFlight {
+    /// What its coordinator says of it.
+    pub transaction: OpenTransaction,
+    /// The partitions that it wrote to and that have no marker of it yet, those of groups' offsets included.
+    pub partitions: Vec<TopicPartition>,
+}
+
 /// The transactions that are not decided.
 #[derive(Clone, Debug, Default)]
 pub struct OpenTransactions {
     /// By transactional id.
-    pub transactions: Vec<OpenTransaction>,
+    pub transactions: Vec<TransactionInFlight>,
     /// Brokers that did not tell: the transactions that they coordinate are missing.
     pub unanswered: Vec<(i32, KafkaError)>,
 }
@@ -38,12 +47,12 @@ impl Cluster {
                 Err(error) => open.unanswered.push((broker.id, error)),
             }
         }
-        open.transactions
-            .sort_unstable_by(|one, other| one.transactional_id.cmp(&other.transactional_id));
+        let id = |open: &TransactionInFlight| open.transaction.transactional_id.clone();
+        open.transactions.sort_by_cached_key(id);
         open
     }
 
-    async fn transactions_of(&self, broker: i32) -> Result<Vec<OpenTransaction>, KafkaError> {
+    async fn transactions_of(&self, broker: i32) -> Result<Vec<TransactionInFlight>, KafkaError> {
         let states = UNDECIDED.map(StrBytes::from_static_str);
         let request = ListTransactionsRequest::default().with_state_filters(states.to_vec());
         let answer = self
@@ -59,36 +68,49 @@ impl Cluster {
             .await?;
         let listed = &answer.transaction_states;
         let ids = listed.iter().map(|open| open.transactional_id.clone());
-        let begun = self.transactions_begun(broker, ids.collect()).await?;
+        let mut described = self.describe_transactions(broker, ids.collect()).await?;
         let open = listed.iter().map(|open| {
             let transactional_id = open.transactional_id.to_string();
-            OpenTransaction {
-                start_timestamp_ms: begun.get(&transactional_id).copied(),
-                transactional_id,
-                producer_id: open.producer_id.0,
-                state: open.transaction_state.to_string(),
+            let described = described.remove(&transactional_id).unwrap_or_default();
+            TransactionInFlight {
+                transaction: OpenTransaction {
+                    start_timestamp_ms: described.begun,
+                    transactional_id,
+                    producer_id: open.producer_id.0,
+                    state: open.transaction_state.to_string(),
+                },
+                partitions: described.partitions,
             }
         });
         Ok(open.collect())
     }
 
-    /// When transactions began, as far as this broker still coordinates them.
-    async fn transactions_begun(
+    /// When transactions began and where they wrote, as far as this broker still coordinates them.
+    async fn describe_transactions(
         &self,
         broker: i32,
         ids: Vec<TransactionalId>,
-    ) -> Result<BTreeMap<String, i64>, KafkaError> {
+    ) -> Result<BTreeMap<String, Described>, KafkaError> {
         if ids.is_empty() {
             return Ok(BTreeMap::new());
         }
         let request = DescribeTransactionsRequest::default().with_transactional_ids(ids);
         let answer = self.ask_broker(broker, &request, |_| Ok(())).await?;
         let told = answer.transaction_states.iter();
-        let told = told.filter(|open| open.error_code == 0 && open.transaction_start_time_ms >= 0);
+        let told = told.filter(|open| open.error_code == 0);
         Ok(told
             .map(|open| {
-                let id = open.transactional_id.to_string();
-                (id, open.transaction_start_time_ms)
+                let partitions = open.topics.iter().flat_map(|topic| {
+                    let name: Arc<str> = topic.topic.as_str().into();
+                    let numbers = topic.partitions.iter();
+                    numbers.map(move |&number| TopicPartition::new(Arc::clone(&name), number))
+                });
+                let described = Described {
+                    begun: (open.transaction_start_time_ms >= 0)
+                        .then_some(open.transaction_start_time_ms),
+                    partitions: partitions.collect(),
+                };
+                (open.transactional_id.to_string(), described)
             })
             .collect())
     }
@@ -107,6 +129,13 @@ impl Cluster {
             .iter()
             .any(|told| ErrorCode::from_wire(told.error_code) == Some(denied)))
     }
+}
+
+/// What a coordinator says of a transaction when it is asked for it.
+#[derive(Default)]
+struct Described {
+    begun: Option<i64>,
+    partitions: Vec<TopicPartition>,
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `lifeboat backup`.
 
 use clap::Args;
+use lifeboat_agent::backup::Kind;
 use lifeboat_archive::words::{ByteSize, TimeSpan};
 
 use super::{CredentialFlags, RepositoryFlags, SourceFlags, TopicFlags};
@@ -13,6 +14,9 @@ pub(crate) struct BackupFlags {
     pub(crate) repository: RepositoryFlags,
     #[command(flatten)]
     pub(crate) topics: TopicFlags,
+    /// full: read everything and share nothing with earlier snapshots; incremental: read what has changed
+    #[arg(long, value_name = "KIND", default_value = "incremental")]
+    pub(crate) kind: Kind,
     /// The cluster may be new to a repository that holds others
     #[arg(long)]
     pub(crate) new_cluster: bool,

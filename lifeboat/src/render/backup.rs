@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use lifeboat_agent::backup::{Report, UsersReport};
 use lifeboat_archive::{
-    manifest::GapReason,
+    manifest::{GapReason, Totals},
     words::{ByteSize, HumanCount, HumanDuration},
 };
 
@@ -57,11 +57,13 @@ pub(crate) fn render(report: &Report, paint: Paint) -> String {
                 HumanCount(totals.batches)
             ),
         ),
+        ("kind", kind(report)),
         (
             "bytes",
             format!(
-                "{} read at {}/s, {} stored in {}",
-                ByteSize(totals.raw_bytes),
+                "{}{} read at {}/s, {} stored in {}",
+                of_all(&totals),
+                ByteSize(totals.read_bytes),
                 ByteSize(report.bytes_per_second),
                 ByteSize(totals.stored_bytes),
                 plural(totals.archives, "archive")
@@ -83,6 +85,27 @@ pub(crate) fn render(report: &Report, paint: Paint) -> String {
     }
     text.push_str(&trouble(report, paint));
     text
+}
+
+/// Whether everything was read, and what it builds on.
+fn kind(report: &Report) -> String {
+    match &report.builds_on {
+        None => "full".to_owned(),
+        Some(earlier) => format!(
+            "incremental on {earlier}, {} of {} unchanged",
+            report.topics_unchanged,
+            plural(report.commit.totals.topics, "topic"),
+        ),
+    }
+}
+
+/// All of it, where not all of it was read.
+fn of_all(totals: &Totals) -> String {
+    if totals.read_bytes == totals.raw_bytes {
+        String::new()
+    } else {
+        format!("{}, of which ", ByteSize(totals.raw_bytes))
+    }
 }
 
 /// SCRAM users, and how much of them.

@@ -132,10 +132,11 @@ impl ShowDocument {
             (
                 "bytes",
                 format!(
-                    "{} as Kafka stores them, {} stored in {}",
+                    "{} as Kafka stores them, {} stored in {}{}",
                     ByteSize(totals.raw_bytes),
                     ByteSize(totals.stored_bytes),
-                    plural(totals.archives, "archive")
+                    plural(totals.archives, "archive"),
+                    self.earlier()
                 ),
             ),
             ("groups", self.groups_line()),
@@ -145,6 +146,18 @@ impl ShowDocument {
             .iter()
             .map(|(name, value)| format!("{name:<10}{value}\n"))
             .collect()
+    }
+
+    /// What stands in the archives of earlier snapshots.
+    fn earlier(&self) -> String {
+        let totals = self.manifest.totals;
+        match &self.manifest.builds_on {
+            None => String::new(),
+            Some(earlier) => format!(
+                ", {} in earlier ones (up to {earlier})",
+                ByteSize(totals.raw_bytes.saturating_sub(totals.read_bytes))
+            ),
+        }
     }
 
     fn groups_line(&self) -> String {

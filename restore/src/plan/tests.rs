@@ -39,6 +39,8 @@ fn partition(partition: i32, records: i64, bytes: u64) -> ManifestPartition {
         raw_bytes: bytes,
         largest_batch_bytes: 1_000,
         max_timestamp_ms: Some(NOW.as_millis()),
+        last_batch: None,
+        tombstones_unsafe: false,
         gaps: Vec::new(),
     }
 }
@@ -53,6 +55,7 @@ fn topic(name: &str, partitions: Vec<ManifestPartition>) -> ManifestTopic {
             length: 1,
             sha256: Sha256Hex::of(b"l"),
         },
+        cleanup: None,
         partitions,
     }
 }
@@ -127,6 +130,7 @@ fn snapshot() -> Snapshot {
             ],
             documents: reference(),
             totals,
+            builds_on: None,
             problems: Vec::new(),
         },
         topics: TopicsDocument {

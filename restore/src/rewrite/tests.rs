@@ -147,6 +147,8 @@ fn partition(log_start_offset: i64, high_watermark: i64) -> ManifestPartition {
         raw_bytes: 0,
         largest_batch_bytes: 0,
         max_timestamp_ms: None,
+        last_batch: None,
+        tombstones_unsafe: false,
         gaps: Vec::new(),
     }
 }

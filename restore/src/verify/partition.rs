@@ -194,6 +194,8 @@ mod tests {
             raw_bytes: 100 * segments,
             largest_batch_bytes: 50,
             max_timestamp_ms: None,
+            last_batch: None,
+            tombstones_unsafe: false,
             gaps: Vec::new(),
         }
     }

@@ -1,68 +1,37 @@
 use lifeboat_archive::{
-    index::{EpochStart, Holes, SegmentEntry},
-    json::Sha256Hex,
-    lists::{ListedSegment, TransactionTable},
     manifest::{Gap, GapReason},
-    words::{OffsetRange, TopicPartition},
+    words::TopicPartition,
 };
 
 use super::*;
 
 const THEN: Timestamp = Timestamp::from_millis(1_787_450_400_000);
-const DAY: Duration = Duration::from_secs(24 * 3_600);
+const HOUR: u64 = 3_600_000;
+const DAY: u64 = 24 * HOUR;
 const DELETE: Cleanup = Cleanup {
-    compacts: false,
-    deletes: true,
-    tombstones_live: DAY,
+    compact: false,
+    delete: true,
+    delete_retention_ms: 24 * HOUR,
 };
 const COMPACT: Cleanup = Cleanup {
-    compacts: true,
-    deletes: false,
-    tombstones_live: DAY,
+    compact: true,
+    delete: false,
+    delete_retention_ms: 24 * HOUR,
 };
 
 /// Offsets 0 to 100 are archived, the last batch ends at 90 and is of epoch 4; the log has 10 to 150 now.
 struct Case {
     partition: ManifestPartition,
-    list: PartitionList,
     topic_id: TopicId,
     then: Option<Cleanup>,
     current: Option<Cleanup>,
     bounds: PartitionBounds,
     epoch: Option<EpochEnd>,
-    after: Duration,
+    after_ms: u64,
 }
 
 impl Case {
     fn new() -> Self {
-        let entry = SegmentEntry {
-            member: "orders-0/00000000000000000000.log".to_owned(),
-            topic: "orders".to_owned(),
-            topic_id: TopicId([7; 16]),
-            partition: 0,
-            first_offset: 0,
-            next_offset: 90,
-            record_count: Some(90),
-            batch_count: 9,
-            min_timestamp_ms: None,
-            max_timestamp_ms: None,
-            leader_epochs: vec![
-                EpochStart {
-                    epoch: 3,
-                    start_offset: 0,
-                },
-                EpochStart {
-                    epoch: 4,
-                    start_offset: 50,
-                },
-            ],
-            raw_bytes: 900,
-            largest_batch_bytes: 100,
-            holes: Holes::default(),
-            position: 0,
-            length: 900,
-            sha256: Sha256Hex::of(b""),
-        };
         Self {
             partition: ManifestPartition {
                 partition: 0,
@@ -75,13 +44,12 @@ impl Case {
                 raw_bytes: 900,
                 largest_batch_bytes: 100,
                 max_timestamp_ms: None,
+                last_batch: Some(LastBatch {
+                    next_offset: 90,
+                    leader_epoch: 4,
+                }),
+                tombstones_unsafe: false,
                 gaps: Vec::new(),
-            },
-            list: PartitionList {
-                partition: 0,
-                segments: vec![ListedSegment { archive: 0, entry }],
-                holes: vec![OffsetRange::new(90, 100)],
-                transactions: TransactionTable::default(),
             },
             topic_id: TopicId([7; 16]),
             then: Some(DELETE),
@@ -98,22 +66,28 @@ impl Case {
                 epoch: 4,
                 end_offset: 95,
             }),
-            after: Duration::from_secs(3_600),
+            after_ms: HOUR,
+        }
+    }
+
+    fn archived(&self) -> Archived<'_> {
+        Archived {
+            topic_id: self.topic_id,
+            partition: &self.partition,
+            bounds_at: THEN,
+            cleanup: self.then,
         }
     }
 
     fn decide(&self) -> Reading {
-        let archived = Archived {
-            topic_id: self.topic_id,
-            partition: &self.partition,
-            list: &self.list,
-            bounds_at: THEN,
-            cleanup: self.then,
-        };
-        let after = i64::try_from(self.after.as_millis()).unwrap();
-        let now = Timestamp::from_millis(THEN.as_millis() + after);
-        decide(Some(archived), &self.bounds, self.epoch, self.current, now)
+        let now = later(self.after_ms);
+        let archived = Some(self.archived());
+        decide(archived, &self.bounds, self.epoch, self.current, now)
     }
+}
+
+fn later(by_ms: u64) -> Timestamp {
+    Timestamp::from_millis(THEN.as_millis() + i64::try_from(by_ms).unwrap())
 }
 
 /// What is decided of the usual case when this is different.
@@ -123,14 +97,34 @@ fn when(change: impl FnOnce(&mut Case)) -> Reading {
     case.decide()
 }
 
+fn continued(start: i64, new: New) -> Reading {
+    Reading::Continued { start, new }
+}
+
 #[test]
-fn a_log_that_goes_on_is_read_from_where_the_snapshot_ended() {
-    assert_eq!(when(|_| {}), Reading::From(100));
-    // nothing came since
-    assert_eq!(
-        when(|it| it.bounds.high_watermark = 100),
-        Reading::From(100)
-    );
+fn a_log_that_goes_on_is_read_from_behind_the_last_archived_batch() {
+    assert_eq!(when(|_| {}), continued(90, New::Batches));
+    let nothing_new = |it: &mut Case| it.bounds.high_watermark = 100;
+    assert_eq!(when(nothing_new), continued(90, New::LogStart));
+    let as_it_was = |it: &mut Case| {
+        nothing_new(it);
+        it.bounds.log_start_offset = 0;
+    };
+    assert_eq!(when(as_it_was), continued(90, New::Nothing));
+}
+
+#[test]
+fn an_empty_partition_that_stays_empty_has_not_changed() {
+    let empty = |it: &mut Case, start: i64, end: i64| {
+        it.partition.last_batch = None;
+        (it.partition.log_start_offset, it.partition.high_watermark) = (70, 70);
+        (it.bounds.log_start_offset, it.bounds.high_watermark) = (start, end);
+        it.epoch = None;
+    };
+    assert_eq!(when(|it| empty(it, 70, 70)), continued(70, New::Nothing));
+    assert_eq!(when(|it| empty(it, 70, 75)), Reading::Full(Why::Gone));
+    assert_eq!(when(|it| empty(it, 75, 75)), Reading::Full(Why::Gone));
+    assert_eq!(when(|it| empty(it, 60, 75)), Reading::Full(Why::Truncated));
 }
 
 #[test]
@@ -138,7 +132,6 @@ fn what_the_last_snapshot_does_not_have_is_read_in_full() {
     let case = Case::new();
     let read = decide(None, &case.bounds, case.epoch, case.current, THEN);
     assert_eq!(read, Reading::Full(Why::New));
-    assert_eq!(when(|it| it.list.segments.clear()), Reading::Full(Why::New));
     let gap = Gap {
         range: OffsetRange::new(20, 30),
         reason: GapReason::Unavailable,
@@ -164,7 +157,8 @@ fn r5_a_log_that_was_truncated_below_the_archive_is_read_in_full() {
     let told = |epoch, end_offset| Some(EpochEnd { epoch, end_offset });
     assert_eq!(when(|it| it.epoch = told(4, 89)), truncated);
     // exactly to the end of the last batch: the rest was a hole
-    assert_eq!(when(|it| it.epoch = told(4, 90)), Reading::From(100));
+    let whole = continued(90, New::Batches);
+    assert_eq!(when(|it| it.epoch = told(4, 90)), whole);
     // the leader never had that epoch
     assert_eq!(when(|it| it.epoch = told(3, 50)), truncated);
 }
@@ -175,69 +169,119 @@ fn r5_what_can_not_be_told_is_not_assumed() {
     assert_eq!(when(|it| it.epoch = None), unknown);
     let told = |epoch, end_offset| Some(EpochEnd { epoch, end_offset });
     assert_eq!(when(|it| it.epoch = told(-1, -1)), unknown);
-    let magic_1 = |it: &mut Case| {
-        it.list.segments[0].entry.leader_epochs = vec![EpochStart {
-            epoch: -1,
-            start_offset: 0,
-        }];
-    };
+    let magic_1 = |it: &mut Case| it.partition.last_batch.as_mut().unwrap().leader_epoch = -1;
     assert_eq!(when(magic_1), unknown);
     assert_eq!(when(|it| it.then = None), unknown);
     assert_eq!(when(|it| it.current = None), unknown);
 }
 
 #[test]
-fn r6_a_log_start_behind_the_archive_is_where_reading_begins() {
-    let read = when(|it| {
-        it.bounds.log_start_offset = 120;
-        // nothing that was archived is left to be continued
-        it.epoch = None;
-    });
-    assert_eq!(read, Reading::From(120));
+fn r6_where_nothing_archived_is_left_in_the_log_nothing_has_to_be_continued() {
+    let gone = |log_start: i64| {
+        when(|it| {
+            it.bounds.log_start_offset = log_start;
+            it.epoch = None;
+        })
+    };
+    assert_eq!(gone(120), Reading::Full(Why::Gone));
+    assert_eq!(gone(90), Reading::Full(Why::Gone));
+    assert_eq!(gone(89), Reading::Full(Why::Unknown));
+}
+
+#[test]
+fn offsets_that_were_deleted_before_any_snapshot_had_them_are_known() {
+    let lost = |log_start: i64| {
+        let mut case = Case::new();
+        case.bounds.log_start_offset = log_start;
+        case.archived().lost_before_saved(&case.bounds)
+    };
+    assert!(lost(100).is_empty());
+    assert_eq!(lost(120), OffsetRange::new(100, 120));
+    let mut recreated = Case::new();
+    recreated.bounds.log_start_offset = 120;
+    recreated.topic_id = TopicId([8; 16]);
+    let lost = recreated.archived().lost_before_saved(&recreated.bounds);
+    assert!(lost.is_empty());
 }
 
 #[test]
 fn r11_a_compacted_topic_goes_on_only_while_its_tombstones_live() {
-    let compacted = |after: Duration, then: Duration, current: Duration| {
+    let compacted = |after_ms: u64, then: u64, current: u64| {
         when(|it| {
-            let of = |tombstones_live| {
+            let of = |delete_retention_ms| {
                 Some(Cleanup {
-                    tombstones_live,
+                    delete_retention_ms,
                     ..COMPACT
                 })
             };
             (it.then, it.current) = (of(then), of(current));
-            it.after = after;
+            it.after_ms = after_ms;
         })
     };
-    let hours = |hours: u64| Duration::from_secs(hours * 3_600);
-    assert_eq!(compacted(hours(21), DAY, DAY), Reading::From(100));
+    let whole = continued(90, New::Batches);
+    assert_eq!(compacted(21 * HOUR, DAY, DAY), whole);
     // less 10 % and a margin
     let late = Reading::Full(Why::Tombstones);
-    assert_eq!(compacted(hours(22), DAY, DAY), late);
-    assert_eq!(compacted(hours(2), hours(2), DAY), late);
-    assert_eq!(compacted(hours(2), DAY, hours(2)), late);
-    assert_eq!(compacted(Duration::ZERO, Duration::ZERO, DAY), late);
+    assert_eq!(compacted(22 * HOUR, DAY, DAY), late);
+    assert_eq!(compacted(2 * HOUR, 2 * HOUR, DAY), late);
+    assert_eq!(compacted(2 * HOUR, DAY, 2 * HOUR), late);
+    assert_eq!(compacted(0, 0, DAY), late);
     // one that only deletes forgets nothing in between
-    assert_eq!(when(|it| it.after = 100 * DAY), Reading::From(100));
+    assert_eq!(when(|it| it.after_ms = 100 * DAY), whole);
 }
 
 #[test]
-fn r11_a_clock_that_went_back_is_not_trusted() {
-    let archived = Timestamp::from_millis(THEN.as_millis() + 1);
-    assert!(!tombstones_are_seen(archived, COMPACT, COMPACT, THEN));
+fn r11_where_nothing_came_no_deletion_did_however_long_it_is_ago() {
+    let idle = when(|it| {
+        (it.then, it.current) = (Some(COMPACT), Some(COMPACT));
+        it.after_ms = 1_000 * HOUR;
+        it.bounds.high_watermark = 100;
+        it.bounds.log_start_offset = 0;
+    });
+    assert_eq!(idle, continued(90, New::Nothing));
 }
 
 #[test]
-fn r11_another_cleanup_policy_wants_a_full_read() {
-    assert_eq!(
-        when(|it| it.current = Some(COMPACT)),
-        Reading::Full(Why::Policy)
-    );
+fn r11_a_changed_policy_is_read_in_full() {
+    let policy = Reading::Full(Why::Policy);
+    assert_eq!(when(|it| it.current = Some(COMPACT)), policy);
+    assert_eq!(when(|it| it.then = Some(COMPACT)), policy);
     let both = Cleanup {
-        deletes: true,
+        delete: true,
         ..COMPACT
     };
-    let was_both = |it: &mut Case| (it.then, it.current) = (Some(both), Some(COMPACT));
-    assert_eq!(when(was_both), Reading::Full(Why::Policy));
+    let now_deleted_too = |it: &mut Case| (it.then, it.current) = (Some(COMPACT), Some(both));
+    assert_eq!(when(now_deleted_too), policy);
+}
+
+#[test]
+fn r11_what_may_hold_deleted_keys_is_not_built_on() {
+    assert_eq!(
+        when(|it| it.partition.tombstones_unsafe = true),
+        Reading::Full(Why::Slow)
+    );
+}
+
+#[test]
+fn r11_a_reading_in_full_takes_less_time_than_tombstones_live() {
+    let quick = |took_ms: u64, delete_retention_ms: u64| {
+        let cleanup = Cleanup {
+            delete_retention_ms,
+            ..COMPACT
+        };
+        was_quick_enough(Some(cleanup), Duration::from_millis(took_ms))
+    };
+    assert!(quick(899, 1_000));
+    assert!(!quick(900, 1_000));
+    // one answer is one moment
+    assert!(quick(0, 0));
+    assert!(!quick(1, 0));
+    assert!(was_quick_enough(Some(DELETE), Duration::MAX));
+}
+
+#[test]
+fn a_clock_that_was_set_back_is_not_trusted() {
+    let before = Timestamp::from_millis(THEN.as_millis() - 1);
+    assert!(!tombstones_are_seen(THEN, COMPACT, COMPACT, before));
+    assert!(tombstones_are_seen(THEN, COMPACT, COMPACT, later(1)));
 }

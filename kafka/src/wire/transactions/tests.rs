@@ -43,6 +43,7 @@ async fn a_transaction_whose_coordinator_moved_meanwhile_is_told_without_its_beg
     let told: Vec<_> = open
         .transactions
         .iter()
+        .map(|open| &open.transaction)
         .map(|open| (open.transactional_id.as_str(), open.start_timestamp_ms))
         .collect();
     assert_eq!(told, [("billing", None), ("shop", Some(1_700_000_000_000))]);

@@ -31,6 +31,7 @@ fn report(state: SnapshotState, gaps: Vec<PartitionGap>, problems: Vec<Problem>)
                 records: 118_400_000,
                 batches: 1_200_000,
                 raw_bytes: 52_000_000_000,
+                read_bytes: 52_000_000_000,
                 stored_bytes: 14_900_000_000,
                 archives: 120,
                 groups: 86,
@@ -44,6 +45,8 @@ fn report(state: SnapshotState, gaps: Vec<PartitionGap>, problems: Vec<Problem>)
         rpo_ms: 126_000,
         bytes_per_second: 468_000_000,
         topics_left_out: 3,
+        topics_unchanged: 0,
+        builds_on: None,
         users: lifeboat_agent::backup::UsersReport {
             users: 2,
             credentials: 3,

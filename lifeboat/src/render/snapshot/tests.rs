@@ -31,6 +31,8 @@ fn partition(number: i32, start: i64, end: i64, gaps: Vec<Gap>) -> ManifestParti
         raw_bytes: records * 120,
         largest_batch_bytes: 16_384,
         max_timestamp_ms: (records > 0).then(|| NOW.as_millis() - 10_000),
+        last_batch: None,
+        tombstones_unsafe: false,
         gaps,
     }
 }
@@ -45,6 +47,7 @@ fn topic(name: &str, partitions: Vec<ManifestPartition>) -> ManifestTopic {
             length: 10,
             sha256: Sha256Hex::of(b""),
         },
+        cleanup: None,
         partitions,
     }
 }
@@ -132,6 +135,7 @@ fn document() -> ShowDocument {
         records: 2_120_000,
         batches: 21_200,
         raw_bytes: 254_400_000,
+        read_bytes: 254_400_000,
         stored_bytes: 61_000_000,
         archives: 2,
         groups: 2,
@@ -166,6 +170,7 @@ fn document() -> ShowDocument {
             topics: topics(),
             documents: reference("NrI2/metadata/x.tar.zst"),
             totals,
+            builds_on: None,
             problems: vec![
                 Problem {
                     subject: "group checkout".to_owned(),

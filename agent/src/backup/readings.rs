@@ -1,0 +1,385 @@
+//! From where each partition is read, and what of earlier snapshots is used again.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use lifeboat_archive::{
+    lists::{PartitionList, TopicList, TransactionTable},
+    manifest::{Cleanup, Problem},
+    words::{OffsetRange, Timestamp, TopicPartition},
+};
+use lifeboat_kafka::wire::{Cluster, EpochEnd};
+use lifeboat_repository::ClusterRepository;
+
+use super::{
+    BackupError,
+    bounds::{Bounds, PartitionBounds},
+    continuity::{Archived, New, Reading, Why, decide, tombstones_are_seen, was_quick_enough},
+    earlier::{Earlier, EarlierTopic, means_unusable},
+    options::Kind,
+};
+
+/// Lists that are read at the same time.
+const READS: usize = 16;
+
+/// How topics are cleaned up, as far as it could be read.
+pub(super) type Cleanups = BTreeMap<std::sync::Arc<str>, Cleanup>;
+
+/// What is read of one partition.
+#[derive(Clone, Debug)]
+pub(super) struct PartitionReading {
+    pub(super) reading: Reading,
+    /// What the brokers are asked for; may be empty.
+    pub(super) range: OffsetRange,
+    /// Where what is new goes on behind what is used again: what is missing from there on is a hole.
+    pub(super) from: i64,
+    /// What became of transactions before; `None` where nothing is used again.
+    pub(super) transactions: Option<TransactionTable>,
+}
+
+impl PartitionReading {
+    fn full(bounds: &PartitionBounds, why: Why) -> Self {
+        Self {
+            reading: Reading::Full(why),
+            range: bounds.range(),
+            from: bounds.log_start_offset,
+            transactions: None,
+        }
+    }
+
+    fn of(bounds: &PartitionBounds, reading: Reading) -> Self {
+        match reading {
+            Reading::Full(why) => Self::full(bounds, why),
+            Reading::Continued { start, new } => {
+                let end = bounds.high_watermark;
+                let read_from = if new == New::Batches { start } else { end };
+                Self {
+                    reading,
+                    range: OffsetRange::new(read_from, end),
+                    from: start,
+                    transactions: Some(TransactionTable::default()),
+                }
+            }
+        }
+    }
+
+    /// Nothing is asked for, and nothing comes of it.
+    pub(super) fn none(bounds: &PartitionBounds) -> Self {
+        let end = bounds.high_watermark;
+        Self {
+            reading: Reading::Full(Why::Wanted),
+            range: OffsetRange::new(end, end),
+            from: end,
+            transactions: None,
+        }
+    }
+
+    pub(super) fn is_continued(&self) -> bool {
+        matches!(self.reading, Reading::Continued { .. })
+    }
+
+    fn is_unchanged(&self) -> bool {
+        matches!(
+            self.reading,
+            Reading::Continued {
+                new: New::Nothing,
+                ..
+            }
+        )
+    }
+}
+
+/// What the readings are decided by, besides the bounds.
+#[derive(Debug)]
+pub(super) struct Basis {
+    pub(super) kind: Kind,
+    pub(super) earlier: Earlier,
+    pub(super) cleanups: Cleanups,
+    pub(super) now: Timestamp,
+}
+
+/// What is read, by the index of the partition in [`Bounds`].
+#[derive(Debug)]
+pub(super) struct Readings {
+    pub(super) earlier: Earlier,
+    pub(super) cleanups: Cleanups,
+    pub(super) partitions: Vec<PartitionReading>,
+}
+
+/// When a partition was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct ReadTime {
+    /// From the first request that brought something to the last answer; nothing where one answer brought it all.
+    pub(super) took: Duration,
+    /// When its end was reached; `None` where nothing had to be read.
+    pub(super) ended_at: Option<Timestamp>,
+}
+
+impl Readings {
+    /// Decides for each partition; asks the leaders whether their logs still hold what is archived (R5).
+    pub(super) async fn plan(
+        cluster: &Cluster,
+        store: &ClusterRepository,
+        basis: Basis,
+        bounds: &Bounds,
+    ) -> Result<Self, BackupError> {
+        let Basis {
+            kind,
+            earlier,
+            cleanups,
+            now,
+        } = basis;
+        let mut readings = Self {
+            earlier,
+            cleanups,
+            partitions: Vec::with_capacity(bounds.partitions.len()),
+        };
+        if kind == Kind::Full {
+            let full = |bounds: &_| PartitionReading::full(bounds, Why::Wanted);
+            readings.partitions = bounds.partitions.iter().map(full).collect();
+            return Ok(readings);
+        }
+        let epochs = readings.epochs(cluster, bounds).await;
+        for bounds in &bounds.partitions {
+            let archived = readings.archived(bounds);
+            let epoch = epochs.get(&bounds.topic_partition).copied();
+            let cleanup = readings.cleanup(bounds);
+            let reading = decide(archived, bounds, epoch, cleanup, now);
+            let reading = PartitionReading::of(bounds, reading);
+            readings.partitions.push(reading);
+        }
+        readings.look_into_lists(store, bounds).await?;
+        Ok(readings)
+    }
+
+    /// Where the epochs of the last archived batches end now.
+    async fn epochs(
+        &self,
+        cluster: &Cluster,
+        bounds: &Bounds,
+    ) -> HashMap<TopicPartition, EpochEnd> {
+        let asked = bounds.partitions.iter().filter_map(|bounds| {
+            let archived = self.archived(bounds)?;
+            let same = archived.topic_id == bounds.topic_id;
+            let last = archived.last_batch_behind(bounds.log_start_offset)?;
+            let tp = bounds.topic_partition.clone();
+            (same && last.leader_epoch >= 0).then_some((tp, last.leader_epoch))
+        });
+        let asked: HashMap<_, _> = asked.collect();
+        if asked.is_empty() {
+            return HashMap::new();
+        }
+        let told = cluster.epoch_ends(&asked).await.into_iter();
+        told.filter_map(|(tp, told)| match told {
+            Ok(end) => Some((tp, end)),
+            Err(error) => {
+                tracing::debug!(topic_partition = %tp, %error, "where its epoch ends is not known");
+                None
+            }
+        })
+        .collect()
+    }
+
+    /// Reads the lists that are to be carried on: what is used again must be there, and transactions go on.
+    async fn look_into_lists(
+        &mut self,
+        store: &ClusterRepository,
+        bounds: &Bounds,
+    ) -> Result<(), BackupError> {
+        let mut topics: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (index, bounds) in bounds.partitions.iter().enumerate() {
+            let topic = &*bounds.topic_partition.topic;
+            topics.entry(topic).or_default().push(index);
+        }
+        let mut carried = Vec::new();
+        for (topic, indices) in topics {
+            let some = indices
+                .iter()
+                .any(|&index| self.partitions[index].is_continued());
+            let all = indices.iter().map(|&index| &bounds.partitions[index]);
+            if some
+                && !self.topic_is_unchanged(topic, &indices, all)
+                && let Some(earlier) = self.earlier.topic(topic)
+            {
+                carried.push((indices, earlier.clone()));
+            }
+        }
+        let lists = carried.into_iter().map(|(indices, earlier)| async move {
+            match store.list(&earlier.topic).await {
+                Ok(list) => Ok((indices, Some((earlier, list)))),
+                Err(error) if means_unusable(&error) => {
+                    tracing::warn!(%error, "the earlier list is of no use");
+                    Ok((indices, None))
+                }
+                Err(error) => Err(error),
+            }
+        });
+        let mut lists = stream::iter(lists).buffer_unordered(READS);
+        while let Some((indices, list)) = lists.try_next().await? {
+            for index in indices {
+                let reading = &mut self.partitions[index];
+                if !reading.is_continued() {
+                    continue;
+                }
+                let bounds = &bounds.partitions[index];
+                let listed = list
+                    .as_ref()
+                    .and_then(|(earlier, list)| listed(earlier, list, bounds));
+                match listed {
+                    Some(listed) => reading.transactions = Some(listed.transactions.clone()),
+                    None => *reading = PartitionReading::full(bounds, Why::Damaged),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn archived(&self, bounds: &PartitionBounds) -> Option<Archived<'_>> {
+        let tp = &bounds.topic_partition;
+        let earlier = self.earlier.topic(&tp.topic)?;
+        let partitions = &earlier.topic.partitions;
+        let at = partitions.binary_search_by_key(&tp.partition, |held| held.partition);
+        Some(Archived {
+            topic_id: earlier.topic.topic_id,
+            partition: &partitions[at.ok()?],
+            bounds_at: earlier.bounds_at,
+            cleanup: earlier.topic.cleanup,
+        })
+    }
+
+    pub(super) fn cleanup(&self, bounds: &PartitionBounds) -> Option<Cleanup> {
+        self.cleanups.get(&bounds.topic_partition.topic).copied()
+    }
+
+    /// Whether the earlier list of a topic, of whose partitions these are all, says all that is to be said of it.
+    fn topic_is_unchanged<'p>(
+        &self,
+        topic: &str,
+        indices: &[usize],
+        mut all: impl Iterator<Item = &'p PartitionBounds>,
+    ) -> bool {
+        let Some(earlier) = self.earlier.topic(topic) else {
+            return false;
+        };
+        earlier.topic.partitions.len() == indices.len()
+            && all.all(|bounds| self.archived(bounds).is_some())
+            && indices
+                .iter()
+                .all(|&index| self.partitions[index].is_unchanged())
+    }
+
+    /// The topic as an earlier snapshot has it, if nothing of it has changed; its partitions are those of `indices`.
+    pub(super) fn unchanged(
+        &self,
+        topic: &str,
+        indices: &[usize],
+        bounds: &Bounds,
+    ) -> Option<&EarlierTopic> {
+        let all = indices.iter().map(|&index| &bounds.partitions[index]);
+        let same = self.topic_is_unchanged(topic, indices, all);
+        self.earlier.topic(topic).filter(|_| same)
+    }
+
+    /// Which partitions must be read anew, because deletions may have come and gone unseen (R11).
+    pub(super) fn unsafe_after(&self, bounds: &Bounds, times: &[ReadTime]) -> Vec<usize> {
+        let indices = 0..self.partitions.len();
+        indices
+            .filter(|&index| !self.is_safe_after(index, &bounds.partitions[index], times[index]))
+            .collect()
+    }
+
+    /// Whether no deletion can have been missed by a reading that took that time.
+    pub(super) fn is_safe_after(
+        &self,
+        index: usize,
+        bounds: &PartitionBounds,
+        time: ReadTime,
+    ) -> bool {
+        let Some(ended_at) = time.ended_at else {
+            return true;
+        };
+        let cleanup = self.cleanup(bounds);
+        if !self.partitions[index].is_continued() {
+            return was_quick_enough(cleanup, time.took);
+        }
+        let archived = self.archived(bounds);
+        let then = archived.and_then(|archived| Some((archived.bounds_at, archived.cleanup?)));
+        let (Some((bounds_at, then)), Some(current)) = (then, cleanup) else {
+            return false;
+        };
+        tombstones_are_seen(bounds_at, then, current, ended_at)
+    }
+
+    /// Gives up what was decided of these partitions for reading them in full; tells what is to be read now.
+    pub(super) fn only_in_full(
+        &mut self,
+        indices: &[usize],
+        bounds: &Bounds,
+    ) -> Vec<PartitionReading> {
+        let none = |bounds: &_| PartitionReading::none(bounds);
+        let mut only: Vec<_> = bounds.partitions.iter().map(none).collect();
+        for &index in indices {
+            let full = PartitionReading::full(&bounds.partitions[index], Why::Slow);
+            only[index] = full.clone();
+            self.partitions[index] = full;
+        }
+        only
+    }
+
+    /// What a person should know of how it was read.
+    pub(super) fn notes(&self, bounds: &Bounds) -> Vec<Problem> {
+        let mut in_full: BTreeMap<(&str, Why), u64> = BTreeMap::new();
+        let mut notes = Vec::new();
+        for (bounds, reading) in bounds.partitions.iter().zip(&self.partitions) {
+            let tp = &bounds.topic_partition;
+            if let Reading::Full(why) = reading.reading
+                && why.is_told()
+            {
+                *in_full.entry((&tp.topic, why)).or_default() += 1;
+            }
+            let lost = self.archived(bounds);
+            let lost = lost.map(|archived| archived.lost_before_saved(bounds));
+            if let Some(lost) = lost.filter(|lost| !lost.is_empty()) {
+                notes.push(Problem {
+                    subject: format!("partition {tp}"),
+                    problem: format!(
+                        "offsets {lost} were deleted in Kafka before any snapshot held them"
+                    ),
+                    partial: true,
+                });
+            }
+        }
+        let in_full = in_full.into_iter();
+        notes.extend(in_full.map(|((topic, why), partitions)| {
+            let partitions = match partitions {
+                1 => "1 partition".to_owned(),
+                several => format!("{several} partitions"),
+            };
+            Problem {
+                subject: format!("topic {topic}"),
+                problem: format!("{why}: {partitions} read in full"),
+                partial: false,
+            }
+        }));
+        notes
+    }
+}
+
+/// The partition's part of an earlier list; `None` where that is not the list that the manifest speaks of.
+fn listed<'l>(
+    earlier: &EarlierTopic,
+    list: &'l TopicList,
+    bounds: &PartitionBounds,
+) -> Option<&'l PartitionList> {
+    let number = bounds.topic_partition.partition;
+    let mut held = earlier.topic.partitions.iter();
+    let held = held.find(|held| held.partition == number)?;
+    let mut listed = list.partitions.iter();
+    let listed = listed.find(|listed| listed.partition == number)?;
+    let end = listed.segments.last();
+    let end = end.map(|segment| segment.entry.next_offset);
+    (end == held.last_batch.map(|last| last.next_offset)).then_some(listed)
+}

@@ -1,0 +1,575 @@
+//! A snapshot that uses earlier ones again holds everything that is in Kafka, and nothing that is not.
+
+use std::{
+    collections::BTreeSet,
+    fs, thread,
+    time::{Duration, Instant},
+};
+
+use lifeboat_tests::{
+    Bulk, Isolation, KafkaCluster, Message, Oracle, ReadOptions, Run, compare, folder_size,
+};
+use serde_json::Value;
+
+use crate::lifeboat::{Scene, backup, restore, run_restore, verify};
+
+const DEADLINE: Duration = Duration::from_secs(60);
+/// Records keep their place, however old their times are.
+const KEPT: [(&str, &str); 1] = [("retention.ms", "-1")];
+
+fn texts(topic: &str, partition: i32, text: &str, count: usize) -> Vec<Message> {
+    let message = |n| Message::text(topic, partition, &format!("{text} {n}"));
+    (0..count).map(message).collect()
+}
+
+fn keyed(topic: &str, key: &str, value: Option<&str>) -> Message {
+    Message {
+        topic: topic.to_owned(),
+        key: Some(key.as_bytes().to_vec()),
+        value: value.map(|value| value.as_bytes().to_vec()),
+        ..Message::default()
+    }
+}
+
+impl Scene {
+    fn source(&mut self) -> String {
+        self.context.a().unwrap().bootstrap()
+    }
+
+    /// A complete snapshot of cluster A, sound and with nothing missing; the report.
+    fn snapshot(&mut self, more: &[&str]) -> Value {
+        let bootstrap = self.source();
+        let report = backup(&self.program, &self.url, &bootstrap, more);
+        self.is_sound();
+        report
+    }
+
+    /// A backup that ends as it may; the run.
+    fn try_snapshot(&mut self, more: &[&str]) -> Run {
+        let bootstrap = self.source();
+        let common = [
+            "backup",
+            "--repository",
+            &self.url,
+            "--bootstrap-servers",
+            &bootstrap,
+            "--json",
+        ];
+        let arguments = [&common[..], more].concat();
+        self.program.run(&arguments).unwrap()
+    }
+
+    fn is_sound(&self) {
+        verify(&self.program, &self.url);
+        self.program
+            .run(&["check", "--repository", &self.url])
+            .unwrap()
+            .expect_code(0)
+            .unwrap();
+    }
+
+    /// The newest snapshot, restored into a fresh cluster B.
+    fn restored(&mut self) -> Oracle {
+        self.context.destroy_b();
+        let states = fs::read_dir(self.context.scratch().path()).unwrap().count();
+        let state = self.context.scratch().join(format!("state-{states}"));
+        let b = self.context.b().unwrap().bootstrap();
+        restore(
+            &self.program,
+            &self.url,
+            &b,
+            &state.display().to_string(),
+            &[],
+        );
+        self.context.b().unwrap().oracle()
+    }
+
+    /// What differs between cluster A and the newest snapshot, restored.
+    fn differences(&mut self) -> Vec<String> {
+        let restored = self.restored();
+        let original = self.context.a().unwrap().oracle();
+        compare(&original, &restored, &ReadOptions::default()).unwrap()
+    }
+
+    /// How many objects of that kind the cluster has in the repository.
+    fn objects(&mut self, folder: &str) -> usize {
+        let cluster = self.context.a().unwrap().cluster_id().to_owned();
+        let folder = self.context.repository().join(cluster).join(folder);
+        files(&folder)
+    }
+}
+
+fn files(folder: &std::path::Path) -> usize {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| {
+            if entry.path().is_dir() {
+                files(&entry.path())
+            } else {
+                1
+            }
+        })
+        .sum()
+}
+
+/// What a report says of a topic.
+fn told<'r>(report: &'r Value, subject: &str) -> Vec<&'r str> {
+    let problems = report["problems"].as_array().unwrap().iter();
+    problems
+        .filter(|problem| problem["subject"] == subject)
+        .map(|problem| problem["problem"].as_str().unwrap())
+        .collect()
+}
+
+fn read_bytes(report: &Value) -> u64 {
+    report["commit"]["totals"]["read_bytes"].as_u64().unwrap()
+}
+
+#[test]
+fn what_has_not_changed_is_neither_read_nor_written_and_everything_comes_back() {
+    let mut scene = Scene::new();
+    let a = scene.context.a().unwrap();
+    let workload = a.workload();
+    workload.create_topic("still", 10, &KEPT).unwrap();
+    workload.create_topic("growing", 2, &KEPT).unwrap();
+    workload.create_topic("empty", 3, &KEPT).unwrap();
+    for partition in 0..10 {
+        let some = texts("still", partition, "still", 20);
+        workload.produce(&[], &some).unwrap();
+    }
+    let first = texts("growing", 0, "first", 1_000);
+    workload.produce(&[], &first).unwrap();
+    workload
+        .commit("billing", &[("growing", 0, 400, "")])
+        .unwrap();
+
+    let full = scene.snapshot(&[]);
+    assert_eq!(full["commit"]["kind"], "full");
+    assert_eq!(full.get("builds_on"), None);
+    assert!(read_bytes(&full) > 0);
+    let (archives, lists) = (scene.objects("data"), scene.objects("lists"));
+
+    // nothing has changed
+    let idle = scene.snapshot(&[]);
+    assert_eq!(idle["commit"]["kind"], "incremental");
+    assert_eq!(idle["builds_on"], full["commit"]["snapshot"]);
+    assert_eq!(idle["topics_unchanged"], 3);
+    assert_eq!(read_bytes(&idle), 0);
+    assert_eq!(idle["problems"], Value::Array(Vec::new()), "{idle:#}");
+    assert_eq!(
+        idle["commit"]["totals"]["records"],
+        full["commit"]["totals"]["records"]
+    );
+    assert_eq!(scene.objects("data"), archives);
+    assert_eq!(scene.objects("lists"), lists);
+
+    // one partition has grown, and a group has moved
+    let workload = scene.context.a().unwrap().workload();
+    let later = texts("growing", 0, "later", 10);
+    workload.produce(&[], &later).unwrap();
+    workload
+        .commit("billing", &[("growing", 0, 1_003, "")])
+        .unwrap();
+    let grown = scene.snapshot(&[]);
+    assert_eq!(grown["topics_unchanged"], 2);
+    assert!(read_bytes(&grown) < read_bytes(&full) / 10, "{grown:#}");
+    assert_eq!(scene.objects("data"), archives + 1);
+    assert_eq!(scene.objects("lists"), lists + 1);
+    assert_eq!(scene.differences(), Vec::<String>::new());
+    let group = scene.context.b().unwrap().oracle().groups().unwrap();
+    assert_eq!(group[0].offset, 1_003);
+
+    // everything is read again where that is wanted, and shares nothing
+    let again = scene.snapshot(&["--kind", "full"]);
+    assert_eq!(again["commit"]["kind"], "full");
+    assert_eq!(
+        again["commit"]["totals"]["read_bytes"],
+        grown["commit"]["totals"]["raw_bytes"]
+    );
+    assert_eq!(again.get("builds_on"), None);
+    // and the earlier snapshots are what they were
+    let run = scene
+        .program
+        .run(&["verify", "latest~3", "--repository", &scene.url])
+        .unwrap();
+    run.expect_code(0).unwrap();
+}
+
+#[test]
+fn r4_a_topic_that_was_made_anew_is_read_in_full_and_shares_nothing() {
+    let mut scene = Scene::new();
+    let workload = scene.context.a().unwrap().workload();
+    workload.create_topic("orders", 1, &KEPT).unwrap();
+    workload
+        .produce(&[], &texts("orders", 0, "old", 30))
+        .unwrap();
+    scene.snapshot(&[]);
+    workload.delete_topics(&["orders"]).unwrap();
+    workload.create_topic("orders", 1, &KEPT).unwrap();
+    workload
+        .produce(&[], &texts("orders", 0, "new", 40))
+        .unwrap();
+    let report = scene.snapshot(&[]);
+    assert_eq!(
+        told(&report, "topic orders"),
+        ["re-created since the last snapshot: 1 partition read in full"]
+    );
+    assert_eq!(report["commit"]["kind"], "full");
+    assert_eq!(scene.differences(), Vec::<String>::new());
+}
+
+#[test]
+fn r5_what_an_unclean_election_took_away_leaves_the_next_snapshot() {
+    let mut scene = Scene::new();
+    let wanted = KafkaCluster::builder().brokers(3).heap_megabytes(320);
+    let a = scene.context.start_a(&wanted).unwrap();
+    let unclean = [
+        ("unclean.leader.election.enable", "true"),
+        ("min.insync.replicas", "1"),
+        ("retention.ms", "-1"),
+    ];
+    let workload = a.workload();
+    workload
+        .create_replicated_topic("orders", 1, 2, &unclean)
+        .unwrap();
+    let all = [("acks", "all")];
+    workload
+        .produce_one_by_one(&all, &texts("orders", 0, "kept", 50))
+        .unwrap();
+    a.wait_until_in_sync().unwrap();
+    let leaders = a.oracle().leaders().unwrap();
+    let led = leaders.iter().find(|led| led.topic == "orders").unwrap();
+    let index = |id: i32| (0..3).find(|&index| a.broker_id(index) == id).unwrap();
+    let leader = index(led.leader);
+    let follower = index(*led.in_sync.iter().find(|&&id| id != led.leader).unwrap());
+    a.stop_broker(follower).unwrap();
+    workload
+        .produce_one_by_one(&all, &texts("orders", 0, "lost", 50))
+        .unwrap();
+    // the archive has what is going to be lost
+    let before = scene.try_snapshot(&[]).json().unwrap();
+    assert_eq!(before["commit"]["totals"]["records"], 100, "{before:#}");
+
+    let a = scene.context.a().unwrap();
+    a.kill_broker(leader).unwrap();
+    a.start_broker(follower).unwrap();
+    // beyond the end that was archived: the bounds alone do not tell
+    workload
+        .produce_one_by_one(&all, &texts("orders", 0, "later", 80))
+        .unwrap();
+    let after = scene.try_snapshot(&[]).json().unwrap();
+    assert_eq!(
+        told(&after, "topic orders"),
+        ["truncated since the last snapshot (unclean leader election): 1 partition read in full"]
+    );
+    assert_eq!(after["gaps"], Value::Array(Vec::new()), "{after:#}");
+    scene.context.destroy_a();
+    let b = scene.context.b().unwrap().bootstrap();
+    let state = scene.context.scratch().join("state").display().to_string();
+    // a broker was down, so settings of it are missing: the restore may say so
+    run_restore(&scene.program, &scene.url, &b, &state, &[]);
+    let target = scene.context.b().unwrap().oracle();
+    let records = target
+        .records("orders", 0, Isolation::ReadCommitted, 49, 2)
+        .unwrap();
+    let values: Vec<_> = records.iter().map(|it| it.value.as_deref()).collect();
+    assert_eq!(values, [Some("kept 49"), Some("later 0")]);
+    let contents = target.read(&ReadOptions::default()).unwrap();
+    assert_eq!(contents.partition("orders", 0).unwrap().records, 130);
+}
+
+#[test]
+fn r6_what_was_deleted_in_kafka_does_not_come_back_and_what_was_never_saved_is_told() {
+    let mut scene = Scene::new();
+    let workload = scene.context.a().unwrap().workload();
+    workload.create_topic("orders", 1, &KEPT).unwrap();
+    // a batch each, and a segment for some of them
+    let big = |text: &str, count: usize| -> Vec<Message> {
+        let value = |n: usize| format!("{text} {n} {}", "x".repeat(100_000));
+        (0..count)
+            .map(|n| Message::text("orders", 0, &value(n)))
+            .collect()
+    };
+    let small = ["--segment-size", "1MiB"];
+    workload.produce_one_by_one(&[], &big("old", 40)).unwrap();
+    let first = scene.snapshot(&small);
+    workload.delete_records("orders", 0, 25).unwrap();
+    // the log start alone has moved
+    let trimmed = scene.snapshot(&small);
+    assert_eq!(read_bytes(&trimmed), 0);
+    let raw = |report: &Value| report["commit"]["totals"]["raw_bytes"].as_u64().unwrap();
+    assert!(raw(&trimmed) < raw(&first) * 7 / 10, "{trimmed:#}");
+    assert_eq!(scene.differences(), Vec::<String>::new());
+
+    // behind the archived end: nobody ever saved 40 to 44
+    workload.produce_one_by_one(&[], &big("new", 10)).unwrap();
+    workload.delete_records("orders", 0, 45).unwrap();
+    let run = scene.try_snapshot(&small).expect_code(3).unwrap();
+    let report = run.json().unwrap();
+    assert_eq!(
+        told(&report, "partition orders-0"),
+        ["offsets 40..44 were deleted in Kafka before any snapshot held them"]
+    );
+    assert_eq!(report["commit"]["totals"]["records"], 5);
+    scene.is_sound();
+}
+
+/// Settings with which the cleaner is at work all the time.
+const COMPACTED: [(&str, &str); 6] = [
+    ("cleanup.policy", "compact"),
+    ("segment.ms", "100"),
+    ("min.cleanable.dirty.ratio", "0.001"),
+    ("min.compaction.lag.ms", "0"),
+    ("max.compaction.lag.ms", "100"),
+    ("retention.ms", "-1"),
+];
+
+/// Writes on until neither a record nor a tombstone with that key is in the log.
+fn until_cleaned(a: &KafkaCluster, topic: &str, key: &str) {
+    let deadline = Instant::now() + DEADLINE;
+    for n in 0.. {
+        let filler = keyed(topic, "filler", Some(&format!("{n}")));
+        a.workload().produce(&[], &[filler]).unwrap();
+        let records = a
+            .oracle()
+            .records(topic, 0, Isolation::ReadCommitted, 0, 1_000)
+            .unwrap();
+        if records.iter().all(|it| it.key.as_deref() != Some(key)) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{key} is not cleaned away");
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn values_of(oracle: &Oracle, topic: &str, key: &str) -> Vec<Option<String>> {
+    let records = oracle
+        .records(topic, 0, Isolation::ReadCommitted, 0, 1_000)
+        .unwrap();
+    let with_key = records
+        .into_iter()
+        .filter(|it| it.key.as_deref() == Some(key));
+    with_key.map(|it| it.value).collect()
+}
+
+#[test]
+fn r11_a_key_whose_tombstone_came_and_went_between_two_snapshots_stays_deleted() {
+    let mut scene = Scene::new();
+    let a = scene.context.a().unwrap();
+    let workload = a.workload();
+    let quick = [&COMPACTED[..], &[("delete.retention.ms", "100")]].concat();
+    workload.create_topic("users", 1, &quick).unwrap();
+    let written = [
+        keyed("users", "gone", Some("secret")),
+        keyed("users", "stays", Some("here")),
+    ];
+    workload.produce(&[], &written).unwrap();
+    scene.snapshot(&[]);
+    // it would come back if the archive were only added to
+    assert_eq!(
+        values_of(&scene.restored(), "users", "gone"),
+        [Some("secret".to_owned())]
+    );
+
+    let a = scene.context.a().unwrap();
+    workload
+        .produce(&[], &[keyed("users", "gone", None)])
+        .unwrap();
+    until_cleaned(a, "users", "gone");
+    let report = scene.snapshot(&[]);
+    assert_eq!(
+        told(&report, "topic users"),
+        [
+            "compacted, and the last snapshot is older than tombstones live (delete.retention.ms): 1 partition read in full"
+        ]
+    );
+    let restored = scene.restored();
+    assert_eq!(values_of(&restored, "users", "gone"), []);
+    let stays = values_of(&restored, "users", "stays");
+    assert_eq!(stays, [Some("here".to_owned())]);
+}
+
+#[test]
+fn r11_inside_of_the_time_that_tombstones_live_a_compacted_topic_is_read_on() {
+    let mut scene = Scene::new();
+    let workload = scene.context.a().unwrap().workload();
+    // a day
+    workload.create_topic("users", 1, &COMPACTED).unwrap();
+    let written = [
+        keyed("users", "gone", Some("secret")),
+        keyed("users", "stays", Some("here")),
+    ];
+    workload.produce(&[], &written).unwrap();
+    scene.snapshot(&[]);
+    workload
+        .produce(&[], &[keyed("users", "gone", None)])
+        .unwrap();
+    let report = scene.snapshot(&[]);
+    assert_eq!(report["commit"]["kind"], "incremental");
+    assert_eq!(told(&report, "topic users"), Vec::<&str>::new());
+    // the archived value is there, and its tombstone behind it
+    let gone = values_of(&scene.restored(), "users", "gone");
+    assert_eq!(gone.last(), Some(&None));
+
+    // what it was cleaned up by between two snapshots is not known when the policy has changed
+    let deleting = [("cleanup.policy", Some("compact,delete"))];
+    workload.alter_configs("users", &deleting).unwrap();
+    workload
+        .produce(&[], &[keyed("users", "new", Some("value"))])
+        .unwrap();
+    let report = scene.snapshot(&[]);
+    assert_eq!(
+        told(&report, "topic users"),
+        ["its cleanup.policy has changed since the last snapshot: 1 partition read in full"]
+    );
+}
+
+#[test]
+fn r11_a_compacted_topic_that_takes_longer_to_read_than_its_tombstones_live_is_told() {
+    let mut scene = Scene::new();
+    let workload = scene.context.a().unwrap().workload();
+    let quick = [&COMPACTED[..], &[("delete.retention.ms", "1000")]].concat();
+    workload.create_topic("users", 1, &quick).unwrap();
+    let large = |n: usize| keyed("users", &format!("key {n}"), Some(&"x".repeat(900_000)));
+    let messages: Vec<_> = (0..4).map(large).collect();
+    workload.produce_one_by_one(&[], &messages).unwrap();
+    let slow = ["--max-rate", "1MB", "--memory", "16MiB"];
+    let run = scene.try_snapshot(&slow).expect_code(3).unwrap();
+    let report = run.json().unwrap();
+    let told_of = told(&report, "topic users");
+    assert!(
+        told_of
+            .iter()
+            .any(|it| it.starts_with("tombstones-unsafe: reading 1 of its partitions took longer")),
+        "{report:#}"
+    );
+    // it is not built on
+    let report = scene.snapshot(&[]);
+    assert_eq!(
+        told(&report, "topic users"),
+        ["compacted, and reading it took longer than tombstones live: 1 partition read in full"]
+    );
+    assert_eq!(scene.differences(), Vec::<String>::new());
+}
+
+#[test]
+fn r14_transactions_that_snapshots_cut_in_two_come_back_whole() {
+    let mut scene = Scene::new();
+    let a = scene.context.a().unwrap();
+    let (workload, folder) = (a.workload(), scene.context.repository());
+    let load = Bulk {
+        partitions: 3,
+        records: 150_000,
+        records_per_transaction: 700,
+        abort_every: 3,
+        one_record_per_batch: false,
+        batch_bytes: 1_000,
+        ..Bulk::orders("orders")
+    };
+    let writer = thread::spawn(move || workload.bulk(&load).unwrap());
+    let mut open_at_a_cut = 0;
+    let mut kinds = BTreeSet::new();
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let before = folder_size(&folder).unwrap_or(0);
+        let run = scene.try_snapshot(&[]);
+        // the topic may not be there yet
+        if let Ok(run) = run.expect_code(0) {
+            let report = run.json().unwrap();
+            kinds.insert(report["commit"]["kind"].as_str().unwrap().to_owned());
+            open_at_a_cut += usize::from(has_open_transactions(&scene));
+            assert!(folder_size(&folder).unwrap_or(0) > before);
+        }
+        if writer.is_finished() || Instant::now() > deadline {
+            break;
+        }
+    }
+    let written = writer.join().unwrap();
+    assert!(written.aborted > 0);
+    assert!(
+        open_at_a_cut > 0,
+        "no snapshot was taken in mid-transaction"
+    );
+    let last = scene.snapshot(&[]);
+    assert_eq!(last["commit"]["kind"], "incremental", "{kinds:?}");
+    assert_eq!(scene.differences(), Vec::<String>::new());
+}
+
+/// Whether the newest snapshot ends inside of a transaction.
+fn has_open_transactions(scene: &Scene) -> bool {
+    let run = scene
+        .program
+        .run(&["show", "latest", "--repository", &scene.url, "--json"])
+        .unwrap();
+    let shown = run.expect_code(0).unwrap().json().unwrap();
+    let topics = shown["manifest"]["topics"].as_array().unwrap();
+    topics
+        .iter()
+        .flat_map(|topic| topic["partitions"].as_array().unwrap())
+        .any(|it| it["last_stable_offset"].as_i64() < it["high_watermark"].as_i64())
+}
+
+#[test]
+fn two_backups_at_once_both_commit_a_sound_snapshot() {
+    let mut scene = Scene::new();
+    let workload = scene.context.a().unwrap().workload();
+    workload.create_topic("orders", 4, &KEPT).unwrap();
+    for partition in 0..4 {
+        let some = texts("orders", partition, "some", 500);
+        workload.produce(&[], &some).unwrap();
+    }
+    scene.snapshot(&[]);
+    workload
+        .produce(&[], &texts("orders", 2, "more", 500))
+        .unwrap();
+    let bootstrap = scene.source();
+    let arguments = [
+        "backup",
+        "--repository",
+        &scene.url,
+        "--bootstrap-servers",
+        &bootstrap,
+        "--json",
+    ];
+    let running: Vec<_> = (0..3)
+        .map(|_| scene.program.spawn(&arguments).unwrap())
+        .collect();
+    let mut numbers = BTreeSet::new();
+    for running in running {
+        let run = running.wait().unwrap().expect_code(0).unwrap();
+        let report = run.json().unwrap();
+        assert_eq!(report["commit"]["totals"]["records"], 2_500);
+        numbers.insert(report["commit"]["sequence"].as_u64().unwrap());
+    }
+    assert_eq!(numbers, BTreeSet::from([2, 3, 4]));
+    for reference in ["latest", "latest~1", "latest~2", "latest~3"] {
+        let arguments = ["verify", reference, "--repository", &scene.url];
+        let run = scene.program.run(&arguments).unwrap();
+        run.expect_code(0).unwrap();
+    }
+    scene.is_sound();
+}
+
+#[test]
+fn a_list_that_is_gone_is_not_built_on() {
+    let mut scene = Scene::new();
+    let workload = scene.context.a().unwrap().workload();
+    workload.create_topic("orders", 1, &KEPT).unwrap();
+    workload
+        .produce(&[], &texts("orders", 0, "some", 50))
+        .unwrap();
+    scene.snapshot(&[]);
+    let cluster = scene.context.a().unwrap().cluster_id().to_owned();
+    fs::remove_dir_all(scene.context.repository().join(cluster).join("lists")).unwrap();
+    workload
+        .produce(&[], &texts("orders", 0, "more", 50))
+        .unwrap();
+    let bootstrap = scene.source();
+    let report = backup(&scene.program, &scene.url, &bootstrap, &[]);
+    assert_eq!(
+        told(&report, "topic orders"),
+        ["its list in the last snapshot is damaged: 1 partition read in full"]
+    );
+    verify(&scene.program, &scene.url);
+    assert_eq!(scene.differences(), Vec::<String>::new());
+}
