@@ -1,19 +1,29 @@
 //! `make bench`: how fast, with how much memory; raw fetch and a plain consumer beside it, on the same topic.
 //!
-//! `LIFEBOAT_BENCH=quick` leaves out the large data sets.
+//! `LIFEBOAT_BENCH=quick` leaves out the large data sets, `LIFEBOAT_BENCH=incremental` all but incremental backups.
 
 #![expect(clippy::print_stdout, reason = "the figures are the result")]
 
-use std::{env, time::Duration};
+use std::{env, fs, path::Path, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use lifeboat_tests::{Bulk, BulkReport, KafkaCluster, Program, Run, Scratch, folder_size};
+use lifeboat_tests::{Bulk, BulkReport, KafkaCluster, Message, Program, Run, Scratch, folder_size};
 
 /// What a target is given first.
 const WARM_UP: u64 = 400_000_000;
 
 fn main() -> Result<()> {
-    let quick = env::var("LIFEBOAT_BENCH").is_ok_and(|mode| mode == "quick");
+    let mode = env::var("LIFEBOAT_BENCH").unwrap_or_default();
+    if mode != "incremental" {
+        measure_all(mode == "quick")?;
+    }
+    for partitions in [1_000, 10_000] {
+        measure_incremental(partitions)?;
+    }
+    Ok(())
+}
+
+fn measure_all(quick: bool) -> Result<()> {
     let sized = |topic: &str, stored_bytes: u64| Bulk {
         stored_bytes,
         ..Bulk::orders(topic)
@@ -47,6 +57,62 @@ fn main() -> Result<()> {
         measure(&load)?;
     }
     Ok(())
+}
+
+/// What a snapshot costs when nothing, and when one partition has changed.
+fn measure_incremental(partitions: u32) -> Result<()> {
+    let scratch = Scratch::new("bench")?;
+    let folder = scratch.join("repository");
+    let repository = format!("file://{}", folder.display());
+    let program = Program::built()?;
+    let cluster = KafkaCluster::builder().heap_megabytes(1_024).start()?;
+    let load = Bulk {
+        partitions,
+        ..Bulk::orders(&format!("orders-{partitions}-incremental"))
+    };
+    let load = Bulk {
+        stored_bytes: 200_000_000,
+        ..load
+    };
+    let filled = cluster.workload().bulk(&load)?;
+    heading(&load, &filled);
+    program
+        .run(&["init", "--repository", &repository])?
+        .expect_code(0)?;
+    let from = cluster.bootstrap();
+    let backup = |what: &str| -> Result<()> {
+        let before = file_count(&folder)?;
+        let run = program
+            .run(&[
+                "backup",
+                "--repository",
+                &repository,
+                "--bootstrap-servers",
+                &from,
+                "--json",
+            ])?
+            .expect_code(0)?;
+        let read = &run.json()?["commit"]["totals"]["read_bytes"];
+        let read = read.as_u64().context("no read_bytes in the report")?;
+        let objects = file_count(&folder)? - before;
+        let more = format!("{read} bytes read, {objects} objects written");
+        row(what, read, wall(&run), &run, &more);
+        Ok(())
+    };
+    backup("full")?;
+    backup("nothing has changed")?;
+    let one = Message::text(&load.topic, 7, "one more");
+    cluster.workload().produce(&[], &[one])?;
+    backup("one partition has")
+}
+
+fn file_count(folder: &Path) -> Result<usize> {
+    let mut count = 0;
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        count += if path.is_dir() { file_count(&path)? } else { 1 };
+    }
+    Ok(count)
 }
 
 /// One data set on a cluster of its own, restored into another one.

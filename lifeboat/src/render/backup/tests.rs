@@ -78,6 +78,7 @@ fn a_complete_backup_is_summed_up() {
       cluster   NrI2qCTxevO5IomtUq8w-_
       topics    412 in 3,980 partitions, 3 left out by --topics or --exclude
       records   118 M in 1.20 M batches
+      kind      full
       bytes     52.0 GB read at 468 MB/s, 14.9 GB stored in 120 archives
       groups    86
       besides   1 ACL, no quotas (not saved), 9 settings
@@ -119,4 +120,24 @@ fn thousands_of_gaps_do_not_push_the_summary_off_the_screen() {
     );
     assert!(text.lines().count() < 35, "{text}");
     assert!(text.contains("(980 more: `lifeboat show 20261122T020000Z-k3fa --gaps`)"));
+}
+
+#[test]
+fn an_incremental_backup_tells_what_it_builds_on_and_what_was_read() {
+    let mut report = report(SnapshotState::Complete, Vec::new(), Vec::new());
+    report.commit.kind = SnapshotKind::Incremental;
+    report.commit.totals.read_bytes = 1_300_000_000;
+    report.commit.totals.stored_bytes = 410_000_000;
+    report.commit.totals.archives = 4;
+    report.builds_on = Some("20261121T020000Z-a2b3".parse().unwrap());
+    report.topics_unchanged = 371;
+    let text = render(&report, Paint::never());
+    let lines = text
+        .lines()
+        .filter(|line| line.contains("kind") || line.contains("bytes"));
+    let lines: Vec<_> = lines.collect();
+    insta::assert_snapshot!(lines.join("\n"), @"
+      kind      incremental on 20261121T020000Z-a2b3, 371 of 412 topics unchanged
+      bytes     52.0 GB, of which 1.30 GB read at 468 MB/s, 410 MB stored in 4 archives
+    ");
 }
