@@ -33,9 +33,11 @@ mod readings;
 mod report;
 mod secrets;
 mod stream;
+mod unfinished;
 
 use earlier::Earlier;
 use readings::{Basis, Readings};
+use unfinished::{Notes, Unfinished};
 
 pub use error::BackupError;
 pub use options::{Kind, Options, UnknownKind};
@@ -92,7 +94,9 @@ impl Backup {
             .await?;
 
         // Archives first, each confirmed before anything names it.
-        let (readings, streamed) = self.stream(&store, &bounds, readings).await?;
+        let interval = self.options.progress_interval;
+        let notes = readings.notes_of(&store, snapshot.clone(), &bounds, bounds_at, interval);
+        let (readings, streamed) = self.stream(&store, &bounds, readings, notes).await?;
 
         self.progress.begin("committing", 0);
         // Small and quick, so last: what is read together lies close together in time.
@@ -145,9 +149,11 @@ impl Backup {
         topics: &plan::PlannedTopics,
         bounds: &bounds::Bounds,
     ) -> Result<Readings, BackupError> {
+        let unfinished = Unfinished::load(store, earlier.newest.as_ref()).await?;
         let basis = Basis {
             kind: self.options.kind,
             earlier,
+            unfinished,
             cleanups: topics.cleanups.clone(),
             now: self.clock.now(),
         };
@@ -160,8 +166,10 @@ impl Backup {
         store: &ClusterRepository,
         bounds: &bounds::Bounds,
         mut readings: Readings,
+        notes: Notes,
     ) -> Result<(Readings, stream::Streamed), BackupError> {
-        let mut streamed = stream::stream(self, store, bounds, &readings.partitions).await?;
+        let mut streamed =
+            stream::stream(self, store, bounds, &readings.partitions, Some(notes)).await?;
         let again = readings.unsafe_after(bounds, &streamed.times());
         if !again.is_empty() {
             tracing::warn!(
@@ -169,7 +177,7 @@ impl Backup {
                 "reading took longer than tombstones live, reading in full again"
             );
             let anew = readings.only_in_full(&again, bounds);
-            let read = stream::stream(self, store, bounds, &anew).await?;
+            let read = stream::stream(self, store, bounds, &anew, None).await?;
             streamed.replace(&again, read);
         }
         Ok((readings, streamed))

@@ -17,6 +17,7 @@ pub mod seal;
 pub mod segment;
 pub mod tarball;
 pub mod transactions;
+pub mod unfinished;
 mod varint;
 pub mod words;
 

@@ -343,6 +343,11 @@ impl Resolver<'_> {
         {
             backup.retry_deadline = span;
         }
+        if let Some(text) = &section.progress_interval
+            && let Some(span) = self.parsed("backup.progress-interval", text)
+        {
+            backup.progress_interval = span;
+        }
         if let Some(number) = &section.max_connections {
             backup.max_connections = number.value;
         }

@@ -92,6 +92,13 @@ fn keys() -> Vec<Key> {
         ),
         key(
             "backup",
+            "progress-interval",
+            &defaults.progress_interval.to_string(),
+            "so often it is noted what is stored: the next backup goes on from there if this one does not finish; \
+             `--progress-interval`",
+        ),
+        key(
+            "backup",
             "exact-credentials",
             "not read",
             "where the keys of SCRAM users and sensitive settings of brokers are read; they are stored only sealed",

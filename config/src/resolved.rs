@@ -50,6 +50,8 @@ pub struct BackupSettings {
     pub max_connections: u32,
     /// How long a partition may be out of reach before the rest of it is a gap.
     pub retry_deadline: TimeSpan,
+    /// So often it is noted what is stored.
+    pub progress_interval: TimeSpan,
     /// Where what proves who the users are is read, if it is.
     pub exact_credentials: ExactCredentials,
 }
@@ -166,6 +168,7 @@ impl Default for BackupSettings {
             max_rate: None,
             max_connections: 2,
             retry_deadline: TimeSpan::seconds(120),
+            progress_interval: TimeSpan::seconds(30),
             exact_credentials: ExactCredentials::default(),
         }
     }

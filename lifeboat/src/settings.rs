@@ -116,6 +116,7 @@ impl Settings {
             max_rate,
             max_connections,
             retry_deadline,
+            progress_interval,
         } = flags.limits;
         settings.memory = memory.unwrap_or(settings.memory);
         settings.segment_size = segment_size.unwrap_or(settings.segment_size);
@@ -124,6 +125,7 @@ impl Settings {
         settings.max_rate = max_rate.or(settings.max_rate);
         settings.max_connections = max_connections.unwrap_or(settings.max_connections);
         settings.retry_deadline = retry_deadline.unwrap_or(settings.retry_deadline);
+        settings.progress_interval = progress_interval.unwrap_or(settings.progress_interval);
         check(&settings)?;
         Ok(backup::Options {
             topics: choose(settings.topics, &flags.topics)?,
@@ -135,6 +137,7 @@ impl Settings {
             max_rate: settings.max_rate,
             max_connections: settings.max_connections as usize,
             retry_deadline: settings.retry_deadline.0,
+            progress_interval: settings.progress_interval.0,
             credentials: self.credentials(&flags.credentials, &flags.source)?,
             new_cluster: flags.new_cluster,
         })

@@ -91,7 +91,7 @@ impl ClusterRepository {
     }
 
     /// Create-only, and confirmed: a manifest or commit never names what is not there.
-    async fn put(
+    pub(crate) async fn put(
         &self,
         object: String,
         bytes: Vec<u8>,
@@ -238,7 +238,7 @@ impl ClusterRepository {
     }
 }
 
-fn unpack<T: Document>(object: &str, frame: &[u8]) -> Result<T, RepositoryError> {
+pub(crate) fn unpack<T: Document>(object: &str, frame: &[u8]) -> Result<T, RepositoryError> {
     let plain = decompress_frame(frame, PLAIN_BYTES)
         .map_err(|error| RepositoryError::damaged(object, error.to_string()))?;
     json::from_slice(&plain).map_err(|error| RepositoryError::from_json(object, &error))

@@ -9,6 +9,7 @@
 //! <cluster-id>/lists/<snapshot>.json.zst         segment lists, one zstd frame a topic
 //! <cluster-id>/manifests/<snapshot>.json.zst     manifests
 //! <cluster-id>/commits/<20-digit sequence>.json  commits
+//! <cluster-id>/progress/<snapshot>/<6-digit number>.json.zst  what a backup has stored that is not committed yet
 //! ```
 
 use std::{
@@ -29,7 +30,14 @@ pub(crate) const README: &str = "README.txt";
 /// The folder in which `init` tries what the store can do. What is left there means nothing.
 pub(crate) const PROBE: &str = "probe";
 
-const FOLDERS: [&str; 5] = ["data", "metadata", "lists", "manifests", "commits"];
+const FOLDERS: [&str; 6] = [
+    "data",
+    "metadata",
+    "lists",
+    "manifests",
+    "commits",
+    "progress",
+];
 
 /// The names of one cluster's objects.
 #[derive(Clone, Debug)]
@@ -69,6 +77,25 @@ impl ClusterLayout {
 
     pub(crate) fn manifest(&self, snapshot: &SnapshotId) -> String {
         format!("{}/manifests/{snapshot}.json.zst", self.cluster)
+    }
+
+    pub(crate) fn all_progress(&self) -> String {
+        format!("{}/progress", self.cluster)
+    }
+
+    pub(crate) fn progress(&self, snapshot: &SnapshotId, number: u32) -> String {
+        format!("{}/{snapshot}/{number:06}.json.zst", self.all_progress())
+    }
+
+    /// Which run a note belongs to, and which of its notes it is; `None` for any other file.
+    pub(crate) fn progress_of(&self, object: &str) -> Option<(SnapshotId, u32)> {
+        let name = object
+            .strip_prefix(&self.all_progress())?
+            .strip_prefix('/')?;
+        let (snapshot, name) = name.split_once('/')?;
+        let number = name.strip_suffix(".json.zst")?.parse().ok()?;
+        let snapshot = snapshot.parse().ok()?;
+        (self.progress(&snapshot, number) == object).then_some((snapshot, number))
     }
 
     pub(crate) fn commits(&self) -> String {
@@ -163,6 +190,7 @@ mod tests {
             layout.lists(&snapshot),
             layout.manifest(&snapshot),
             layout.commit(u64::MAX),
+            layout.progress(&snapshot, 7),
             ROOT.to_owned(),
             README.to_owned(),
         ];
@@ -187,6 +215,28 @@ mod tests {
             "x/commits/00000000000000000001.json".to_owned(),
         ] {
             assert_eq!(layout.sequence(&other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_note_is_read_from_exactly_the_names_that_are_written() {
+        let layout = layout();
+        let snapshot = SnapshotId::generate(Timestamp::from_millis(0));
+        for number in [0, 7, 1_000_000] {
+            let object = layout.progress(&snapshot, number);
+            assert_eq!(
+                layout.progress_of(&object),
+                Some((snapshot.clone(), number))
+            );
+        }
+        let folder = layout.all_progress();
+        for other in [
+            format!("{folder}/{snapshot}/7.json.zst"),
+            format!("{folder}/{snapshot}/000007.json"),
+            format!("{folder}/000007.json.zst"),
+            format!("{folder}/{snapshot}/x/000007.json.zst"),
+        ] {
+            assert_eq!(layout.progress_of(&other), None, "{other}");
         }
     }
 

@@ -11,6 +11,7 @@ mod error;
 mod layout;
 mod lists;
 mod probe;
+mod progress;
 mod remote;
 mod repository;
 mod root;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use lifeboat_tests::{
-    Bulk, Isolation, KafkaCluster, Message, Oracle, ReadOptions, Run, compare, folder_size,
+    Bulk, Isolation, KafkaCluster, Message, Oracle, ReadOptions, Run, Signal, compare, folder_size,
 };
 use serde_json::Value;
 
@@ -459,7 +459,7 @@ fn r14_transactions_that_snapshots_cut_in_two_come_back_whole() {
     let (workload, folder) = (a.workload(), scene.context.repository());
     let load = Bulk {
         partitions: 3,
-        records: 150_000,
+        records: 60_000,
         records_per_transaction: 700,
         abort_every: 3,
         one_record_per_batch: false,
@@ -572,4 +572,69 @@ fn a_list_that_is_gone_is_not_built_on() {
     );
     verify(&scene.program, &scene.url);
     assert_eq!(scene.differences(), Vec::<String>::new());
+}
+
+#[test]
+fn a_backup_that_was_killed_is_gone_on_with_and_nothing_is_read_twice() {
+    let mut scene = Scene::new();
+    let workload = scene.context.a().unwrap().workload();
+    let load = Bulk {
+        partitions: 3,
+        records_per_transaction: 900,
+        abort_every: 4,
+        stored_bytes: 40_000_000,
+        ..Bulk::orders("orders")
+    };
+    workload.bulk(&load).unwrap();
+    let (bootstrap, url) = (scene.source(), scene.url.clone());
+    let slow = [
+        "backup",
+        "--repository",
+        &url,
+        "--bootstrap-servers",
+        &bootstrap,
+        "--segment-size=1MiB",
+        "--archive-size=2MiB",
+        "--memory=16MiB",
+        "--max-rate=8MB",
+        "--progress-interval=1ms",
+    ];
+    // twice: the second run goes on from the first, and is killed, too
+    for round in 1..=2 {
+        let before = scene.objects("progress");
+        let running = scene.program.spawn(&slow).unwrap();
+        let deadline = Instant::now() + DEADLINE;
+        while scene.objects("progress") < before + 4 {
+            assert!(
+                !running.has_ended() && Instant::now() < deadline,
+                "round {round}: no note is written:\n{}",
+                running.stderr()
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+        running.signal(Signal::SIGKILL).unwrap();
+        running.wait().unwrap();
+        assert_eq!(scene.objects("commits"), 0);
+    }
+    let more = texts("orders", 1, "more", 100);
+    workload.produce(&[], &more).unwrap();
+    let report = scene.snapshot(&[]);
+    assert_eq!(report["commit"]["kind"], "full");
+    let raw = report["commit"]["totals"]["raw_bytes"].as_u64().unwrap();
+    // each of eight notes told of at least one archive of two megabytes
+    assert!(read_bytes(&report) + 14_000_000 < raw, "{report:#}");
+    let problems = report["problems"].as_array().unwrap();
+    assert!(
+        problems.iter().any(|it| {
+            let text = it["problem"].as_str().unwrap();
+            text.starts_with("it did not finish: ") && text.ends_with("are used again")
+        }),
+        "{report:#}"
+    );
+    assert_eq!(scene.differences(), Vec::<String>::new());
+
+    // what is committed is built on, and not what came before
+    let next = scene.snapshot(&[]);
+    assert_eq!(next["topics_unchanged"], 1);
+    assert_eq!(next["problems"], Value::Array(Vec::new()));
 }

@@ -156,7 +156,7 @@ fn a_backup_takes_the_rights_that_the_readme_names_and_tells_each_that_it_lacks(
     init(&program, &url);
     let back_up = Verb {
         program,
-        words: words(&["backup", "--repository", &url, "--json"]),
+        words: words(&["backup", "--kind", "full", "--repository", &url, "--json"]),
         cluster: a,
         user: "agent",
     };

@@ -10,8 +10,8 @@ use std::{
 
 use lifeboat_archive::{
     index::SegmentEntry,
-    lists::ArchiveReference,
-    segment::{ClosedSegment, FrameCompressor},
+    lists::{ArchiveReference, TransactionTable},
+    segment::FrameCompressor,
     tarball::ArchiveBuilder,
     words::Clock,
 };
@@ -19,14 +19,14 @@ use lifeboat_repository::{ArchiveUpload, ClusterRepository};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::{BackupError, Options};
+use super::{BackupError, Options, partition::Closed, unfinished::Notes};
 
 /// A segment that is to be stored.
 #[derive(Debug)]
 pub(super) struct QueuedSegment {
     /// Which partition, by its index in the bounds.
     pub(super) partition: usize,
-    pub(super) segment: ClosedSegment,
+    pub(super) closed: Closed,
 }
 
 /// The archives that were written, each confirmed.
@@ -59,6 +59,8 @@ pub(super) struct WrittenSegment {
     /// Which archive, by its index in [`WrittenArchives::archives`].
     pub(super) archive: usize,
     pub(super) entry: SegmentEntry,
+    /// What is known of transactions at its end, until that is noted.
+    pub(super) transactions: Option<Box<TransactionTable>>,
 }
 
 /// Bytes of closed segments that are not written yet.
@@ -98,16 +100,18 @@ pub(super) struct ArchiveWriter {
     pub(super) backlog: Arc<Backlog>,
     /// Nothing will be committed: the open archive is removed and not finished.
     pub(super) give_up: CancellationToken,
+    /// What the next run goes on from if this one does not finish.
+    pub(super) notes: Option<Notes>,
 }
 
 impl ArchiveWriter {
     pub(super) async fn run(
-        self,
+        mut self,
         mut queue: mpsc::Receiver<QueuedSegment>,
     ) -> Result<WrittenArchives, BackupError> {
         let mut written = WrittenArchives::default();
         let mut open: Option<OpenArchive> = None;
-        while let Some(QueuedSegment { partition, segment }) = queue.recv().await {
+        while let Some(QueuedSegment { partition, closed }) = queue.recv().await {
             if self.give_up.is_cancelled() {
                 break;
             }
@@ -115,11 +119,12 @@ impl ArchiveWriter {
                 Some(archive) => archive,
                 None => OpenArchive::begin(&self.store, &self.clock).await?,
             };
-            let bytes = segment.entry.length;
-            archive.append(partition, segment).await?;
+            let bytes = closed.segment.entry.length;
+            archive.append(partition, closed).await?;
             self.backlog.take_off(bytes);
             if archive.builder.size() >= self.options.archive_size.0 {
                 self.finish(archive, &mut written).await?;
+                self.note(&mut written).await?;
             } else {
                 open = Some(archive);
             }
@@ -132,6 +137,22 @@ impl ArchiveWriter {
             }
         }
         Ok(written)
+    }
+
+    /// Behind the archive's confirmation: a note never names what is not there.
+    async fn note(&mut self, written: &mut WrittenArchives) -> Result<(), BackupError> {
+        let number = written.archives.len() - 1;
+        let first = written
+            .segments
+            .partition_point(|segment| segment.archive < number);
+        if let Some(notes) = &mut self.notes {
+            let archive = &written.archives[number];
+            return notes.stored(archive, &mut written.segments[first..]).await;
+        }
+        for segment in &mut written.segments[first..] {
+            segment.transactions = None;
+        }
+        Ok(())
     }
 
     async fn finish(
@@ -149,7 +170,7 @@ impl ArchiveWriter {
 struct OpenArchive {
     builder: ArchiveBuilder,
     upload: ArchiveUpload,
-    partitions: Vec<usize>,
+    partitions: Vec<(usize, Option<Box<TransactionTable>>)>,
 }
 
 impl OpenArchive {
@@ -163,13 +184,9 @@ impl OpenArchive {
         })
     }
 
-    async fn append(
-        &mut self,
-        partition: usize,
-        segment: ClosedSegment,
-    ) -> Result<(), BackupError> {
-        self.partitions.push(partition);
-        for bytes in self.builder.append(segment) {
+    async fn append(&mut self, partition: usize, closed: Closed) -> Result<(), BackupError> {
+        self.partitions.push((partition, closed.transactions));
+        for bytes in self.builder.append(closed.segment) {
             self.upload.write(bytes).await?;
         }
         Ok(())
@@ -191,11 +208,14 @@ impl OpenArchive {
         let segments = self.partitions.into_iter().zip(finished.index.segments);
         written
             .segments
-            .extend(segments.map(|(partition, entry)| WrittenSegment {
-                partition,
-                archive,
-                entry,
-            }));
+            .extend(
+                segments.map(|((partition, transactions), entry)| WrittenSegment {
+                    partition,
+                    archive,
+                    entry,
+                    transactions,
+                }),
+            );
         Ok(())
     }
 }

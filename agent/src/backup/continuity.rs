@@ -4,11 +4,11 @@ use std::{fmt, time::Duration};
 
 use lifeboat_archive::{
     manifest::{Cleanup, LastBatch, ManifestPartition},
-    words::{OffsetRange, Timestamp, TopicId},
+    words::{OffsetRange, SnapshotId, Timestamp, TopicId},
 };
 use lifeboat_kafka::wire::EpochEnd;
 
-use super::bounds::PartitionBounds;
+use super::{bounds::PartitionBounds, unfinished::Inherited};
 
 /// What the clocks of two agents, and of the broker, may differ by.
 const CLOCK_MARGIN: Duration = Duration::from_secs(60);
@@ -175,6 +175,46 @@ pub(super) fn decide(
         start: last.next_offset,
         new,
     }
+}
+
+/// Whether what an unfinished run has stored of a partition can be used: it must go on where `reading` begins, and the log
+/// must go on where it ends. `builds_on` is the snapshot that `reading` continues.
+pub(super) fn can_inherit(
+    inherited: &Inherited,
+    reading: Reading,
+    builds_on: Option<&SnapshotId>,
+    bounds: &PartitionBounds,
+    epoch: Option<EpochEnd>,
+    cleanup: Option<Cleanup>,
+    now: Timestamp,
+) -> bool {
+    let Some(last) = inherited.last_batch() else {
+        return false;
+    };
+    let begins = match reading {
+        // what became visible before it was never read
+        Reading::Full(_) => {
+            inherited.builds_on.is_none() && inherited.from <= bounds.log_start_offset
+        }
+        Reading::Continued { start, new } => {
+            new == New::Batches
+                && builds_on.is_some()
+                && inherited.builds_on.as_ref() == builds_on
+                && inherited.from == start
+        }
+    };
+    let goes_on = epoch.is_some_and(|told| {
+        last.leader_epoch >= 0
+            && told.epoch == last.leader_epoch
+            && told.end_offset >= last.next_offset
+    });
+    begins
+        && goes_on
+        && inherited.topic_id == bounds.topic_id
+        && last.next_offset > bounds.log_start_offset
+        && last.next_offset <= bounds.high_watermark
+        && cleanup
+            .is_some_and(|cleanup| tombstones_are_seen(inherited.begun_at, cleanup, cleanup, now))
 }
 
 /// Nothing of what is archived is still in the log, so nothing has to continue it and nothing of it can come back.

@@ -27,6 +27,8 @@ pub(super) struct EarlierTopic {
 #[derive(Debug, Default)]
 pub(super) struct Earlier {
     topics: HashMap<String, EarlierTopic>,
+    /// The newest snapshot that can be read.
+    pub(super) newest: Option<SnapshotId>,
     /// Snapshots that should be there and can't be read.
     pub(super) problems: Vec<Problem>,
 }
@@ -42,6 +44,8 @@ impl Earlier {
         let mut wanted: HashSet<&str> = topics.collect();
         let mut earlier = Self::default();
         let newest = store.newest(MOST_SNAPSHOTS).await?;
+        let snapshots = newest.snapshots().map(|commit| commit.snapshot.clone());
+        earlier.newest = snapshots.max();
         for entry in newest.entries.iter().rev() {
             if wanted.is_empty() {
                 break;

@@ -16,6 +16,7 @@ use super::{
     earlier::EarlierTopic,
     readings::{PartitionReading, Readings},
     stream::{Streamed, StreamedPartition},
+    unfinished::place_of,
 };
 
 /// What the lists are made of.
@@ -70,9 +71,9 @@ impl Listing<'_> {
                 let bounds = &self.bounds.partitions[index];
                 let read = std::mem::take(&mut streamed.partitions[index]);
                 let new = written.remove(&index).unwrap_or_default();
-                let continued = self.readings.partitions[index].is_continued();
+                let reading = &self.readings.partitions[index];
                 let safe = self.readings.is_safe_after(index, bounds, read.time);
-                let list = merged.partition(bounds, &read, new, continued);
+                let list = merged.partition(bounds, &read, new, reading);
                 partitions.push(manifest_partition(bounds, read, &list, !safe));
                 merged.partitions.push(list);
             }
@@ -180,11 +181,12 @@ impl<'m> Merged<'m> {
         bounds: &PartitionBounds,
         read: &StreamedPartition,
         written: Vec<WrittenSegment>,
-        continued: bool,
+        reading: &PartitionReading,
     ) -> PartitionList {
         let number = bounds.topic_partition.partition;
         let mut segments = Vec::new();
-        let earlier = self.earlier.filter(|_| continued);
+        let inherited = reading.inherited.as_deref();
+        let earlier = self.earlier.filter(|_| reading.is_continued());
         let earlier = earlier.and_then(|list| {
             let mut partitions = list.partitions.iter();
             partitions.find(|listed| listed.partition == number)
@@ -198,9 +200,17 @@ impl<'m> Merged<'m> {
                 });
             }
         }
+        for (archive, entry) in inherited.iter().flat_map(|inherited| &inherited.segments) {
+            if entry.next_offset > bounds.log_start_offset {
+                segments.push(ListedSegment {
+                    archive: place_of(&mut self.archives, archive),
+                    entry: entry.clone(),
+                });
+            }
+        }
         for segment in written {
             segments.push(ListedSegment {
-                archive: self.place_of(&self.written[segment.archive]),
+                archive: place_of(&mut self.archives, &self.written[segment.archive]),
                 entry: segment.entry,
             });
         }
@@ -217,22 +227,9 @@ impl<'m> Merged<'m> {
             return place;
         }
         let earlier = self.earlier.expect("its segments come from it");
-        let place = self.place_of(&earlier.archives[archive]);
+        let place = place_of(&mut self.archives, &earlier.archives[archive]);
         self.places[archive] = Some(place);
         place
-    }
-
-    /// Names each archive once per topic.
-    fn place_of(&mut self, reference: &ArchiveReference) -> usize {
-        // the newest are at the end, and most often wanted
-        let known = self
-            .archives
-            .iter()
-            .rposition(|known| known.object == reference.object);
-        known.unwrap_or_else(|| {
-            self.archives.push(reference.clone());
-            self.archives.len() - 1
-        })
     }
 }
 

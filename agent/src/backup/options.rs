@@ -56,6 +56,8 @@ pub struct Options {
     pub new_cluster: bool,
     /// How long a partition may be without a leader before the rest of it is a gap.
     pub retry_deadline: Duration,
+    /// How much may have to be read again after an interruption.
+    pub progress_interval: Duration,
     /// Where what proves who the users are is read, and to whom it is sealed.
     pub credentials: CredentialOptions,
 }
@@ -73,6 +75,7 @@ impl Default for Options {
             max_connections: 2,
             new_cluster: false,
             retry_deadline: Duration::from_secs(120),
+            progress_interval: Duration::from_secs(30),
             credentials: CredentialOptions::default(),
         }
     }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use lifeboat_archive::{
     batch::{BatchError, Batches},
+    lists::TransactionTable,
     segment::{ClosedSegment, FrameCompressor, SegmentBuilder},
     transactions::TransactionTracker,
 };
@@ -31,6 +32,15 @@ pub(super) struct PartitionWork {
     pub(super) transactions: TransactionTracker,
     pub(super) next_offset: i64,
     segment_size: u64,
+    /// Nothing is missing before the open segment.
+    whole: bool,
+}
+
+/// A closed segment, and what is known of transactions at its end, where nothing is missing before it.
+#[derive(Debug)]
+pub(super) struct Closed {
+    pub(super) segment: ClosedSegment,
+    pub(super) transactions: Option<Box<TransactionTable>>,
 }
 
 impl PartitionWork {
@@ -50,6 +60,7 @@ impl PartitionWork {
             transactions,
             next_offset: reading.from,
             segment_size,
+            whole: true,
         }
     }
 
@@ -68,7 +79,7 @@ impl PartitionWork {
         &mut self,
         steps: Vec<Step>,
         compressor: &mut FrameCompressor,
-        closed: &mut Vec<ClosedSegment>,
+        closed: &mut Vec<Closed>,
     ) -> Result<(), BatchError> {
         for step in steps {
             match step {
@@ -84,6 +95,7 @@ impl PartitionWork {
                 Step::Resume(offset) => {
                     self.close(compressor, closed);
                     self.next_offset = offset;
+                    self.whole = false;
                     self.segment = new_segment(&self.bounds, offset);
                 }
             }
@@ -92,31 +104,34 @@ impl PartitionWork {
     }
 
     /// Closes the open segment, if there is anything in it.
-    pub(super) fn close(
-        &mut self,
-        compressor: &mut FrameCompressor,
-        closed: &mut Vec<ClosedSegment>,
-    ) {
+    pub(super) fn close(&mut self, compressor: &mut FrameCompressor, closed: &mut Vec<Closed>) {
         if self.segment.is_empty() {
             return;
         }
         let next = self.segment.next_offset();
         let fresh = new_segment(&self.bounds, next);
-        closed.push(std::mem::replace(&mut self.segment, fresh).finish(compressor));
+        let segment = std::mem::replace(&mut self.segment, fresh).finish(compressor);
+        let table = || Box::new(self.transactions.clone().finish());
+        let transactions = self.whole.then(table);
+        closed.push(Closed {
+            segment,
+            transactions,
+        });
     }
 
     fn append(
         &mut self,
         batches: &[u8],
         compressor: &mut FrameCompressor,
-        closed: &mut Vec<ClosedSegment>,
+        closed: &mut Vec<Closed>,
     ) -> Result<(), BatchError> {
-        for batch in Batches::new(batches) {
-            self.transactions.observe(&batch?)?;
-        }
         let mut rest = batches;
         while !rest.is_empty() {
             let taken = self.segment.take(rest, self.segment_size, compressor)?;
+            // not before: what is known at the end of a segment is what it and those before it tell
+            for batch in Batches::new(&rest[..taken]) {
+                self.transactions.observe(&batch?)?;
+            }
             rest = &rest[taken..];
             if !rest.is_empty() {
                 self.close(compressor, closed);

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    sync::Arc,
     time::Duration,
 };
 
@@ -9,7 +10,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use lifeboat_archive::{
     lists::{PartitionList, TopicList, TransactionTable},
     manifest::{Cleanup, Problem},
-    words::{OffsetRange, Timestamp, TopicPartition},
+    words::{ByteSize, OffsetRange, SnapshotId, Timestamp, TopicPartition},
 };
 use lifeboat_kafka::wire::{Cluster, EpochEnd};
 use lifeboat_repository::ClusterRepository;
@@ -17,16 +18,19 @@ use lifeboat_repository::ClusterRepository;
 use super::{
     BackupError,
     bounds::{Bounds, PartitionBounds},
-    continuity::{Archived, New, Reading, Why, decide, tombstones_are_seen, was_quick_enough},
+    continuity::{
+        Archived, New, Reading, Why, can_inherit, decide, tombstones_are_seen, was_quick_enough,
+    },
     earlier::{Earlier, EarlierTopic, means_unusable},
     options::Kind,
+    unfinished::{Inherited, Notes, Unfinished},
 };
 
 /// Lists that are read at the same time.
 const READS: usize = 16;
 
 /// How topics are cleaned up, as far as it could be read.
-pub(super) type Cleanups = BTreeMap<std::sync::Arc<str>, Cleanup>;
+pub(super) type Cleanups = BTreeMap<Arc<str>, Cleanup>;
 
 /// What is read of one partition.
 #[derive(Clone, Debug)]
@@ -38,6 +42,8 @@ pub(super) struct PartitionReading {
     pub(super) from: i64,
     /// What became of transactions before; `None` where nothing is used again.
     pub(super) transactions: Option<TransactionTable>,
+    /// What a run that did not finish has stored of what is to be read.
+    pub(super) inherited: Option<Arc<Inherited>>,
 }
 
 impl PartitionReading {
@@ -47,6 +53,7 @@ impl PartitionReading {
             range: bounds.range(),
             from: bounds.log_start_offset,
             transactions: None,
+            inherited: None,
         }
     }
 
@@ -61,6 +68,7 @@ impl PartitionReading {
                     range: OffsetRange::new(read_from, end),
                     from: start,
                     transactions: Some(TransactionTable::default()),
+                    inherited: None,
                 }
             }
         }
@@ -74,7 +82,16 @@ impl PartitionReading {
             range: OffsetRange::new(end, end),
             from: end,
             transactions: None,
+            inherited: None,
         }
+    }
+
+    /// Goes on behind what another run has stored.
+    fn inherit(&mut self, inherited: &Inherited, behind: i64) {
+        self.range.start = behind;
+        self.from = behind;
+        self.transactions = Some(inherited.transactions.clone());
+        self.inherited = Some(Arc::new(inherited.clone()));
     }
 
     pub(super) fn is_continued(&self) -> bool {
@@ -97,6 +114,7 @@ impl PartitionReading {
 pub(super) struct Basis {
     pub(super) kind: Kind,
     pub(super) earlier: Earlier,
+    pub(super) unfinished: Unfinished,
     pub(super) cleanups: Cleanups,
     pub(super) now: Timestamp,
 }
@@ -129,6 +147,7 @@ impl Readings {
         let Basis {
             kind,
             earlier,
+            unfinished,
             cleanups,
             now,
         } = basis;
@@ -140,6 +159,7 @@ impl Readings {
         if kind == Kind::Full {
             let full = |bounds: &_| PartitionReading::full(bounds, Why::Wanted);
             readings.partitions = bounds.partitions.iter().map(full).collect();
+            readings.inherit(cluster, unfinished, bounds, now).await;
             return Ok(readings);
         }
         let epochs = readings.epochs(cluster, bounds).await;
@@ -152,7 +172,55 @@ impl Readings {
             readings.partitions.push(reading);
         }
         readings.look_into_lists(store, bounds).await?;
+        // last: transactions go on behind what is stored already
+        readings.inherit(cluster, unfinished, bounds, now).await;
         Ok(readings)
+    }
+
+    /// Uses what a run that did not finish has stored, wherever the log goes on from there.
+    async fn inherit(
+        &mut self,
+        cluster: &Cluster,
+        unfinished: Unfinished,
+        bounds: &Bounds,
+        now: Timestamp,
+    ) {
+        let asked = unfinished.partitions.iter().filter_map(|(tp, inherited)| {
+            let last = inherited.last_batch()?;
+            (last.leader_epoch >= 0).then(|| (tp.clone(), last.leader_epoch))
+        });
+        let epochs = ends_of(cluster, asked.collect()).await;
+        let mut raw_bytes = 0;
+        for (index, bounds) in bounds.partitions.iter().enumerate() {
+            let tp = &bounds.topic_partition;
+            let Some(inherited) = unfinished.partitions.get(tp) else {
+                continue;
+            };
+            let builds_on = self.earlier.topic(&tp.topic);
+            let usable = can_inherit(
+                inherited,
+                self.partitions[index].reading,
+                builds_on.map(|earlier| &earlier.snapshot),
+                bounds,
+                epochs.get(tp).copied(),
+                self.cleanup(bounds),
+                now,
+            );
+            if let (true, Some(last)) = (usable, inherited.last_batch()) {
+                raw_bytes += inherited.raw_bytes();
+                self.partitions[index].inherit(inherited, last.next_offset);
+            }
+        }
+        if let Some(snapshot) = unfinished.snapshot.filter(|_| raw_bytes > 0) {
+            self.earlier.problems.push(Problem {
+                subject: format!("backup {snapshot}"),
+                problem: format!(
+                    "it did not finish: {} that it had stored are used again",
+                    ByteSize(raw_bytes)
+                ),
+                partial: false,
+            });
+        }
     }
 
     /// Where the epochs of the last archived batches end now.
@@ -168,19 +236,7 @@ impl Readings {
             let tp = bounds.topic_partition.clone();
             (same && last.leader_epoch >= 0).then_some((tp, last.leader_epoch))
         });
-        let asked: HashMap<_, _> = asked.collect();
-        if asked.is_empty() {
-            return HashMap::new();
-        }
-        let told = cluster.epoch_ends(&asked).await.into_iter();
-        told.filter_map(|(tp, told)| match told {
-            Ok(end) => Some((tp, end)),
-            Err(error) => {
-                tracing::debug!(topic_partition = %tp, %error, "where its epoch ends is not known");
-                None
-            }
-        })
-        .collect()
+        ends_of(cluster, asked.collect()).await
     }
 
     /// Reads the lists that are to be carried on: what is used again must be there, and transactions go on.
@@ -302,7 +358,13 @@ impl Readings {
             return true;
         };
         let cleanup = self.cleanup(bounds);
-        if !self.partitions[index].is_continued() {
+        let reading = &self.partitions[index];
+        if let (Some(inherited), Some(cleanup)) = (&reading.inherited, cleanup)
+            && !tombstones_are_seen(inherited.begun_at, cleanup, cleanup, ended_at)
+        {
+            return false;
+        }
+        if !reading.is_continued() {
             return was_quick_enough(cleanup, time.took);
         }
         let archived = self.archived(bounds);
@@ -327,6 +389,28 @@ impl Readings {
             self.partitions[index] = full;
         }
         only
+    }
+
+    /// Notes of what is going to be stored of the snapshot.
+    pub(super) fn notes_of(
+        &self,
+        store: &ClusterRepository,
+        snapshot: SnapshotId,
+        bounds: &Bounds,
+        bounds_at: Timestamp,
+        interval: Duration,
+    ) -> Notes {
+        let partitions = bounds.partitions.iter().zip(&self.partitions);
+        let partitions = partitions.map(|(bounds, reading)| {
+            let tp = &bounds.topic_partition;
+            let earlier = self
+                .earlier
+                .topic(&tp.topic)
+                .filter(|_| reading.is_continued());
+            let builds_on = earlier.map(|earlier| earlier.snapshot.clone());
+            (tp, reading, builds_on)
+        });
+        Notes::begin(store, snapshot, bounds_at, interval, partitions)
     }
 
     /// What a person should know of how it was read.
@@ -366,6 +450,25 @@ impl Readings {
         }));
         notes
     }
+}
+
+/// Where these epochs end; those that no leader tells are missing.
+async fn ends_of(
+    cluster: &Cluster,
+    asked: HashMap<TopicPartition, i32>,
+) -> HashMap<TopicPartition, EpochEnd> {
+    if asked.is_empty() {
+        return HashMap::new();
+    }
+    let told = cluster.epoch_ends(&asked).await.into_iter();
+    told.filter_map(|(tp, told)| match told {
+        Ok(end) => Some((tp, end)),
+        Err(error) => {
+            tracing::debug!(topic_partition = %tp, %error, "where its epoch ends is not known");
+            None
+        }
+    })
+    .collect()
 }
 
 /// The partition's part of an earlier list; `None` where that is not the list that the manifest speaks of.

@@ -19,7 +19,7 @@ use lifeboat_archive::{
     batch::BatchError,
     lists::TransactionTable,
     manifest::Gap,
-    segment::{ClosedSegment, FrameCompressor},
+    segment::FrameCompressor,
     words::{Clock, OffsetRange, Progress},
 };
 use lifeboat_kafka::{
@@ -35,8 +35,9 @@ use super::{
     archives::{ArchiveWriter, Backlog, QueuedSegment, WrittenArchives},
     bounds::{Bounds, PartitionBounds},
     options::Shares,
-    partition::{PartitionWork, Step},
+    partition::{Closed, PartitionWork, Step},
     readings::{PartitionReading, ReadTime},
+    unfinished::Notes,
 };
 
 /// Everything that is stored, by the index of the partition in [`Bounds`].
@@ -78,6 +79,7 @@ pub(super) async fn stream(
     store: &ClusterRepository,
     bounds: &Bounds,
     readings: &[PartitionReading],
+    notes: Option<Notes>,
 ) -> Result<Streamed, BackupError> {
     let total = readings.iter().map(|reading| reading.range.span()).sum();
     backup.progress.begin("streaming", total);
@@ -118,6 +120,7 @@ pub(super) async fn stream(
         clock: backup.clock.clone(),
         backlog: Arc::clone(&backlog),
         give_up: give_up.clone(),
+        notes,
     };
     let writer = tokio::spawn(writer.run(inbox));
     let mut streaming =
@@ -202,7 +205,7 @@ impl Slot {
 struct Done {
     index: usize,
     work: Box<PartitionWork>,
-    closed: Vec<ClosedSegment>,
+    closed: Vec<Closed>,
     result: Result<(), BatchError>,
 }
 
@@ -409,11 +412,11 @@ impl<'b> Streaming<'b> {
             topic_partition: self.bounds[index].topic_partition.clone(),
             source,
         })?;
-        for segment in done.closed {
-            self.backlog.put_on(segment.entry.length);
+        for closed in done.closed {
+            self.backlog.put_on(closed.segment.entry.length);
             let queued = QueuedSegment {
                 partition: index,
-                segment,
+                closed,
             };
             let sent = self.queue.send(queued).await;
             sent.map_err(|_| BackupError::Broken("the archive writer ended early"))?;

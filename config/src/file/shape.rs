@@ -71,6 +71,7 @@ pub(crate) struct BackupSection {
     pub(crate) max_rate: Option<Placed<String>>,
     pub(crate) max_connections: Option<Placed<u32>>,
     pub(crate) retry_deadline: Option<Placed<String>>,
+    pub(crate) progress_interval: Option<Placed<String>>,
     pub(crate) exact_credentials: Option<ExactCredentialsSection>,
 }
 

@@ -57,6 +57,9 @@ pub(crate) struct LimitFlags {
     /// Connections to each broker that data are read by [default: 2]
     #[arg(long, value_name = "NUMBER")]
     pub(crate) max_connections: Option<u32>,
+    /// So often what is stored is noted, for the next run to go on from if this one does not finish [default: 30s]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) progress_interval: Option<TimeSpan>,
     /// How long a partition may be out of reach before the rest of it is a gap [default: 2m]
     #[arg(long, value_name = "TIME")]
     pub(crate) retry_deadline: Option<TimeSpan>,

@@ -45,6 +45,7 @@ struct BackupDocument {
     max_rate_bytes: Option<u64>,
     max_connections: u32,
     retry_deadline_ms: u64,
+    progress_interval_ms: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     exact_credentials: Option<ExactDocument>,
 }
@@ -173,6 +174,7 @@ impl ConfigDocument {
                 max_rate_bytes: backup.max_rate.map(|rate| rate.0),
                 max_connections: backup.max_connections,
                 retry_deadline_ms: millis(backup.retry_deadline),
+                progress_interval_ms: millis(backup.progress_interval),
                 exact_credentials: ExactDocument::new(&backup.exact_credentials),
             },
         }
@@ -251,7 +253,8 @@ impl ConfigDocument {
         let backup = &self.backup;
         text.push_str(&format!(
             "backup:\n  topics:\n    include: [{}]\n    exclude: [{}]\n  memory: {}\n  segment-size: {}\n  \
-             archive-size: {}\n  compression-level: {}\n  max-connections: {}\n  retry-deadline: {}\n",
+             archive-size: {}\n  compression-level: {}\n  max-connections: {}\n  retry-deadline: {}\n  \
+             progress-interval: {}\n",
             list(&backup.include),
             list(&backup.exclude),
             size(backup.memory_bytes),
@@ -259,7 +262,8 @@ impl ConfigDocument {
             size(backup.archive_bytes),
             backup.compression_level,
             backup.max_connections,
-            TimeSpan(Duration::from_millis(backup.retry_deadline_ms))
+            TimeSpan(Duration::from_millis(backup.retry_deadline_ms)),
+            TimeSpan(Duration::from_millis(backup.progress_interval_ms))
         ));
         if let Some(rate) = backup.max_rate_bytes {
             text.push_str(&format!("  max-rate: {}\n", size(rate)));

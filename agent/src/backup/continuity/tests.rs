@@ -1,4 +1,9 @@
+use std::sync::Arc;
+
 use lifeboat_archive::{
+    index::{EpochStart, Holes, SegmentEntry},
+    json::{Sha256Hex, Xxh3Hex},
+    lists::{ArchiveReference, TransactionTable},
     manifest::{Gap, GapReason},
     words::TopicPartition,
 };
@@ -284,4 +289,115 @@ fn a_clock_that_was_set_back_is_not_trusted() {
     let before = Timestamp::from_millis(THEN.as_millis() - 1);
     assert!(!tombstones_are_seen(THEN, COMPACT, COMPACT, before));
     assert!(tombstones_are_seen(THEN, COMPACT, COMPACT, later(1)));
+}
+
+/// What an unfinished run has stored behind the snapshot of [`Case::new`]: 90 to 120.
+fn inherited() -> Inherited {
+    let entry = SegmentEntry {
+        member: "orders-0/00000000000000000090.log".to_owned(),
+        topic: "orders".to_owned(),
+        topic_id: TopicId([7; 16]),
+        partition: 0,
+        first_offset: 90,
+        next_offset: 120,
+        record_count: Some(30),
+        batch_count: 3,
+        min_timestamp_ms: None,
+        max_timestamp_ms: None,
+        leader_epochs: vec![EpochStart {
+            epoch: 5,
+            start_offset: 90,
+        }],
+        raw_bytes: 300,
+        largest_batch_bytes: 100,
+        holes: Holes::default(),
+        position: 0,
+        length: 300,
+        sha256: Sha256Hex::of(b""),
+    };
+    let archive = ArchiveReference {
+        object: "c/data/x.tar.zst".to_owned(),
+        size: 300,
+        xxh3_128: Xxh3Hex::of(b""),
+    };
+    Inherited {
+        topic_id: TopicId([7; 16]),
+        builds_on: Some(snapshot()),
+        from: 90,
+        begun_at: later(HOUR),
+        segments: vec![(Arc::new(archive), entry)],
+        transactions: TransactionTable::default(),
+    }
+}
+
+fn snapshot() -> SnapshotId {
+    SnapshotId::generate(THEN)
+}
+
+#[test]
+fn what_an_unfinished_run_has_stored_is_used_only_where_the_log_goes_on_from_it() {
+    let whole = inherited();
+    let base = whole.builds_on.clone();
+    let can = |change: &dyn Fn(&mut Inherited, &mut Case), reading: Reading| {
+        let (mut stored, mut case) = (whole.clone(), Case::new());
+        case.epoch = Some(EpochEnd {
+            epoch: 5,
+            end_offset: 150,
+        });
+        change(&mut stored, &mut case);
+        let (base, now) = (base.as_ref(), later(2 * HOUR));
+        can_inherit(
+            &stored,
+            reading,
+            base,
+            &case.bounds,
+            case.epoch,
+            case.current,
+            now,
+        )
+    };
+    let goes_on = continued(90, New::Batches);
+    assert!(can(&|_, _| {}, goes_on));
+    // it stands behind another snapshot, or behind none
+    assert!(!can(&|it, _| it.builds_on = None, goes_on));
+    assert!(!can(
+        &|it, _| it.builds_on = Some(SnapshotId::generate(later(1))),
+        goes_on
+    ));
+    assert!(!can(&|it, _| it.from = 100, goes_on));
+    // nothing is to be read
+    assert!(!can(&|_, _| {}, continued(90, New::LogStart)));
+    // another topic, another log, less of it
+    assert!(!can(&|it, _| it.topic_id = TopicId([8; 16]), goes_on));
+    let told = |epoch, end_offset| Some(EpochEnd { epoch, end_offset });
+    assert!(!can(&|_, it| it.epoch = told(5, 119), goes_on));
+    assert!(!can(&|_, it| it.epoch = told(4, 150), goes_on));
+    assert!(!can(&|_, it| it.epoch = None, goes_on));
+    assert!(!can(&|_, it| it.bounds.high_watermark = 119, goes_on));
+    assert!(!can(&|_, it| it.bounds.log_start_offset = 120, goes_on));
+    // in full, from the log start
+    let full = Reading::Full(Why::Wanted);
+    assert!(!can(&|_, _| {}, full));
+    let from_the_start = |from: i64| {
+        move |it: &mut Inherited, _: &mut Case| {
+            it.builds_on = None;
+            it.from = from;
+        }
+    };
+    assert!(can(&from_the_start(10), full));
+    assert!(can(&from_the_start(0), full));
+    // more of the log can be seen now
+    assert!(!can(&from_the_start(11), full));
+    // deletions may have come and gone since it began (R11)
+    let lives = |hours: u64| {
+        move |_: &mut Inherited, it: &mut Case| {
+            let delete_retention_ms = hours * HOUR;
+            it.current = Some(Cleanup {
+                delete_retention_ms,
+                ..COMPACT
+            });
+        }
+    };
+    assert!(can(&lives(2), goes_on));
+    assert!(!can(&lives(1), goes_on));
 }

@@ -64,6 +64,7 @@ fn what_show_prints_is_a_configuration_that_says_the_same() {
       compression-level: 3
       max-connections: 2
       retry-deadline: 2m
+      progress-interval: 30s
       max-rate: 50MiB
     "#);
     let again = ConfigDocument::new(None, &parse(&text));
