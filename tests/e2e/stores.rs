@@ -20,7 +20,7 @@ const BUCKET: &str = "kafka-backups";
 const URL: &str = "s3://kafka-backups/prod";
 
 /// The program, as these keys to that store.
-fn with_keys(program: &Program, store: &MinIo, keys: &Keys) -> Program {
+pub(crate) fn with_keys(program: &Program, store: &MinIo, keys: &Keys) -> Program {
     let environment = store.environment(keys);
     let set = |program: Program, (name, value)| program.env(name, value);
     environment.into_iter().fold(program.clone(), set)

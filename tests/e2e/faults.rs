@@ -1,0 +1,328 @@
+//! A store that fails in every way that stores fail: what is listed is whole, and what did not work is said.
+
+use std::{
+    collections::BTreeSet,
+    thread,
+    time::{Duration, Instant},
+};
+
+use lifeboat_tests::{
+    Bulk, FaultProxy, Loss, Message, MinIo, Program, Random, Run, Running, Signal, Storm,
+    TestContext, Weather, rounds,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    lifeboat::{backup, run_restore},
+    roundtrip::differences,
+    stores::with_keys,
+};
+
+const BUCKET: &str = "kafka-backups";
+const URL: &str = "s3://kafka-backups/prod";
+const SEED: u64 = 0xFA17;
+
+/// Something that writes to a repository: how, and what happens in the cluster before.
+struct Verb {
+    name: &'static str,
+    before: fn(&mut Place),
+    arguments: fn(&Place) -> Vec<String>,
+}
+
+/// What is swept.
+const VERBS: [Verb; 1] = [Verb {
+    name: "backup",
+    before: |_| (),
+    arguments: Place::backup_arguments,
+}];
+
+/// A cluster with little in it, and a repository in a store that fails.
+struct Place {
+    context: TestContext,
+    store: MinIo,
+    proxy: FaultProxy,
+    /// Speaks to the store itself.
+    direct: Program,
+    /// Speaks to it through the proxy.
+    program: Program,
+    bootstrap: String,
+    verified: BTreeSet<String>,
+}
+
+impl Place {
+    fn new() -> Self {
+        let mut context = TestContext::new().unwrap();
+        let store = MinIo::start().unwrap();
+        store.make_bucket(BUCKET).unwrap();
+        let proxy = FaultProxy::before(&store).unwrap();
+        let keys = MinIo::root_keys();
+        let built = context.program().unwrap();
+        let direct = with_keys(&built, &store, &keys);
+        let environment = proxy.environment(&store, &keys);
+        let set = |program: Program, (name, value)| program.env(name, value);
+        let program = environment.into_iter().fold(built, set);
+        let workload = context.a().unwrap().workload();
+        workload.create_topic("few", 2, &[]).unwrap();
+        let few: Vec<_> = (0..20)
+            .map(|n| Message::text("few", n % 2, &format!("value {n}")))
+            .collect();
+        workload.produce(&[], &few).unwrap();
+        workload
+            .commit("billing", &[("few", 1, 7, "seven")])
+            .unwrap();
+        let bootstrap = context.a().unwrap().bootstrap();
+        let init = ["init", "--repository", URL];
+        direct.run(&init).unwrap().expect_code(0).unwrap();
+        Self {
+            context,
+            store,
+            proxy,
+            direct,
+            program,
+            bootstrap,
+            verified: BTreeSet::new(),
+        }
+    }
+
+    fn backup_arguments(&self) -> Vec<String> {
+        let bootstrap = self.bootstrap.as_str();
+        [
+            "backup",
+            "--repository",
+            URL,
+            "--bootstrap-servers",
+            bootstrap,
+        ]
+        .map(str::to_owned)
+        .to_vec()
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let run = self.direct.run(arguments).unwrap();
+        run.expect_code(0).unwrap().json().unwrap()
+    }
+
+    /// Every snapshot that is listed is whole, and whatever else there is was left by runs that failed; the number of
+    /// snapshots.
+    fn check(&mut self) -> usize {
+        self.proxy.change(Weather::Calm);
+        let listed = self.json(&["snapshots", "--repository", URL, "--json"]);
+        assert_eq!(listed["damaged"], json!([]), "{listed}");
+        let ids: BTreeSet<_> = listed["snapshots"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|commit| commit["snapshot"].as_str().unwrap().to_owned())
+            .collect();
+        assert!(self.verified.is_subset(&ids), "{listed}");
+        for id in ids.difference(&self.verified) {
+            let verify = ["verify", id, "--repository", URL];
+            self.direct.run(&verify).unwrap().expect_code(0).unwrap();
+        }
+        self.verified = ids;
+        let checked = self.json(&["check", "--repository", URL, "--json"]);
+        let mut told = 0;
+        for cluster in checked["clusters"].as_array().unwrap() {
+            assert_eq!(cluster["findings"], json!([]), "{checked:#}");
+            told += cluster["objects"].as_u64().unwrap();
+            told += cluster["orphans"].as_array().unwrap().len() as u64;
+        }
+        let top = ["prod/lifeboat.json", "prod/README.txt"];
+        let there = self.store.objects(BUCKET).unwrap();
+        let there = there.iter().filter(|name| !top.contains(&name.as_str()));
+        assert_eq!(told, there.count() as u64, "{checked:#}");
+        self.verified.len()
+    }
+
+    /// What one undisturbed run of a verb asks of the store.
+    fn measure(&mut self, verb: &Verb) -> Vec<String> {
+        (verb.before)(self);
+        self.proxy.change(Weather::Calm);
+        let run = self.program.run(&(verb.arguments)(self)).unwrap();
+        run.expect_code(0).unwrap();
+        let operations = self.proxy.operations();
+        self.check();
+        operations
+    }
+
+    /// Runs a verb while an operation is lost; killed where nothing is done after it.
+    fn run_in(&mut self, verb: &Verb, weather: &Weather) -> Run {
+        (verb.before)(self);
+        self.proxy.change(weather.clone());
+        let running = self.program.spawn(&(verb.arguments)(self)).unwrap();
+        let enough = match weather {
+            // the one whose answer was lost, and the first that is not done
+            Weather::Stops(_, Loss::Reply) => 2,
+            Weather::Stops(_, Loss::Request) => 1,
+            _ => usize::MAX,
+        };
+        while self.proxy.lost() < enough && !running.has_ended() {
+            thread::sleep(Duration::from_millis(5));
+        }
+        running.signal(Signal::SIGKILL).unwrap();
+        running.wait().unwrap()
+    }
+}
+
+/// The commit is made, and then nobody is told of it.
+fn commits(operation: &str, loss: Loss) -> bool {
+    loss == Loss::Reply && operation.starts_with("PUT ") && operation.contains("/commits/")
+}
+
+#[test]
+fn a_store_that_stops_at_any_operation_leaves_only_whole_snapshots_and_the_next_run_completes() {
+    let mut place = Place::new();
+    for verb in &VERBS {
+        let operations = place.measure(verb);
+        let all: Vec<_> = (0..operations.len())
+            .flat_map(|at| [(at, Loss::Request), (at, Loss::Reply)])
+            .collect();
+        let wanted = rounds(8, all.len());
+        let chosen = Random::new(SEED).sample(wanted, all.len());
+        println!("{}: seed {SEED:#x}, {wanted} of {}", verb.name, all.len());
+        for (at, loss) in chosen.into_iter().map(|chosen| all[chosen]) {
+            let had = place.verified.len();
+            let run = place.run_in(verb, &Weather::Stops(at, loss));
+            let asked = place.proxy.operations();
+            let stopped_at = asked.get(at).cloned().unwrap_or_default();
+            let has = place.check();
+            println!(
+                "{at} {loss:?} {stopped_at}: {:?}, {has} snapshots",
+                run.signal
+            );
+            let committed = run.code == Some(0) || commits(&stopped_at, loss);
+            assert_eq!(has, had + usize::from(committed), "{run:?}\n{asked:#?}");
+            // and what it has left does not stand in the way
+            let next = place.run_in(verb, &Weather::Calm);
+            next.expect_code(0).unwrap();
+            assert_eq!(place.check(), has + 1);
+        }
+    }
+}
+
+#[test]
+fn an_operation_that_is_lost_is_done_again_whichever_it_is() {
+    let mut place = Place::new();
+    for verb in &VERBS {
+        let operations = place.measure(verb);
+        let all: Vec<_> = (0..operations.len())
+            .flat_map(|at| [(at, Loss::Request), (at, Loss::Reply)])
+            .collect();
+        let wanted = rounds(8, all.len());
+        let mut chosen = Random::new(SEED).sample(wanted, all.len());
+        // what ends an upload, and what makes the snapshot, whatever the sample is
+        let always = all.iter().enumerate().filter(|(_, (at, loss))| {
+            let ends =
+                operations[*at].starts_with("POST ") && operations[*at].contains("uploadId=");
+            *loss == Loss::Reply && (ends || commits(&operations[*at], *loss))
+        });
+        chosen.extend(always.map(|(n, _)| n));
+        println!("{}: seed {SEED:#x}, {wanted} of {}", verb.name, all.len());
+        for (at, loss) in chosen.into_iter().map(|chosen| all[chosen]) {
+            let had = place.verified.len();
+            let run = place.run_in(verb, &Weather::Once(at, loss));
+            println!("{at} {loss:?} {}: {:?}", operations[at], run.elapsed);
+            assert_eq!(place.proxy.lost(), 1, "{run:?}");
+            run.expect_code(0).unwrap();
+            assert_eq!(place.check(), had + 1);
+        }
+    }
+}
+
+/// It worked, or it says what did not.
+fn loud(run: &Run) -> bool {
+    let said = run.stderr.lines().any(|line| line.starts_with("error: "));
+    assert!(run.code == Some(0) || said, "{run:?}");
+    assert!(!run.stderr.contains("panicked"), "{run:?}");
+    run.code == Some(0)
+}
+
+#[test]
+fn through_a_storm_backups_and_restores_complete_or_fail_loudly_and_what_they_commit_verifies() {
+    let mut place = Place::new();
+    for round in 0..rounds(1, 20) {
+        let storm = Storm {
+            seed: SEED + round as u64,
+            errors: 25,
+            throttled: 30,
+            delayed: 15,
+            cut: 5,
+            corrupted: 1,
+        };
+        println!("seed {:#x}", storm.seed);
+        let had = place.verified.len();
+        place.proxy.change(Weather::Storm(storm.clone()));
+        let run = place.program.run(&place.backup_arguments()).unwrap();
+        println!(
+            "backup: {:?} in {:?}, {} lost of {}",
+            run.code,
+            run.elapsed,
+            place.proxy.lost(),
+            place.proxy.operations().len()
+        );
+        let done = loud(&run);
+        let has = place.check();
+        assert!(has == had + 1 || !done && has == had, "{run:?}");
+        if has == 0 {
+            continue;
+        }
+
+        place.proxy.change(Weather::Storm(storm));
+        place.context.destroy_b();
+        let state = place.context.scratch().join(format!("state-{round}"));
+        let b = place.context.b().unwrap().bootstrap();
+        let run = run_restore(&place.program, URL, &b, &state.display().to_string(), &[]);
+        println!(
+            "restore: {:?} in {:?}, {} lost of {}",
+            run.code,
+            run.elapsed,
+            place.proxy.lost(),
+            place.proxy.operations().len()
+        );
+        if loud(&run) {
+            let (a, b) = place.context.both().unwrap();
+            assert_eq!(differences(&a.oracle(), &b.oracle()), Vec::<String>::new());
+        }
+    }
+    assert!(place.check() > 0, "no backup came through");
+}
+
+/// Waits until the store is asked for something like this.
+fn asked_for(place: &Place, running: &Running, what: &str) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let asked = || place.proxy.operations();
+    while !asked().iter().any(|operation| operation.contains(what)) {
+        assert!(
+            !running.has_ended() && Instant::now() < deadline,
+            "{:?}\n{}",
+            asked(),
+            running.stderr()
+        );
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_backup_waits_for_a_store_that_is_gone_for_a_while() {
+    let mut place = Place::new();
+    let load = Bulk {
+        stored_bytes: 24 << 20,
+        codec: "none".to_owned(),
+        ..Bulk::orders("orders")
+    };
+    place.context.a().unwrap().workload().bulk(&load).unwrap();
+    place.proxy.change(Weather::Calm);
+    let mut arguments = place.backup_arguments();
+    arguments.extend(["--max-rate", "8MiB", "--segment-size", "1MiB"].map(str::to_owned));
+    let running = place.program.spawn(&arguments).unwrap();
+    asked_for(&place, &running, "partNumber=1");
+    place.proxy.change(Weather::Gone);
+    thread::sleep(Duration::from_secs(15));
+    assert!(!running.has_ended(), "{}", running.stderr());
+    assert!(place.proxy.lost() > 0, "nothing was asked meanwhile");
+    place.proxy.change(Weather::Calm);
+    running.wait().unwrap().expect_code(0).unwrap();
+    assert_eq!(place.check(), 1);
+    backup(&place.direct, URL, &place.bootstrap, &[]);
+    assert_eq!(place.check(), 2);
+}
