@@ -186,29 +186,7 @@ impl ClusterRepository {
             .repository
             .read_range(object, reference.position..end)
             .await?;
-        check_sha256(object, &frame, &reference.sha256)?;
-        let list: TopicList = unpack(object, &frame)?;
-        let here = list.topic == topic.topic && list.topic_id == topic.topic_id;
-        let archives = list.archives.len();
-        let mut segments = list
-            .partitions
-            .iter()
-            .flat_map(|partition| &partition.segments);
-        if !here {
-            let problem = format!(
-                "it holds the list of {} where {} was expected",
-                list.topic, topic.topic
-            );
-            return Err(RepositoryError::damaged(object, problem));
-        }
-        if segments.any(|segment| segment.archive >= archives) {
-            let problem = format!(
-                "the list of {} names an archive that it does not have",
-                list.topic
-            );
-            return Err(RepositoryError::damaged(object, problem));
-        }
-        Ok(list)
+        open_list(topic, &frame)
     }
 
     /// What the cluster was besides its records.
@@ -231,6 +209,34 @@ impl ClusterRepository {
             RepositoryError::damaged(&manifest.documents.object, error.to_string())
         })
     }
+}
+
+/// The list of a topic, out of its frame, with everything that the manifest says of it checked.
+pub(crate) fn open_list(topic: &ManifestTopic, frame: &[u8]) -> Result<TopicList, RepositoryError> {
+    let object = &topic.list.object;
+    check_sha256(object, frame, &topic.list.sha256)?;
+    let list: TopicList = unpack(object, frame)?;
+    let here = list.topic == topic.topic && list.topic_id == topic.topic_id;
+    let archives = list.archives.len();
+    let mut segments = list
+        .partitions
+        .iter()
+        .flat_map(|partition| &partition.segments);
+    if !here {
+        let problem = format!(
+            "it holds the list of {} where {} was expected",
+            list.topic, topic.topic
+        );
+        return Err(RepositoryError::damaged(object, problem));
+    }
+    if segments.any(|segment| segment.archive >= archives) {
+        let problem = format!(
+            "the list of {} names an archive that it does not have",
+            list.topic
+        );
+        return Err(RepositoryError::damaged(object, problem));
+    }
+    Ok(list)
 }
 
 fn unpack<T: Document>(object: &str, frame: &[u8]) -> Result<T, RepositoryError> {

@@ -178,6 +178,7 @@ pub(crate) struct FaultyStore {
     inner: LocalFileSystem,
     fault: Fault,
     writes: AtomicUsize,
+    ranged_reads: AtomicUsize,
 }
 
 impl FaultyStore {
@@ -197,7 +198,15 @@ impl FaultyStore {
             inner: LocalFileSystem::new_with_prefix(folder_of(url)).unwrap(),
             fault,
             writes: AtomicUsize::new(0),
+            ranged_reads: AtomicUsize::new(0),
         }
+    }
+}
+
+impl FaultyStore {
+    /// How often parts of objects were read.
+    pub(crate) fn ranged_reads(&self) -> usize {
+        self.ranged_reads.load(Ordering::Relaxed)
     }
 }
 
@@ -291,6 +300,8 @@ impl ObjectStore for FaultyStore {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        let ranged = usize::from(options.range.is_some());
+        self.ranged_reads.fetch_add(ranged, Ordering::Relaxed);
         if matches!(self.fault, Fault::LosesCommits) && location.as_ref().contains("/commits/") {
             return Err(object_store::Error::NotFound {
                 path: location.to_string(),

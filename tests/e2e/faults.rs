@@ -143,7 +143,8 @@ impl Place {
     }
 
     /// One run in such weather, and where the store stopped another one that completes.
-    fn sweep(&mut self, verb: &Verb, weather: &Weather) {
+    /// Tells what happened.
+    fn sweep(&mut self, verb: &Verb, weather: &Weather) -> String {
         let had = self.verified.len();
         let run = self.run_in(verb, weather);
         let (asked, lost) = (self.proxy.operations(), self.proxy.lost());
@@ -152,19 +153,19 @@ impl Place {
             panic!("{weather:?} is no loss of one operation")
         };
         let operation = asked.get(at).cloned().unwrap_or_default();
-        println!("{weather:?} {operation}: {:?} {:?}", run.code, run.signal);
+        let told = format!("{weather:?} {operation}: {:?} {:?}", run.code, run.signal);
         if matches!(weather, Weather::Once(..)) {
-            assert_eq!(lost, 1, "{run:?}");
+            assert_eq!((lost, has), (1, had + 1), "{told}: {run:?}");
             run.expect_code(0).unwrap();
-            assert_eq!(has, had + 1);
-            return;
+            return told;
         }
         let committed = run.code == Some(0) || commits(&operation, loss);
-        assert_eq!(has, had + usize::from(committed), "{run:?}\n{asked:#?}");
+        assert_eq!(has, had + usize::from(committed), "{told}: {run:?}");
         // what it has left does not stand in the way
         let next = self.run_in(verb, &Weather::Calm);
         next.expect_code(0).unwrap();
-        assert_eq!(self.check(), has + 1);
+        assert_eq!(self.check(), has + 1, "{told}");
+        told
     }
 
     /// Runs a verb while an operation is lost; killed where nothing is done after it.
@@ -230,7 +231,7 @@ fn a_store_that_loses_an_operation_or_stops_at_it_leaves_whole_snapshots_whichev
             all.len()
         );
         for weather in chosen.into_iter().map(|n| &all[n]) {
-            place.sweep(verb, weather);
+            println!("{}", place.sweep(verb, weather));
         }
     }
 }

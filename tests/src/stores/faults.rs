@@ -73,13 +73,24 @@ struct State {
     lost: usize,
 }
 
+/// Who hears what of an operation.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Reply {
+    /// What the store says.
+    #[default]
+    OfStore,
+    /// Another answer.
+    Status(&'static str),
+    /// A reset.
+    Lost,
+}
+
 /// What becomes of one operation.
 #[derive(Debug, Default)]
 struct Fate {
     delay: Duration,
     hands_on: bool,
-    /// Instead of the store's answer: another one, or none.
-    answer: Option<Option<&'static str>>,
+    reply: Reply,
     cut: bool,
     corrupted: bool,
 }
@@ -150,7 +161,7 @@ impl State {
         self.operations.push(operation);
         let lost = |loss| Fate {
             hands_on: loss == Loss::Reply,
-            answer: Some(None),
+            reply: Reply::Lost,
             ..Fate::default()
         };
         let fate = match self.weather {
@@ -163,7 +174,7 @@ impl State {
                 ..Fate::default()
             },
         };
-        self.lost += usize::from(fate.answer.is_some());
+        self.lost += usize::from(fate.reply != Reply::OfStore);
         fate
     }
 }
@@ -176,19 +187,23 @@ fn in_storm(storm: &Storm, chance: &mut Random, reads: bool) -> Fate {
         reads && happens(storm.corrupted),
     );
     let rolled = chance.between(1, 100);
-    let (hands_on, answer) = if rolled <= storm.errors {
-        let answer = (chance.number() & 1 == 0).then_some(FAILED);
-        (chance.number() & 1 == 0, Some(answer))
+    let (hands_on, reply) = if rolled <= storm.errors {
+        let reply = if chance.number() & 1 == 0 {
+            Reply::Status(FAILED)
+        } else {
+            Reply::Lost
+        };
+        (chance.number() & 1 == 0, reply)
     } else if rolled <= storm.errors + storm.throttled {
-        (false, Some(Some(BUSY)))
+        (false, Reply::Status(BUSY))
     } else {
-        (true, None)
+        (true, Reply::OfStore)
     };
     let delay = if delayed { chance.between(1, 2_000) } else { 0 };
     Fate {
         delay: Duration::from_millis(delay),
         hands_on,
-        answer,
+        reply,
         cut,
         corrupted,
     }
@@ -207,11 +222,11 @@ fn serve(mut client: &TcpStream, behind: u16, state: &Mutex<State>) -> io::Resul
     } else {
         Vec::new()
     };
-    match fate.answer {
-        None => hand_back(client, answer, &fate),
+    match fate.reply {
+        Reply::OfStore => hand_back(client, answer, &fate),
         // at once, and with a reset
-        Some(None) => SockRef::from(client).set_linger(Some(Duration::ZERO)),
-        Some(Some(status)) => {
+        Reply::Lost => SockRef::from(client).set_linger(Some(Duration::ZERO)),
+        Reply::Status(status) => {
             let code = if status == BUSY {
                 "SlowDown"
             } else {
