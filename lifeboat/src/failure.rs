@@ -253,6 +253,7 @@ impl From<RepositoryError> for Failure {
             E::Denied { source, .. } => (Exit::Error, store::denied(source).to_owned()),
             E::Credentials { source, .. } => (Exit::Error, store::credentials(source).to_owned()),
             E::NoCredentials { .. } => (Exit::Error, store::NO_CREDENTIALS.to_owned()),
+            E::NotRenewed { .. } => (Exit::Error, store::NOT_RENEWED.to_owned()),
             E::Unreachable { source, .. } => (Exit::Error, store::unreachable(source).to_owned()),
             E::Store { source, .. } => match store::failed(source) {
                 Some(hint) => (Exit::Error, hint.to_owned()),

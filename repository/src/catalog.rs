@@ -169,7 +169,6 @@ async fn read(
     let entries = futures::stream::iter(sequences)
         .map(|sequence| entry(store, layout, sequence))
         .buffered(READS)
-        .try_filter_map(|entry| std::future::ready(Ok(entry)))
         .try_collect()
         .await?;
     Ok(Catalog {
@@ -199,26 +198,30 @@ async fn entry(
     store: &Store,
     layout: &ClusterLayout,
     sequence: u64,
-) -> Result<Option<CatalogEntry>, RepositoryError> {
+) -> Result<CatalogEntry, RepositoryError> {
     match read_commit(store, layout, sequence).await {
-        Ok(commit) => Ok(Some(CatalogEntry::Committed(commit))),
-        // removed since it was listed
-        Err(RepositoryError::NotFound { .. }) => Ok(None),
-        Err(RepositoryError::Damaged { object, problem }) => Ok(Some(CatalogEntry::Damaged {
+        Ok(commit) => Ok(CatalogEntry::Committed(commit)),
+        // a snapshot that was there is never dropped in silence
+        Err(RepositoryError::NotFound { object }) => Ok(CatalogEntry::Damaged {
+            sequence,
+            object,
+            reason: "the store lists it, and does not have it".to_owned(),
+        }),
+        Err(RepositoryError::Damaged { object, problem }) => Ok(CatalogEntry::Damaged {
             sequence,
             object,
             reason: problem,
-        })),
+        }),
         Err(RepositoryError::TooNew {
             object,
             found,
             known,
-        }) => Ok(Some(CatalogEntry::TooNew {
+        }) => Ok(CatalogEntry::TooNew {
             sequence,
             object,
             found,
             known,
-        })),
+        }),
         Err(error) => Err(error),
     }
 }

@@ -2,19 +2,24 @@
 //!
 //! Names and sizes only: what is inside is for a verification to read.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use futures::{StreamExt, stream};
 use lifeboat_archive::{
-    manifest::{Commit, Manifest, ManifestTopic},
-    words::{Progress, SnapshotId, Timestamp},
+    manifest::{Commit, Manifest},
+    words::{Progress, Timestamp},
 };
 
-use crate::{Catalog, ClusterRepository, RepositoryError, catalog::READS, store::StoredObject};
+use crate::{
+    Catalog, CatalogEntry, ClusterRepository, RepositoryError, catalog::READS, store::StoredObject,
+};
 
+mod findings;
 mod inventory;
+mod reading;
 mod report;
 
+use findings::{Findings, Told};
 use inventory::{Inventory, Known, Size};
 pub use report::{ClusterReport, Finding, FindingKind, Orphan};
 
@@ -26,7 +31,7 @@ impl ClusterRepository {
         let there = self.repository().store().list_objects(self.id()).await?;
         let catalog = self.catalog().await?;
         progress.begin("checking", catalog.entries.len() as u64);
-        let mut inventory = Inventory::default();
+        let mut inventory = Inventory::of(there);
         let mut findings = Findings::default();
         self.name_commits(&catalog, &mut inventory, &mut findings);
         for commit in catalog.snapshots() {
@@ -35,8 +40,10 @@ impl ClusterRepository {
                 .await;
             progress.advance(1);
         }
-        let stored = self.look_for_missing(&inventory, there).await;
-        Ok(report::compare(&catalog, &inventory, stored, findings))
+        let unknown = self.look_for_missing(&mut inventory).await;
+        let mut report = report::compare(&catalog, &inventory, &unknown, findings);
+        report.warnings = self.warnings(&catalog, &report);
+        Ok(report)
     }
 
     /// Commits are there by being listed; those that can't be read lead nowhere.
@@ -88,43 +95,34 @@ impl ClusterRepository {
             match inventory.share_list(topic, snapshot) {
                 Known::No => unread.push(topic),
                 Known::Yes => {}
-                Known::Unread(told) => findings.concerns(&told, snapshot),
+                Known::Unread(told) => findings.concerns(told, snapshot),
             }
         }
-        let mut lists = stream::iter(unread)
-            .map(async |topic: &ManifestTopic| (topic, self.list(topic).await))
-            .buffered(READS);
-        while let Some((topic, list)) = lists.next().await {
-            match list {
-                Ok(list) => inventory.name_archives(topic, &list.archives, snapshot),
-                Err(error) => {
-                    let object = &topic.list.object;
-                    let told = findings.add(object, &error, Some(snapshot), Some(&topic.topic));
-                    inventory.name_unread(topic, told);
-                }
+        let reading = self.archives_of(unread, |topic, archives| match archives {
+            Ok(archives) => inventory.name_archives(topic, archives, snapshot),
+            Err(error) => {
+                let object = &topic.list.object;
+                let told = findings.add(object, error, Some(snapshot), Some(&topic.topic));
+                inventory.name_unread(topic, told, snapshot);
             }
-        }
+        });
+        reading.await;
     }
 
-    /// A listing may be older than a commit: what it lacks is asked for by name before it is called missing.
-    async fn look_for_missing(&self, inventory: &Inventory, there: Vec<StoredObject>) -> Stored {
-        let mut stored = Stored {
-            objects: there
-                .into_iter()
-                .map(|object| (object.object.clone(), object))
-                .collect(),
-            unknown: BTreeMap::new(),
-        };
+    /// A listing may be older than a commit: what it lacks is asked for by name before it is called missing. Tells of
+    /// which objects the store does not tell, and why.
+    async fn look_for_missing(&self, inventory: &mut Inventory) -> HashMap<String, String> {
         let lacking = inventory
-            .names()
-            .filter(|name| !stored.objects.contains_key(*name));
-        let lacking: Vec<_> = lacking.map(str::to_owned).collect();
+            .objects()
+            .filter(|(_, wanted)| !inventory.stored.contains_key(&wanted.object));
+        let lacking: Vec<_> = lacking.map(|(_, wanted)| wanted.object.clone()).collect();
         let mut asked = stream::iter(lacking)
             .map(async |object: String| {
                 let size = self.repository().size(&object).await;
                 (object, size)
             })
             .buffered(READS);
+        let mut unknown = HashMap::new();
         while let Some((object, size)) = asked.next().await {
             match size {
                 Ok(size) => {
@@ -133,63 +131,45 @@ impl ClusterRepository {
                         size,
                         modified: Timestamp::from_millis(0),
                     };
-                    stored.objects.insert(object, found);
+                    inventory.stored.insert(object, found);
                 }
                 Err(RepositoryError::NotFound { .. }) => {}
                 Err(error) => {
-                    stored.unknown.insert(object, error.to_string());
+                    unknown.insert(object, error.to_string());
                 }
             }
         }
-        stored
-    }
-}
-
-/// What the store has.
-#[derive(Debug, Default)]
-struct Stored {
-    objects: BTreeMap<String, StoredObject>,
-    /// Objects of which it could not be told, and why.
-    unknown: BTreeMap<String, String>,
-}
-
-/// An object, and what is wrong with it.
-type Told = (String, String);
-
-/// What was found while reading, each object and reason once.
-#[derive(Debug, Default)]
-struct Findings(BTreeMap<Told, Finding>);
-
-impl Findings {
-    fn add(
-        &mut self,
-        object: &str,
-        error: &RepositoryError,
-        snapshot: Option<&SnapshotId>,
-        topic: Option<&str>,
-    ) -> Told {
-        let kind = FindingKind::of(error);
-        let problem = match error {
-            RepositoryError::Damaged { problem, .. } => problem.clone(),
-            RepositoryError::NotFound { .. } => "it can't be read: it is not there".to_owned(),
-            other => other.to_string(),
-        };
-        let key = (object.to_owned(), problem.clone());
-        let finding = self.0.entry(key.clone()).or_insert_with(|| Finding {
-            kind,
-            object: object.to_owned(),
-            problem,
-            snapshots: Vec::new(),
-            topics: Vec::new(),
-        });
-        finding.concerns(snapshot, topic);
-        key
+        unknown
     }
 
-    fn concerns(&mut self, told: &Told, snapshot: &SnapshotId) {
-        if let Some(finding) = self.0.get_mut(told) {
-            finding.concerns(Some(snapshot), None);
+    /// What may be the trace of a commit that was lost, and may be harmless.
+    fn warnings(&self, catalog: &Catalog, report: &ClusterReport) -> Vec<String> {
+        let numbers = catalog.entries.iter().map(CatalogEntry::sequence);
+        let mut warnings = Vec::new();
+        let mut last = 0;
+        for number in numbers {
+            let gap = match number.saturating_sub(last) {
+                0 | 1 => None,
+                2 => Some(format!("commit {} is", last + 1)),
+                _ => Some(format!("commits {} to {} are", last + 1, number - 1)),
+            };
+            warnings.extend(gap.map(|gap| {
+                format!(
+                    "{gap} not there: numbers are given without gaps, so snapshots were removed"
+                )
+            }));
+            last = number;
         }
+        let folder = self.layout().manifests();
+        let orphans = report.orphans.iter();
+        let manifests = orphans.filter(|orphan| orphan.object.starts_with(&folder));
+        warnings.extend(manifests.map(|orphan| {
+            format!(
+                "{} has no commit: its run ended right before that, or its commit was removed",
+                orphan.object
+            )
+        }));
+        warnings
     }
 }
 

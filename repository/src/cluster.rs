@@ -16,11 +16,13 @@ use crate::{
     ArchiveUpload, Catalog, ListsUpload, Repository, RepositoryError, catalog,
     layout::{ClusterLayout, new_ulid},
     repository::check_sha256,
-    store::Created,
+    store::{CONTRADICTIONS, Created, contradiction},
 };
 
 /// No manifest, and no list of a topic, is larger when it is unpacked.
 const PLAIN_BYTES: usize = 1 << 30;
+/// So often others may be faster with a commit: each time one of them has made a snapshot.
+const RACES: usize = 1_000;
 
 /// One cluster's part of a repository. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -102,19 +104,9 @@ impl ClusterRepository {
             size: bytes.len() as u64,
             sha256: Sha256Hex::of(&bytes),
         };
-        self.repository
-            .store()
-            .create_same(&reference.object, bytes)
-            .await?;
-        let stored = self.repository.size(&reference.object).await?;
-        if stored == reference.size {
-            return Ok(reference);
-        }
-        let problem = format!(
-            "{stored} bytes are stored of the {} that were written",
-            reference.size
-        );
-        Err(RepositoryError::damaged(&reference.object, problem))
+        let store = self.repository.store();
+        store.create_confirmed(&reference.object, bytes).await?;
+        Ok(reference)
     }
 
     /// Makes a snapshot exist, with the next number. Everything that it leads to must be stored already.
@@ -123,8 +115,10 @@ impl ClusterRepository {
     /// only the store's answer was lost, the snapshot may exist.
     pub async fn commit(&self, mut commit: Commit) -> Result<Commit, RepositoryError> {
         self.repository.confirm().await?;
-        let mut taken = 0;
-        loop {
+        let store = self.repository.store();
+        let mut patience = store.patience();
+        let (mut taken, mut contradictions) = (0, 0);
+        for _ in 0..RACES {
             // Numbers only go up, past damaged and foreign commits too, so none is ever used twice.
             let last = self.last_sequence().await?.max(taken);
             commit.sequence = last.checked_add(1).ok_or_else(|| {
@@ -137,29 +131,35 @@ impl ClusterRepository {
             let bytes = Bytes::from(json::to_root(&commit));
             // The commit point: before this line the snapshot does not exist, after it it does, and nothing is in
             // between, because the object appears whole.
-            match self.repository.store().create(&object, bytes).await? {
+            match store.create(&object, bytes).await? {
                 Created::Now => return Ok(commit),
                 Created::Before => {}
             }
             // Somebody else took the number, or it was we ourselves and the store's answer was lost on the way.
-            match catalog::read_commit(self.repository.store(), &self.layout, commit.sequence).await
-            {
+            match catalog::read_commit(store, &self.layout, commit.sequence).await {
                 Ok(there)
                     if there.snapshot == commit.snapshot && there.manifest == commit.manifest =>
                 {
                     return Ok(there);
                 }
-                Ok(_)
-                | Err(
-                    RepositoryError::Damaged { .. }
-                    | RepositoryError::TooNew { .. }
-                    | RepositoryError::NotFound { .. },
-                ) => {}
+                Ok(_) | Err(RepositoryError::Damaged { .. } | RepositoryError::TooNew { .. }) => {
+                    tracing::debug!(sequence = commit.sequence, "another commit took the number");
+                    taken = commit.sequence;
+                }
+                // nobody has it, whatever the store has said: the same number again
+                Err(RepositoryError::NotFound { .. }) => {
+                    contradictions += 1;
+                    if contradictions == CONTRADICTIONS {
+                        return Err(contradiction(&object));
+                    }
+                    patience.pause().await;
+                }
                 Err(error) => return Err(error),
             }
-            tracing::debug!(sequence = commit.sequence, "another commit took the number");
-            taken = commit.sequence;
         }
+        Err(RepositoryError::Exists {
+            object: self.layout.commit(commit.sequence),
+        })
     }
 
     async fn last_sequence(&self) -> Result<u64, RepositoryError> {
@@ -191,29 +191,7 @@ impl ClusterRepository {
             .repository
             .read_range(object, reference.position..end)
             .await?;
-        check_sha256(object, &frame, &reference.sha256)?;
-        let list: TopicList = unpack(object, &frame)?;
-        let here = list.topic == topic.topic && list.topic_id == topic.topic_id;
-        let archives = list.archives.len();
-        let mut segments = list
-            .partitions
-            .iter()
-            .flat_map(|partition| &partition.segments);
-        if !here {
-            let problem = format!(
-                "it holds the list of {} where {} was expected",
-                list.topic, topic.topic
-            );
-            return Err(RepositoryError::damaged(object, problem));
-        }
-        if segments.any(|segment| segment.archive >= archives) {
-            let problem = format!(
-                "the list of {} names an archive that it does not have",
-                list.topic
-            );
-            return Err(RepositoryError::damaged(object, problem));
-        }
-        Ok(list)
+        open_list(topic, &frame)
     }
 
     /// What the cluster was besides its records.
@@ -236,6 +214,34 @@ impl ClusterRepository {
             RepositoryError::damaged(&manifest.documents.object, error.to_string())
         })
     }
+}
+
+/// The list of a topic, out of its frame, with everything that the manifest says of it checked.
+pub(crate) fn open_list(topic: &ManifestTopic, frame: &[u8]) -> Result<TopicList, RepositoryError> {
+    let object = &topic.list.object;
+    check_sha256(object, frame, &topic.list.sha256)?;
+    let list: TopicList = unpack(object, frame)?;
+    let here = list.topic == topic.topic && list.topic_id == topic.topic_id;
+    let archives = list.archives.len();
+    let mut segments = list
+        .partitions
+        .iter()
+        .flat_map(|partition| &partition.segments);
+    if !here {
+        let problem = format!(
+            "it holds the list of {} where {} was expected",
+            list.topic, topic.topic
+        );
+        return Err(RepositoryError::damaged(object, problem));
+    }
+    if segments.any(|segment| segment.archive >= archives) {
+        let problem = format!(
+            "the list of {} names an archive that it does not have",
+            list.topic
+        );
+        return Err(RepositoryError::damaged(object, problem));
+    }
+    Ok(list)
 }
 
 pub(crate) fn unpack<T: Document>(object: &str, frame: &[u8]) -> Result<T, RepositoryError> {

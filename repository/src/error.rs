@@ -7,6 +7,7 @@ use lifeboat_archive::{json::JsonError, words::SnapshotId};
 mod cause;
 
 pub use cause::{Cause, StoreAnswer};
+pub(crate) use cause::{is_conflict, is_lost_on_the_way};
 
 /// Why something could not be done with a repository.
 #[derive(Debug, thiserror::Error)]
@@ -181,6 +182,16 @@ pub enum RepositoryError {
         /// How the last place to look for them answered.
         source: Cause,
     },
+    /// The machine's own credentials were good before, and new ones can't be had.
+    #[error("can't {operation} {object}: this machine's credentials can't be renewed")]
+    NotRenewed {
+        /// What was being done.
+        operation: &'static str,
+        /// The object.
+        object: String,
+        /// How the place answered that gives them.
+        source: Cause,
+    },
     /// The bucket is not there.
     #[error("can't {operation} {object}: there is no such bucket")]
     NoBucket {
@@ -269,6 +280,22 @@ impl RepositoryError {
             };
         }
         Self::from_cause(operation, object, source)
+    }
+
+    /// The same, where the store knew us before: then there are credentials.
+    pub(crate) fn of_one_that_was_known(self) -> Self {
+        match self {
+            Self::NoCredentials {
+                operation,
+                object,
+                source,
+            } => Self::NotRenewed {
+                operation,
+                object,
+                source: source.of_renewal(),
+            },
+            other => other,
+        }
     }
 
     pub(crate) fn from_io(operation: &'static str, object: &str, error: io::Error) -> Self {

@@ -75,6 +75,10 @@ impl ClusterLayout {
         format!("{}/lists/{snapshot}.json.zst", self.cluster)
     }
 
+    pub(crate) fn manifests(&self) -> String {
+        format!("{}/manifests/", self.cluster)
+    }
+
     pub(crate) fn manifest(&self, snapshot: &SnapshotId) -> String {
         format!("{}/manifests/{snapshot}.json.zst", self.cluster)
     }

@@ -10,6 +10,7 @@ mod cluster;
 mod error;
 mod layout;
 mod lists;
+mod patience;
 mod probe;
 mod progress;
 mod remote;

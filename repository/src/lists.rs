@@ -88,7 +88,7 @@ impl ListsUpload {
             Stage::Small(pending) if pending.is_empty() => Ok(None),
             Stage::Small(pending) => {
                 let bytes = Bytes::from(pending);
-                self.store.create_same(&self.object, bytes).await?;
+                self.store.create_confirmed(&self.object, bytes).await?;
                 Ok(Some(ObjectReference {
                     object: self.object,
                     size: self.position,

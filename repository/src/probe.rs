@@ -4,9 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
 use lifeboat_archive::words::{Clock, Timestamp};
-use object_store::{
-    ObjectStoreExt, PutMode, PutOptions, list::PaginatedListOptions, signer::Signer,
-};
+use object_store::{ObjectStoreExt, PutMode, list::PaginatedListOptions, signer::Signer};
 
 use crate::{
     RepositoryError, layout,
@@ -123,19 +121,13 @@ impl Prober<'_> {
     /// Whether the second of two writes of one name is refused.
     async fn conditional_create(&self, object: &str) -> Result<bool, RepositoryError> {
         let content = Bytes::from_static(CONTENT);
-        let path = layout::path_of(object)?;
-        let put = |mode| {
-            let options = PutOptions::from(mode);
-            self.store
-                .inner()
-                .put_opts(&path, content.clone().into(), options)
-        };
         let error = |error| RepositoryError::from_store("write", object, error);
-        match put(PutMode::Create).await {
+        match self.store.put(object, &content, PutMode::Create).await? {
             // an answer that was lost on the way
-            Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => {}
+            Ok(()) | Err(object_store::Error::AlreadyExists { .. }) => {}
             Err(refused) if is_not_implemented(&refused) => {
-                put(PutMode::Overwrite).await.map_err(error)?;
+                let put = self.store.put(object, &content, PutMode::Overwrite);
+                put.await?.map_err(error)?;
                 return Ok(false);
             }
             Err(other) => return Err(error(other)),

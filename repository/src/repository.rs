@@ -102,9 +102,11 @@ impl Repository {
             .await?;
         let bytes = Bytes::from(json::to_root(&root));
         if store.create(layout::ROOT, bytes.clone()).await? == Created::Before {
-            // somebody else was faster
-            let there = Self::open_in(store, url).await?;
-            return Err(already(url, &there.root));
+            // somebody else was faster, or it is ours and the store's answer was lost
+            let there = Self::open_in(store.clone(), url).await?;
+            if there.root.id != root.id {
+                return Err(already(url, &there.root));
+            }
         }
         // Everything rests on create-only writes: a store that overwrites would lose commits silently.
         if store.create(layout::ROOT, bytes).await? == Created::Now {
@@ -138,7 +140,7 @@ impl Repository {
         // it is there: what fails from now on is worth to be waited for
         let (store, _) = store_at(&at, remote::patiently())?;
         Ok(Self {
-            store: store.with_single_writer(found.root.single_writer),
+            store: store.with_single_writer(found.root.single_writer).found(),
             ..found
         })
     }
@@ -265,6 +267,11 @@ impl Repository {
         self.store.stream_range(object, range)
     }
 
+    /// Waits until what was begun and dropped is removed from the store: to be called before a program ends early.
+    pub async fn settle(&self) {
+        self.store.leftovers().cleared().await;
+    }
+
     pub(crate) fn store(&self) -> &Store {
         &self.store
     }
@@ -347,8 +354,8 @@ fn store_at(
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
     let environment = std::env::vars_os().filter_map(text);
-    let remote = remote::connect(&at.url, bucket, &at.options, environment, retries)?;
-    let store = Store::new(Arc::clone(&remote.store));
+    let remote = remote::connect(&at.url, bucket, &at.options, environment, retries.clone())?;
+    let store = Store::new(Arc::clone(&remote.store)).with_retries(retries);
     let store = store.with_storage_class(at.options.storage_class());
     Ok((store, Some(remote)))
 }

@@ -6,11 +6,14 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use lifeboat_archive::words::Timestamp;
 use object_store::{
-    Attribute, Attributes, GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions,
-    PutOptions, WriteMultipart, path::Path,
+    Attribute, Attributes, GetOptions, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
+    PutMode, PutMultipartOptions, PutOptions, RetryConfig, path::Path,
 };
 
-use crate::{RepositoryError, layout};
+use crate::{
+    Cause, RepositoryError, error::is_conflict, layout, patience::Patience, remote,
+    upload::Leftovers,
+};
 
 /// Bytes of one part of a large upload.
 pub(crate) const PART_BYTES: usize = 8 << 20;
@@ -18,6 +21,8 @@ pub(crate) const PART_BYTES: usize = 8 << 20;
 const READ_BYTES: u64 = 4 << 20;
 /// How many reads a stream has under way at once.
 const READS_AHEAD: usize = 2;
+/// How often a store may say that an object is there, and that it is not, before it is not believed any more.
+pub(crate) const CONTRADICTIONS: usize = 5;
 
 /// An object store whose objects are created once and never changed.
 #[derive(Clone, Debug)]
@@ -27,6 +32,11 @@ pub(crate) struct Store {
     storage_class: Option<Arc<str>>,
     /// The store can't refuse to overwrite: we look first, and nobody else may write meanwhile.
     single_writer: bool,
+    /// How long what was lost on the way is tried again.
+    retries: RetryConfig,
+    /// The repository was read before: whoever we are, the store knew us.
+    found: bool,
+    leftovers: Leftovers,
 }
 
 /// How a create-only write ended.
@@ -44,6 +54,21 @@ impl Store {
             inner,
             storage_class: None,
             single_writer: false,
+            retries: remote::soon(),
+            found: false,
+            leftovers: Leftovers::default(),
+        }
+    }
+
+    pub(crate) fn with_retries(self, retries: RetryConfig) -> Self {
+        Self { retries, ..self }
+    }
+
+    /// From now on the store is one that had accepted us.
+    pub(crate) fn found(self) -> Self {
+        Self {
+            found: true,
+            ..self
         }
     }
 
@@ -65,25 +90,81 @@ impl Store {
         &self.inner
     }
 
+    pub(crate) fn leftovers(&self) -> &Leftovers {
+        &self.leftovers
+    }
+
+    pub(crate) fn patience(&self) -> Patience<'_> {
+        Patience::new(&self.retries)
+    }
+
+    /// What a failure of the store comes to.
+    pub(crate) fn error(
+        &self,
+        operation: &'static str,
+        object: &str,
+        error: object_store::Error,
+    ) -> RepositoryError {
+        let sorted = RepositoryError::from_store(operation, object, error);
+        if self.found {
+            sorted.of_one_that_was_known()
+        } else {
+            sorted
+        }
+    }
+
+    /// Asks again as long as answers are lost on the way.
+    async fn again<T, F>(&self, object: &str, mut ask: impl FnMut() -> F) -> object_store::Result<T>
+    where
+        F: Future<Output = object_store::Result<T>>,
+    {
+        let mut patience = self.patience();
+        loop {
+            match ask().await {
+                Err(error) if patience.allows(object, &error).await => {}
+                answered => return answered,
+            }
+        }
+    }
+
+    /// Writes, and writes the same again where nobody knows whether it was written.
+    pub(crate) async fn put(
+        &self,
+        object: &str,
+        bytes: &Bytes,
+        mode: PutMode,
+    ) -> Result<object_store::Result<()>, RepositoryError> {
+        let path = layout::path_of(object)?;
+        let put = || {
+            let options = PutOptions::from(mode.clone());
+            self.inner.put_opts(&path, bytes.clone().into(), options)
+        };
+        Ok(self.again(object, put).await.map(|_| ()))
+    }
+
     /// Writes an object that must not be there yet. It appears whole or not at all.
+    ///
+    /// `Before` may be our own doing: an answer may have been lost on the way. Who needs to know looks what is there.
     pub(crate) async fn create(
         &self,
         object: &str,
         bytes: Bytes,
     ) -> Result<Created, RepositoryError> {
-        let path = layout::path_of(object)?;
-        let options = PutOptions::from(if self.single_writer {
-            if self.is_there(object, &path).await? {
+        let mode = if self.single_writer {
+            if self.is_there(object, &layout::path_of(object)?).await? {
                 return Ok(Created::Before);
             }
             PutMode::Overwrite
         } else {
             PutMode::Create
-        });
-        match self.inner.put_opts(&path, bytes.into(), options).await {
-            Ok(_) => Ok(Created::Now),
-            Err(object_store::Error::AlreadyExists { .. }) => Ok(Created::Before),
-            Err(error) => Err(RepositoryError::from_store("write", object, error)),
+        };
+        match self.put(object, &bytes, mode).await? {
+            Ok(()) => Ok(Created::Now),
+            // not every conflict is about an object that is there
+            Err(error @ object_store::Error::AlreadyExists { .. }) if !is_conflict(&error) => {
+                Ok(Created::Before)
+            }
+            Err(error) => Err(self.error("write", object, error)),
         }
     }
 
@@ -93,24 +174,56 @@ impl Store {
         object: &str,
         bytes: Bytes,
     ) -> Result<(), RepositoryError> {
-        if self.create(object, bytes.clone()).await? == Created::Now {
+        let mut patience = self.patience();
+        for _ in 0..CONTRADICTIONS {
+            if self.create(object, bytes.clone()).await? == Created::Now {
+                return Ok(());
+            }
+            match self.read_whole(object, bytes.len() as u64).await {
+                Ok(there) if there == bytes => return Ok(()),
+                Ok(_) | Err(RepositoryError::Damaged { .. }) => {
+                    return Err(RepositoryError::Exists {
+                        object: object.to_owned(),
+                    });
+                }
+                // it was not written, whatever the store has said
+                Err(RepositoryError::NotFound { .. }) => patience.pause().await,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(contradiction(object))
+    }
+
+    /// The same, and asks the store whether all of it is there: what is named next never names what is not whole.
+    pub(crate) async fn create_confirmed(
+        &self,
+        object: &str,
+        bytes: Bytes,
+    ) -> Result<(), RepositoryError> {
+        let size = bytes.len() as u64;
+        self.create_same(object, bytes).await?;
+        self.confirm_size(object, size).await
+    }
+
+    /// Whether the object that was written has so many bytes.
+    pub(crate) async fn confirm_size(
+        &self,
+        object: &str,
+        size: u64,
+    ) -> Result<(), RepositoryError> {
+        let stored = self.size(object).await?;
+        if stored == size {
             return Ok(());
         }
-        let there = self.read_whole(object, bytes.len() as u64).await;
-        match there {
-            Ok(there) if there == bytes => Ok(()),
-            Ok(_) | Err(RepositoryError::Damaged { .. }) => Err(RepositoryError::Exists {
-                object: object.to_owned(),
-            }),
-            Err(error) => Err(error),
-        }
+        let problem = format!("{stored} bytes are stored of the {size} that were written");
+        Err(RepositoryError::damaged(object, problem))
     }
 
     /// Begins a large object. It appears, whole, when the upload is finished.
     pub(crate) async fn begin_upload(
         &self,
         object: &str,
-    ) -> Result<WriteMultipart, RepositoryError> {
+    ) -> Result<Box<dyn MultipartUpload>, RepositoryError> {
         let path = layout::path_of(object)?;
         // Stores can't make large uploads create-only: this check, and names that are never used twice, must do.
         if self.is_there(object, &path).await? {
@@ -126,26 +239,23 @@ impl Store {
             attributes,
             ..PutMultipartOptions::default()
         };
-        let upload = self
-            .inner
-            .put_multipart_opts(&path, options)
-            .await
-            .map_err(|error| RepositoryError::from_store("write", object, error))?;
-        Ok(WriteMultipart::new_with_chunk_size(upload, PART_BYTES))
+        let begin = || self.inner.put_multipart_opts(&path, options.clone());
+        let begun = self.again(object, begin).await;
+        begun.map_err(|error| self.error("write", object, error))
     }
 
     async fn is_there(&self, object: &str, path: &Path) -> Result<bool, RepositoryError> {
         match self.inner.head(path).await {
             Ok(_) => Ok(true),
             Err(object_store::Error::NotFound { .. }) => Ok(false),
-            Err(error) => Err(RepositoryError::from_store("look for", object, error)),
+            Err(error) => Err(self.error("look for", object, error)),
         }
     }
 
     pub(crate) async fn size(&self, object: &str) -> Result<u64, RepositoryError> {
         let path = layout::path_of(object)?;
         let meta = self.inner.head(&path).await;
-        let meta = meta.map_err(|error| RepositoryError::from_store("look at", object, error))?;
+        let meta = meta.map_err(|error| self.error("look at", object, error))?;
         Ok(meta.size)
     }
 
@@ -156,7 +266,7 @@ impl Store {
         limit: u64,
     ) -> Result<Bytes, RepositoryError> {
         let path = layout::path_of(object)?;
-        let sorted = |error| RepositoryError::from_store("read", object, error);
+        let sorted = |error| self.error("read", object, error);
         let found = self
             .inner
             .get_opts(&path, GetOptions::new())
@@ -184,12 +294,12 @@ impl Store {
             Ok(bytes) if bytes.len() as u64 == range.end - range.start => Ok(bytes),
             Ok(_) => Err(too_short(object, range.end)),
             Err(error @ object_store::Error::NotFound { .. }) => {
-                Err(RepositoryError::from_store("read", object, error))
+                Err(self.error("read", object, error))
             }
             // a range that begins behind the end is refused in words of its own by every store
             Err(error) => match self.inner.head(&path).await {
                 Ok(meta) if meta.size < range.end => Err(too_short(object, range.end)),
-                _ => Err(RepositoryError::from_store("read", object, error)),
+                _ => Err(self.error("read", object, error)),
             },
         }
     }
@@ -233,22 +343,23 @@ impl Store {
         folder: &str,
     ) -> Result<Vec<StoredObject>, RepositoryError> {
         let path = layout::path_of(folder)?;
-        let listed = self.inner.list(Some(&path)).map_ok(|meta| StoredObject {
+        let stored = |meta: ObjectMeta| StoredObject {
             object: meta.location.to_string(),
             size: meta.size,
             modified: Timestamp::from_millis(meta.last_modified.timestamp_millis()),
-        });
-        let listed = listed.try_collect().await;
-        listed.map_err(|error| RepositoryError::from_store("list", folder, error))
+        };
+        let list = || self.inner.list(Some(&path)).map_ok(stored).try_collect();
+        let listed = self.again(folder, list).await;
+        listed.map_err(|error| self.error("list", folder, error))
     }
 
     /// The names of the folders and objects right below `folder`, or below the top.
     pub(crate) async fn children(&self, folder: Option<&str>) -> Result<Children, RepositoryError> {
         let path = folder.map(layout::path_of).transpose()?;
-        let listed = self.inner.list_with_delimiter(path.as_ref()).await;
-        let listed = listed.map_err(|error| {
-            RepositoryError::from_store("list", folder.unwrap_or("the repository"), error)
-        })?;
+        let shown = folder.unwrap_or("the repository");
+        let list = || self.inner.list_with_delimiter(path.as_ref());
+        let listed = self.again(shown, list).await;
+        let listed = listed.map_err(|error| self.error("list", shown, error))?;
         let name = |path: &Path| path.filename().map(str::to_owned);
         Ok(Children {
             folders: listed.common_prefixes.iter().filter_map(name).collect(),
@@ -278,6 +389,15 @@ pub(crate) struct Children {
 
 fn too_short(object: &str, end: u64) -> RepositoryError {
     RepositoryError::damaged(object, format!("it ends before byte {end}"))
+}
+
+/// The store says that an object is there already, and then that it is not, and does not stop.
+pub(crate) fn contradiction(object: &str) -> RepositoryError {
+    RepositoryError::Store {
+        operation: "write",
+        object: object.to_owned(),
+        source: Cause::new("the store says that it is there already, and that it is not"),
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -20,9 +21,12 @@ use lifeboat_archive::{
 };
 use lifeboat_config::{Place, RepositoryUrl};
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
-    local::LocalFileSystem, path::Path,
+    BackoffConfig, CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    RetryConfig,
+    client::{HttpError, HttpErrorKind},
+    local::LocalFileSystem,
+    path::Path,
 };
 use tempfile::TempDir;
 
@@ -153,6 +157,13 @@ pub(crate) fn manifest_topic(
 pub(crate) enum Fault {
     /// The next `n` writes are done, and their answers are lost.
     ReplyLost(usize),
+    /// The next `n` writes are done, and then the connection is reset. So is that of the end of every upload in parts,
+    /// of which the store knows nothing any more when it is asked again.
+    Reset(usize),
+    /// The next `n` create-only writes are not done, and the store says that the object is there.
+    ClaimsThere(usize),
+    /// Commits are listed and can't be read: the store says that they are not there.
+    LosesCommits,
     /// Whatever is written: no space is left.
     Full,
     /// What is there already is written over.
@@ -169,11 +180,19 @@ pub(crate) struct FaultyStore {
     inner: LocalFileSystem,
     fault: Fault,
     writes: AtomicUsize,
+    ranged_reads: AtomicUsize,
 }
 
 impl FaultyStore {
     pub(crate) fn over(url: &RepositoryUrl, fault: Fault) -> Store {
-        Store::new(Arc::new(Self::new(url, fault)))
+        let quickly = RetryConfig {
+            backoff: BackoffConfig {
+                init_backoff: Duration::from_millis(1),
+                ..BackoffConfig::default()
+            },
+            ..RetryConfig::default()
+        };
+        Store::new(Arc::new(Self::new(url, fault))).with_retries(quickly)
     }
 
     pub(crate) fn new(url: &RepositoryUrl, fault: Fault) -> Self {
@@ -181,7 +200,15 @@ impl FaultyStore {
             inner: LocalFileSystem::new_with_prefix(folder_of(url)).unwrap(),
             fault,
             writes: AtomicUsize::new(0),
+            ranged_reads: AtomicUsize::new(0),
         }
+    }
+}
+
+impl FaultyStore {
+    /// How often parts of objects were read.
+    pub(crate) fn ranged_reads(&self) -> usize {
+        self.ranged_reads.load(Ordering::Relaxed)
     }
 }
 
@@ -195,6 +222,15 @@ fn failure(error: io::Error) -> object_store::Error {
     object_store::Error::Generic {
         store: "faulty",
         source: Box::new(error),
+    }
+}
+
+/// What a client is told of a connection that was reset when the request was sent.
+fn reset() -> object_store::Error {
+    let error = io::Error::from(io::ErrorKind::ConnectionReset);
+    object_store::Error::Generic {
+        store: "faulty",
+        source: Box::new(HttpError::new(HttpErrorKind::Interrupted, error)),
     }
 }
 
@@ -219,8 +255,24 @@ impl ObjectStore for FaultyStore {
                     implementer: "faulty".to_owned(),
                 })
             }
-            Fault::NoCreate | Fault::NoDelete => {
+            Fault::NoCreate | Fault::NoDelete | Fault::LosesCommits => {
                 self.inner.put_opts(location, payload, options).await
+            }
+            Fault::ClaimsThere(times) => {
+                if self.writes.fetch_add(1, Ordering::Relaxed) < times {
+                    return Err(object_store::Error::AlreadyExists {
+                        path: location.to_string(),
+                        source: "claimed".into(),
+                    });
+                }
+                self.inner.put_opts(location, payload, options).await
+            }
+            Fault::Reset(times) => {
+                let result = self.inner.put_opts(location, payload, options).await;
+                if result.is_ok() && self.writes.fetch_add(1, Ordering::Relaxed) < times {
+                    return Err(reset());
+                }
+                result
             }
             Fault::ReplyLost(lost) => {
                 let result = self
@@ -244,11 +296,20 @@ impl ObjectStore for FaultyStore {
         let upload = self.inner.put_multipart_opts(location, options).await?;
         match self.fault {
             Fault::Full => Ok(Box::new(FullUpload(upload))),
+            Fault::Reset(_) => Ok(Box::new(ForgottenUpload(upload))),
             _ => Ok(upload),
         }
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        let ranged = usize::from(options.range.is_some());
+        self.ranged_reads.fetch_add(ranged, Ordering::Relaxed);
+        if matches!(self.fault, Fault::LosesCommits) && location.as_ref().contains("/commits/") {
+            return Err(object_store::Error::NotFound {
+                path: location.to_string(),
+                source: "lost".into(),
+            });
+        }
         self.inner.get_opts(location, options).await
     }
 
@@ -299,5 +360,25 @@ impl MultipartUpload for FullUpload {
 
     async fn abort(&mut self) -> Result<()> {
         self.0.abort().await
+    }
+}
+
+/// Its end is done, and its answer lost.
+#[derive(Debug)]
+struct ForgottenUpload(Box<dyn MultipartUpload>);
+
+#[async_trait]
+impl MultipartUpload for ForgottenUpload {
+    fn put_part(&mut self, part: PutPayload) -> object_store::UploadPart {
+        self.0.put_part(part)
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        self.0.complete().await?;
+        Err(failure(io::Error::other("no such upload")))
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        Err(failure(io::Error::other("nothing to give up")))
     }
 }

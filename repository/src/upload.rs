@@ -1,8 +1,11 @@
 //! Large objects, written in parts with bounded memory.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use bytes::Bytes;
 use lifeboat_archive::{json::Xxh3Hex, lists::ArchiveReference};
-use object_store::WriteMultipart;
+use object_store::{MultipartUpload, PutPayloadMut};
+use tokio::{runtime::Handle, task::JoinSet};
 use ulid::Ulid;
 
 use crate::{
@@ -13,19 +16,105 @@ use crate::{
 /// How many parts are on their way at once.
 const PARTS_IN_FLIGHT: usize = 2;
 
+/// Uploads whose writers went away, and that are being given up: parts that nobody can see are paid for all the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Leftovers(Arc<Mutex<JoinSet<()>>>);
+
+impl Leftovers {
+    fn clear_away(&self, mut parts: Parts, object: String) {
+        // without a runtime there is nobody who could do it
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        let abort = async move { parts.give_up(&object).await };
+        let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.spawn_on(abort, &runtime);
+    }
+
+    /// Waits until nothing is left.
+    pub(crate) async fn cleared(&self) {
+        let mut tasks = {
+            let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *tasks)
+        };
+        while tasks.join_next().await.is_some() {}
+    }
+}
+
+/// The parts of a large object, some of them on their way.
+#[derive(Debug)]
+struct Parts {
+    upload: Box<dyn MultipartUpload>,
+    buffer: PutPayloadMut,
+    on_their_way: JoinSet<object_store::Result<()>>,
+}
+
+impl Parts {
+    /// Waits until less than `limit` are on their way.
+    async fn wait_for(&mut self, limit: usize) -> object_store::Result<()> {
+        while self.on_their_way.len() >= limit.max(1)
+            && let Some(ended) = self.on_their_way.join_next().await
+        {
+            ended??;
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, mut bytes: Bytes) {
+        while !bytes.is_empty() {
+            let missing = PART_BYTES - self.buffer.content_length();
+            self.buffer.push(bytes.split_to(missing.min(bytes.len())));
+            if self.buffer.content_length() == PART_BYTES {
+                self.send();
+            }
+        }
+    }
+
+    fn send(&mut self) {
+        let part = std::mem::take(&mut self.buffer);
+        self.on_their_way.spawn(self.upload.put_part(part.into()));
+    }
+
+    async fn complete(&mut self) -> object_store::Result<()> {
+        if !self.buffer.is_empty() {
+            self.send();
+        }
+        self.wait_for(1).await?;
+        self.upload.complete().await.map(|_| ())
+    }
+
+    async fn abort(&mut self) -> object_store::Result<()> {
+        self.on_their_way.shutdown().await;
+        self.upload.abort().await
+    }
+
+    /// Removes what the store has of it, where another error is told already.
+    async fn give_up(&mut self, object: &str) {
+        if let Err(error) = self.abort().await {
+            tracing::warn!(object, %error, "parts of an upload may be left in the store");
+        }
+    }
+}
+
 /// A large object that is being written: in parts, waiting where the store is slower than we are.
+///
+/// Dropped before its end it is given up: [`Leftovers::cleared`] waits for that.
 #[derive(Debug)]
 pub(crate) struct LargeUpload {
     store: Store,
     object: String,
-    /// None after a failure: what was stored of it is removed already.
-    parts: Option<WriteMultipart>,
+    /// None at the end, and after a failure: what was stored of it is removed already.
+    parts: Option<Parts>,
     written: u64,
 }
 
 impl LargeUpload {
     pub(crate) async fn begin(store: Store, object: String) -> Result<Self, RepositoryError> {
-        let parts = store.begin_upload(&object).await?;
+        let parts = Parts {
+            upload: store.begin_upload(&object).await?,
+            buffer: PutPayloadMut::new(),
+            on_their_way: JoinSet::new(),
+        };
         Ok(Self {
             store,
             object,
@@ -45,9 +134,11 @@ impl LargeUpload {
             };
             // at most one part becomes full with each piece, so no more than PARTS_IN_FLIGHT are ever on their way
             let piece = bytes.split_to(bytes.len().min(PART_BYTES));
-            if let Err(error) = parts.wait_for_capacity(PARTS_IN_FLIGHT).await {
-                self.give_up().await;
-                return Err(RepositoryError::from_store("write", &self.object, error));
+            if let Err(error) = parts.wait_for(PARTS_IN_FLIGHT).await {
+                if let Some(mut parts) = self.parts.take() {
+                    parts.give_up(&self.object).await;
+                }
+                return Err(self.store.error("write", &self.object, error));
             }
             self.written += piece.len() as u64;
             parts.put(piece);
@@ -55,60 +146,56 @@ impl LargeUpload {
         Ok(())
     }
 
-    /// Removes what the store has of it: parts that nobody can see are paid for all the same.
-    async fn give_up(&mut self) {
-        if let Some(parts) = self.parts.take()
-            && let Err(error) = parts.abort().await
-        {
-            tracing::warn!(object = self.object, %error, "parts of an upload may be left in the store");
-        }
-    }
-
     /// Makes the object appear, and asks the store whether all of it arrived. Tells the object's path.
-    pub(crate) async fn finish(self, size: u64) -> Result<String, RepositoryError> {
-        let Self {
-            store,
-            object,
-            parts,
-            written,
-        } = self;
-        let Some(parts) = parts else {
+    pub(crate) async fn finish(mut self, size: u64) -> Result<String, RepositoryError> {
+        let object = std::mem::take(&mut self.object);
+        let Some(mut parts) = self.parts.take() else {
             return Err(given_up(&object));
         };
-        if written != size {
+        if self.written != size {
             // what would appear is not what its hash speaks of
-            abort(parts, &object).await?;
-            let problem = format!("{written} bytes were written where {size} were meant");
+            let aborted = parts.abort().await;
+            aborted.map_err(|error| self.store.error("give up writing", &object, error))?;
+            let problem = format!(
+                "{} bytes were written where {size} were meant",
+                self.written
+            );
             return Err(RepositoryError::damaged(&object, problem));
         }
-        parts
-            .finish()
-            .await
-            .map_err(|error| RepositoryError::from_store("write", &object, error))?;
+        if let Err(error) = parts.complete().await {
+            // Done, and its answer lost: asked again, a store knows no such upload any more. The name was never used
+            // before, so an object of that name and size is this one.
+            if matches!(self.store.size(&object).await, Ok(stored) if stored == size) {
+                return Ok(object);
+            }
+            parts.give_up(&object).await;
+            return Err(self.store.error("write", &object, error));
+        }
         // Confirmed before anything names it: a manifest never points at an object that is not whole.
-        let stored = store.size(&object).await?;
-        if stored != size {
-            let problem = format!("{stored} bytes are stored of the {size} that were written");
-            return Err(RepositoryError::damaged(&object, problem));
-        }
+        self.store.confirm_size(&object, size).await?;
         Ok(object)
     }
 
-    pub(crate) async fn abort(self) -> Result<(), RepositoryError> {
-        match self.parts {
-            Some(parts) => abort(parts, &self.object).await,
-            None => Ok(()),
+    pub(crate) async fn abort(mut self) -> Result<(), RepositoryError> {
+        let Some(mut parts) = self.parts.take() else {
+            return Ok(());
+        };
+        let aborted = parts.abort().await;
+        aborted.map_err(|error| self.store.error("give up writing", &self.object, error))
+    }
+}
+
+impl Drop for LargeUpload {
+    fn drop(&mut self) {
+        if let Some(parts) = self.parts.take() {
+            let object = std::mem::take(&mut self.object);
+            self.store.leftovers().clear_away(parts, object);
         }
     }
 }
 
 fn given_up(object: &str) -> RepositoryError {
     RepositoryError::damaged(object, "its upload failed before and was given up")
-}
-
-async fn abort(parts: WriteMultipart, object: &str) -> Result<(), RepositoryError> {
-    let aborted = parts.abort().await;
-    aborted.map_err(|error| RepositoryError::from_store("give up writing", object, error))
 }
 
 /// An archive that is being written. Until [`finish`](Self::finish) nothing of it can be seen.

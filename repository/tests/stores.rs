@@ -8,10 +8,12 @@ use lifeboat_archive::{
     json::{Sha256Hex, Xxh3Hex},
     lists::{ObjectReference, PartitionList, TopicList, TransactionTable},
     manifest::{Commit, Manifest, ManifestTopic, SnapshotKind, SnapshotState, Totals},
-    words::{Clock, SnapshotId, Timestamp, TopicId},
+    words::{Clock, Progress, SnapshotId, Timestamp, TopicId},
 };
 use lifeboat_config::{RepositoryLocation, StoreOptions};
-use lifeboat_repository::{ClusterRepository, Repository, RepositoryError, Writers};
+use lifeboat_repository::{
+    ClusterRepository, Repository, RepositoryError, Writers, check::FindingKind,
+};
 use lifeboat_tests::{Azurite, GoogleXml, Keys, MinIo};
 use tokio::sync::OnceCell;
 
@@ -404,6 +406,53 @@ async fn what_is_wrong_with_a_store_is_told_apart() {
     let nothing = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":["s3:*"],"Resource":["arn:aws:s3:::*"]}]}"#;
     let error = open(server.keys_with(nothing).unwrap(), "s3://nowhere/x").await;
     assert!(matches!(error, RepositoryError::Denied { .. }), "{error:?}");
+}
+
+/// Who may do these things to these objects of a bucket.
+fn rights(server: &MinIo, bucket: &str, may_list: bool, readable: &[&str]) -> Keys {
+    let arn = |below: &&str| format!("\"arn:aws:s3:::{bucket}/{below}\"");
+    let readable: Vec<_> = readable.iter().map(arn).collect();
+    let list = format!(
+        r#",{{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::{bucket}"}}"#
+    );
+    let list = if may_list { list.as_str() } else { "" };
+    let policy = format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"s3:GetObject","Resource":[{}]}}{list}]}}"#,
+        readable.join(",")
+    );
+    server.keys_with(&policy).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_takes_nothing_that_it_may_not_see_for_missing() {
+    let server = minio().await;
+    server.make_bucket("rights").unwrap();
+    let at = on_minio(server, &MinIo::root_keys(), "s3://rights");
+    let repository = Repository::init(&at, &Clock::system()).await.unwrap();
+    snapshots(&repository.cluster(CLUSTER).unwrap()).await;
+    let check = |may_list, readable: &'static [&'static str]| async move {
+        let keys = rights(server, "rights", may_list, readable);
+        let opened = Repository::open(on_minio(server, &keys, "s3://rights")).await;
+        let cluster = opened.unwrap().cluster(CLUSTER).unwrap();
+        cluster.check(&Progress::default()).await
+    };
+    // neither a listing nor a commit that may not be seen is an empty one
+    for (may_list, readable) in [(false, &["*"][..]), (true, &["lifeboat.json"])] {
+        let error = check(may_list, readable).await.unwrap_err();
+        assert!(
+            matches!(error, RepositoryError::Denied { .. }),
+            "{may_list} {readable:?}: {error:?}"
+        );
+    }
+    let report = check(true, &["lifeboat.json", "*/commits/*"])
+        .await
+        .unwrap();
+    assert_eq!(report.commits, 6);
+    assert!(!report.findings.is_empty());
+    for finding in &report.findings {
+        assert_eq!(finding.kind, FindingKind::Unread, "{finding:?}");
+        assert!(finding.problem.contains("not allowed"), "{finding:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

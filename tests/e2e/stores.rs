@@ -20,7 +20,7 @@ const BUCKET: &str = "kafka-backups";
 const URL: &str = "s3://kafka-backups/prod";
 
 /// The program, as these keys to that store.
-fn with_keys(program: &Program, store: &MinIo, keys: &Keys) -> Program {
+pub(crate) fn with_keys(program: &Program, store: &MinIo, keys: &Keys) -> Program {
     let environment = store.environment(keys);
     let set = |program: Program, (name, value)| program.env(name, value);
     environment.into_iter().fold(program.clone(), set)
@@ -109,17 +109,28 @@ fn a_locked_bucket_takes_backups_of_append_only_keys_and_read_only_ones_restore_
     assert!(versions > 8, "{versions}");
     assert_eq!(marks, 0, "something was deleted");
     assert_eq!(store.unfinished_uploads().unwrap(), 0);
-    no_secret_is_logged(&writes, &appender);
+    no_secret_is_logged(&writes, &appender, &bootstrap);
 }
 
-/// At every level of logging.
-fn no_secret_is_logged(program: &Program, keys: &Keys) {
-    let arguments = ["snapshots", "--repository", URL, "--log-level", "trace"];
-    let run = program.run(&arguments).unwrap().expect_code(0).unwrap();
-    let said = format!("{}{}", run.stdout, run.stderr);
-    assert!(said.len() > 1_000, "nothing was logged: {said}");
-    for secret in [&keys.secret, keys.token.as_ref().unwrap()] {
-        assert!(!said.contains(secret.as_str()), "{said}");
+/// At every level of logging, by what reads and by what writes.
+fn no_secret_is_logged(program: &Program, keys: &Keys, bootstrap: &str) {
+    let another = "s3://kafka-backups/prod/logged";
+    let little = ["--bootstrap-servers", bootstrap, "--topics", "compacted"];
+    let backup = [&["backup", "--repository", URL], &little[..]].concat();
+    for arguments in [
+        vec!["init", "--repository", another],
+        backup,
+        vec!["snapshots", "--repository", URL],
+        vec!["check", "--repository", URL],
+    ] {
+        let verb = arguments[0];
+        let arguments = [arguments, vec!["--log-level", "trace"]].concat();
+        let run = program.run(&arguments).unwrap().expect_code(0).unwrap();
+        let said = format!("{}{}", run.stdout, run.stderr);
+        assert!(said.len() > 1_000, "{verb}: nothing was logged: {said}");
+        for secret in [&keys.secret, keys.token.as_ref().unwrap()] {
+            assert!(!said.contains(secret.as_str()), "{verb}: {said}");
+        }
     }
 }
 

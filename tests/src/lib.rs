@@ -32,5 +32,7 @@ pub use rounds::rounds;
 pub use scratch::{Scratch, folder_size};
 pub use security::{Certificate, Security};
 pub use segments::{DumpedFile, DumpedSegments, dump_segments, segment_files};
-pub use stores::{Azurite, GoogleXml, Keys, MinIo, ObjectProperties};
+pub use stores::{
+    Azurite, FaultProxy, GoogleXml, Keys, Loss, MinIo, ObjectProperties, Storm, Weather,
+};
 pub use workload::{Bulk, BulkReport, Fidelity, FidelityReport, Message, Workload};

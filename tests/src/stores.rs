@@ -15,12 +15,14 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::{cluster::ports::free_port, scratch::Scratch};
 
 mod azurite;
+mod faults;
 mod google;
 mod http;
 mod minio;
 mod signing;
 
 pub use azurite::Azurite;
+pub use faults::{FaultProxy, Loss, Storm, Weather};
 pub use google::GoogleXml;
 pub use minio::{Keys, MinIo, ObjectProperties};
 

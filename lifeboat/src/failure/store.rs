@@ -5,6 +5,9 @@ use lifeboat_repository::Cause;
 pub(super) const NO_CREDENTIALS: &str = "give a key in repository.options (aws_access_key_id and aws_secret_access_key, \
      google_service_account, azure_storage_account_key, …) or in the environment's variables of the same names";
 
+pub(super) const NOT_RENEWED: &str = "the service that gives this machine (or pod) its credentials does not answer as it \
+     did: run it again when it does";
+
 pub(super) fn no_repository(url: &str) -> String {
     let otherwise = if url.starts_with("file:") {
         "mount the volume that it is on"

@@ -98,6 +98,13 @@ impl CheckDocument {
                 "{verdict}, with the right size; `lifeboat verify` reads what is inside\n"
             ));
         }
+        for warning in cluster.warnings.iter().take(SHOWN) {
+            text.push_str(&format!("warning: {}\n", safe(warning)));
+        }
+        if cluster.warnings.len() > SHOWN {
+            let more = cluster.warnings.len() - SHOWN;
+            text.push_str(&format!("  and {more} more: --json lists all\n"));
+        }
         text.push_str(&self.orphan_lines(cluster));
         text
     }

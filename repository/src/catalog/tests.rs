@@ -2,8 +2,10 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use super::*;
 use crate::{
-    ClusterRepository,
-    testing::{CLUSTER, bare_commit, commit_many, scratch_repository, snapshot},
+    ClusterRepository, Repository,
+    testing::{
+        CLUSTER, Fault, FaultyStore, bare_commit, commit_many, scratch_repository, snapshot,
+    },
 };
 
 fn commit_path(cluster: &ClusterRepository, sequence: u64) -> PathBuf {
@@ -78,6 +80,25 @@ async fn a_damaged_commit_is_listed_and_its_number_stays_taken() {
     ));
     assert_eq!(catalog.snapshots().count(), 1);
     assert_eq!(cluster.commit(bare_commit(4)).await.unwrap().sequence, 4);
+}
+
+#[tokio::test]
+async fn a_commit_that_is_listed_and_not_there_is_damaged_and_never_dropped() {
+    let (_folder, repository) = scratch_repository().await;
+    commit_many(&repository.cluster(CLUSTER).unwrap(), 2).await;
+    let url = repository.url().to_owned();
+    let store = FaultyStore::over(&url.parse().unwrap(), Fault::LosesCommits);
+    let losing = Repository::open_in(store, &url).await.unwrap();
+    let catalog = losing.cluster(CLUSTER).unwrap().catalog().await.unwrap();
+    let numbers: Vec<_> = catalog.entries.iter().map(CatalogEntry::sequence).collect();
+    assert_eq!(numbers, [1, 2]);
+    for entry in &catalog.entries {
+        assert!(
+            matches!(entry, CatalogEntry::Damaged { reason, .. } if reason.contains("does not have it")),
+            "{entry:?}"
+        );
+    }
+    assert!(catalog.latest().is_err());
 }
 
 #[tokio::test]

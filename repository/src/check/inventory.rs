@@ -1,10 +1,14 @@
 //! What the commits lead to, and which snapshots would miss it.
+//!
+//! There may be thousands of topics in each of hundreds of snapshots: names are kept once, a list that snapshots share is
+//! read once, and of a list whose archives are all there nothing is kept but where it is.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use lifeboat_archive::{lists::ArchiveReference, manifest::ManifestTopic, words::SnapshotId};
 
 use super::Told;
+use crate::store::StoredObject;
 
 /// What is known of an object's size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,35 +21,42 @@ pub(super) enum Size {
     AtLeast(u64),
 }
 
-/// Everything that is named anywhere.
+/// Everything that is named anywhere, beside what the store has.
 #[derive(Debug, Default)]
 pub(super) struct Inventory {
+    /// What the store has, by name.
+    pub(super) stored: BTreeMap<String, StoredObject>,
     snapshots: Vec<SnapshotId>,
     objects: Vec<Wanted>,
-    by_name: BTreeMap<String, usize>,
-    /// By object and position: what incremental snapshots share is kept once.
-    lists: HashMap<(usize, u64), SharedList>,
+    by_name: HashMap<String, usize>,
+    /// By object and position; where in `troubled`, if it is there.
+    lists: HashMap<(usize, u64), Option<usize>>,
+    troubled: Vec<TroubledList>,
 }
 
 /// An object that is named.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Wanted {
+    pub(super) object: String,
     exactly: BTreeSet<u64>,
     at_least: u64,
-    /// Where in `snapshots`, in order.
+    /// Those that name it themselves: where in `snapshots`, in order.
     snapshots: Vec<usize>,
 }
 
+/// A list that could not be read, or with archives that are not there as it wants them.
 #[derive(Debug)]
-struct SharedList {
+struct TroubledList {
+    object: usize,
     topic: String,
     archives: Vec<usize>,
+    snapshots: Vec<usize>,
     /// Why it could not be read.
     unread: Option<Told>,
 }
 
 /// Whether a topic's list is known from an earlier snapshot.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Known {
     /// It has to be read.
     No,
@@ -53,6 +64,13 @@ pub(super) enum Known {
     Yes,
     /// It could not be read, and that is told already.
     Unread(Told),
+}
+
+/// Who needs an object.
+#[derive(Debug, Default)]
+pub(super) struct Needs {
+    snapshots: BTreeSet<usize>,
+    topics: BTreeSet<String>,
 }
 
 impl Wanted {
@@ -69,6 +87,15 @@ impl Wanted {
 }
 
 impl Inventory {
+    /// Before anything is named.
+    pub(super) fn of(stored: Vec<StoredObject>) -> Self {
+        let by_name = |stored: StoredObject| (stored.object.clone(), stored);
+        Self {
+            stored: stored.into_iter().map(by_name).collect(),
+            ..Self::default()
+        }
+    }
+
     /// Names an object.
     pub(super) fn name(
         &mut self,
@@ -76,25 +103,33 @@ impl Inventory {
         size: Size,
         snapshot: Option<&SnapshotId>,
     ) -> usize {
-        let known = self.by_name.get(object).copied();
-        let at = known.unwrap_or_else(|| {
-            self.objects.push(Wanted::default());
-            let at = self.objects.len() - 1;
-            self.by_name.insert(object.to_owned(), at);
-            at
-        });
         let snapshot = snapshot.map(|snapshot| self.number(snapshot));
+        let at = self.intern(object);
         if let Some(wanted) = self.objects.get_mut(at) {
             match size {
                 Size::Any => {}
                 Size::Exactly(size) => drop(wanted.exactly.insert(size)),
                 Size::AtLeast(end) => wanted.at_least = wanted.at_least.max(end),
             }
-            // one snapshot after the other: the last one is enough to know
-            if snapshot.is_some() && wanted.snapshots.last() != snapshot.as_ref() {
-                wanted.snapshots.extend(snapshot);
+            if let Some(snapshot) = snapshot {
+                push_new(&mut wanted.snapshots, snapshot);
             }
         }
+        at
+    }
+
+    fn intern(&mut self, object: &str) -> usize {
+        if let Some(&at) = self.by_name.get(object) {
+            return at;
+        }
+        let at = self.objects.len();
+        self.objects.push(Wanted {
+            object: object.to_owned(),
+            exactly: BTreeSet::new(),
+            at_least: 0,
+            snapshots: Vec::new(),
+        });
+        self.by_name.insert(object.to_owned(), at);
         at
     }
 
@@ -105,48 +140,64 @@ impl Inventory {
         archives: &[ArchiveReference],
         snapshot: &SnapshotId,
     ) {
-        let archives = archives
-            .iter()
-            .map(|archive| self.name(&archive.object, Size::Exactly(archive.size), Some(snapshot)));
-        let archives = archives.collect();
-        self.keep_list(topic, archives, None);
+        let mut missed = Vec::new();
+        for archive in archives {
+            let at = self.name(&archive.object, Size::Exactly(archive.size), None);
+            let stored = self.stored.get(&archive.object);
+            if stored.is_none_or(|stored| stored.size != archive.size) {
+                missed.push(at);
+            }
+        }
+        self.keep_list(topic, missed, None, snapshot);
     }
 
     /// The list of a topic could not be read.
-    pub(super) fn name_unread(&mut self, topic: &ManifestTopic, unread: Told) {
-        self.keep_list(topic, Vec::new(), Some(unread));
+    pub(super) fn name_unread(
+        &mut self,
+        topic: &ManifestTopic,
+        unread: Told,
+        snapshot: &SnapshotId,
+    ) {
+        self.keep_list(topic, Vec::new(), Some(unread), snapshot);
     }
 
-    fn keep_list(&mut self, topic: &ManifestTopic, archives: Vec<usize>, unread: Option<Told>) {
-        if let Some(&object) = self.by_name.get(&topic.list.object) {
-            let list = SharedList {
+    fn keep_list(
+        &mut self,
+        topic: &ManifestTopic,
+        archives: Vec<usize>,
+        unread: Option<Told>,
+        snapshot: &SnapshotId,
+    ) {
+        let snapshot = self.number(snapshot);
+        let object = self.intern(&topic.list.object);
+        let trouble = (!archives.is_empty() || unread.is_some()).then(|| {
+            self.troubled.push(TroubledList {
+                object,
                 topic: topic.topic.clone(),
                 archives,
+                snapshots: vec![snapshot],
                 unread,
-            };
-            self.lists.insert((object, topic.list.position), list);
-        }
+            });
+            self.troubled.len() - 1
+        });
+        self.lists.insert((object, topic.list.position), trouble);
     }
 
     /// Whether the topic's list is known from an earlier snapshot; then its archives are this one's, too.
     pub(super) fn share_list(&mut self, topic: &ManifestTopic, snapshot: &SnapshotId) -> Known {
-        let number = self.number(snapshot);
         let object = self.by_name.get(&topic.list.object);
-        let list = object.and_then(|&object| self.lists.get(&(object, topic.list.position)));
-        let Some(list) = list else {
+        let known = object.and_then(|&object| self.lists.get(&(object, topic.list.position)));
+        let trouble = match known {
+            None => return Known::No,
+            Some(None) => return Known::Yes,
+            Some(&Some(trouble)) => trouble,
+        };
+        let snapshot = self.number(snapshot);
+        let Some(list) = self.troubled.get_mut(trouble) else {
             return Known::No;
         };
-        if let Some(told) = &list.unread {
-            return Known::Unread(told.clone());
-        }
-        for &archive in &list.archives {
-            if let Some(wanted) = self.objects.get_mut(archive)
-                && wanted.snapshots.last() != Some(&number)
-            {
-                wanted.snapshots.push(number);
-            }
-        }
-        Known::Yes
+        push_new(&mut list.snapshots, snapshot);
+        list.unread.map_or(Known::Yes, Known::Unread)
     }
 
     fn number(&mut self, snapshot: &SnapshotId) -> usize {
@@ -157,37 +208,47 @@ impl Inventory {
         self.snapshots.len() - 1
     }
 
-    /// All names, in order.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.by_name.keys().map(String::as_str)
-    }
-
     /// Whether it is named.
     pub(super) fn has(&self, object: &str) -> bool {
         self.by_name.contains_key(object)
     }
 
-    /// All objects that are named, by name.
-    pub(super) fn objects(&self) -> impl Iterator<Item = (&str, &Wanted)> {
-        let named = self.by_name.iter();
-        named.filter_map(|(name, &at)| Some((name.as_str(), self.objects.get(at)?)))
+    /// All objects that are named, each by its number.
+    pub(super) fn objects(&self) -> impl Iterator<Item = (usize, &Wanted)> {
+        self.objects.iter().enumerate()
     }
 
-    /// The snapshots that need an object.
-    pub(super) fn snapshots_of(&self, wanted: &Wanted) -> Vec<SnapshotId> {
-        let numbers = wanted.snapshots.iter();
-        numbers
-            .filter_map(|&number| self.snapshots.get(number).cloned())
-            .collect()
+    /// Who needs the objects that are in trouble, in one pass.
+    pub(super) fn needs(&self) -> HashMap<usize, Needs> {
+        let mut all: HashMap<usize, Needs> = HashMap::new();
+        for list in &self.troubled {
+            for &object in list.archives.iter().chain([&list.object]) {
+                let needs = all.entry(object).or_default();
+                needs.snapshots.extend(&list.snapshots);
+                needs.topics.insert(list.topic.clone());
+            }
+        }
+        all
     }
 
-    /// The topics that have something in an archive.
-    pub(super) fn topics_of(&self, object: &str) -> BTreeSet<String> {
-        let Some(at) = self.by_name.get(object) else {
-            return BTreeSet::new();
-        };
-        let lists = self.lists.iter();
-        let of = lists.filter(|((list, _), shared)| list == at || shared.archives.contains(at));
-        of.map(|(_, shared)| shared.topic.clone()).collect()
+    /// The snapshots, the oldest first, and the topics that need an object.
+    pub(super) fn needed_by(
+        &self,
+        wanted: &Wanted,
+        needs: Option<&Needs>,
+    ) -> (Vec<SnapshotId>, Vec<String>) {
+        let mut numbers: BTreeSet<_> = wanted.snapshots.iter().copied().collect();
+        numbers.extend(needs.iter().flat_map(|needs| &needs.snapshots));
+        let numbers = numbers.into_iter();
+        let snapshots = numbers.filter_map(|number| self.snapshots.get(number).cloned());
+        let topics = needs.iter().flat_map(|needs| &needs.topics).cloned();
+        (snapshots.collect(), topics.collect())
+    }
+}
+
+/// One snapshot after the other: the last one is enough to know.
+fn push_new(numbers: &mut Vec<usize>, number: usize) {
+    if numbers.last() != Some(&number) {
+        numbers.push(number);
     }
 }

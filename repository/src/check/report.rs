@@ -1,11 +1,11 @@
 //! What a check found.
 
-use std::collections::BTreeSet;
+use std::collections::{HashMap, HashSet};
 
 use lifeboat_archive::words::{SnapshotId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Findings, Stored, inventory::Inventory};
+use super::{Findings, inventory::Inventory};
 use crate::{Catalog, RepositoryError};
 
 /// What was found of one cluster.
@@ -25,6 +25,9 @@ pub struct ClusterReport {
     pub orphans: Vec<Orphan>,
     /// Bytes of these.
     pub orphan_bytes: u64,
+    /// What may be the trace of a commit that was lost, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// Something that is wrong with an object.
@@ -41,21 +44,6 @@ pub struct Finding {
     /// The topics that have something in it; none where that is not known, or it is not about topics.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub topics: Vec<String>,
-}
-
-impl Finding {
-    pub(super) fn concerns(&mut self, snapshot: Option<&SnapshotId>, topic: Option<&str>) {
-        if let Some(snapshot) = snapshot
-            && !self.snapshots.contains(snapshot)
-        {
-            self.snapshots.push(snapshot.clone());
-        }
-        if let Some(topic) = topic
-            && !self.topics.iter().any(|there| there == topic)
-        {
-            self.topics.push(topic.to_owned());
-        }
-    }
 }
 
 /// What is wrong, in one word.
@@ -95,11 +83,11 @@ pub struct Orphan {
     pub modified: Timestamp,
 }
 
-/// Holds what is named against what is stored.
+/// Holds what is named against what is stored; `unknown` are objects of which the store does not tell, and why.
 pub(super) fn compare(
     catalog: &Catalog,
     inventory: &Inventory,
-    stored: Stored,
+    unknown: &HashMap<String, String>,
     read: Findings,
 ) -> ClusterReport {
     let mut report = ClusterReport {
@@ -110,11 +98,14 @@ pub(super) fn compare(
         findings: Vec::new(),
         orphans: Vec::new(),
         orphan_bytes: 0,
+        warnings: Vec::new(),
     };
+    let needs = inventory.needs();
     // what could not be read for the same reason that is told here is told once
-    let mut told = BTreeSet::new();
-    for (object, wanted) in inventory.objects() {
-        let (kind, problem) = match (stored.objects.get(object), stored.unknown.get(object)) {
+    let mut told = HashSet::new();
+    for (number, wanted) in inventory.objects() {
+        let object = &wanted.object;
+        let (kind, problem) = match (inventory.stored.get(object), unknown.get(object)) {
             (Some(there), _) => {
                 report.objects += 1;
                 report.bytes += there.size;
@@ -126,26 +117,27 @@ pub(super) fn compare(
             (None, Some(problem)) => (FindingKind::Unread, problem.clone()),
             (None, None) => (FindingKind::Missing, "it is not there".to_owned()),
         };
-        told.insert(object);
+        told.insert(object.as_str());
+        let (snapshots, topics) = inventory.needed_by(wanted, needs.get(&number));
         report.findings.push(Finding {
             kind,
-            object: object.to_owned(),
+            object: object.clone(),
             problem,
-            snapshots: inventory.snapshots_of(wanted),
-            topics: inventory.topics_of(object).into_iter().collect(),
+            snapshots,
+            topics,
         });
     }
-    let read = read.0.into_values();
+    let read = read.into_all();
     let read = read.filter(|finding| !told.contains(finding.object.as_str()));
     report.findings.extend(read);
     report
         .findings
         .sort_by(|one, other| (one.kind, &one.object).cmp(&(other.kind, &other.object)));
-    for (object, there) in stored.objects {
-        if !inventory.has(&object) {
+    for (object, there) in &inventory.stored {
+        if !inventory.has(object) {
             report.orphan_bytes += there.size;
             report.orphans.push(Orphan {
-                object,
+                object: object.clone(),
                 size: there.size,
                 modified: there.modified,
             });

@@ -7,8 +7,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::testing::{
-    CLUSTER, NOW, bare_commit, commit, folder_of, list, manifest, manifest_topic,
-    scratch_repository, snapshot,
+    CLUSTER, Fault, FaultyStore, NOW, bare_commit, commit, folder_of, list, manifest,
+    manifest_topic, scratch_repository, snapshot,
 };
 
 /// A repository with two snapshots: the second shares the list of `orders` with the first, and has one of `events`.
@@ -213,11 +213,8 @@ fn what_the_store_does_not_tell_is_neither_there_nor_missing() {
         cluster: "c".to_owned(),
         entries: Vec::new(),
     };
-    let stored = Stored {
-        unknown: [("c/data/x".to_owned(), "denied".to_owned())].into(),
-        ..Stored::default()
-    };
-    let report = report::compare(&catalog, &inventory, stored, Findings::default());
+    let unknown = [("c/data/x".to_owned(), "denied".to_owned())].into();
+    let report = report::compare(&catalog, &inventory, &unknown, Findings::default());
     assert_eq!(report.findings[0].kind, FindingKind::Unread);
     assert_eq!(report.findings[0].problem, "denied");
     assert_eq!(report.objects, 0);
@@ -234,4 +231,67 @@ fn an_object_that_is_named_with_two_sizes_is_damaged_whatever_it_has() {
         wanted.wrong_size(3).unwrap(),
         "it has 3 bytes instead of 3 and of 4"
     );
+}
+
+#[tokio::test]
+async fn commits_that_are_gone_and_manifests_without_one_are_warned_of() {
+    let scene = Scene::new().await;
+    assert_eq!(scene.check().await.warnings, Vec::<String>::new());
+    fs::remove_file(scene.path(&scene.cluster.layout().commit(1))).unwrap();
+    let report = scene.check().await;
+    assert_eq!(report.findings, []);
+    let [gap, manifest] = report.warnings.as_slice() else {
+        panic!("{report:#?}")
+    };
+    assert!(gap.starts_with("commit 1 is not there"), "{gap}");
+    let of_first = &scene.commits[0].manifest.object;
+    assert!(manifest.starts_with(of_first.as_str()), "{manifest}");
+}
+
+#[tokio::test]
+async fn lists_that_snapshots_share_are_read_once_and_neighbours_together() {
+    const TOPICS: usize = 300;
+    const SNAPSHOTS: u32 = 20;
+    let (_folder, repository) = scratch_repository().await;
+    let cluster = repository.cluster(CLUSTER).unwrap();
+    let mut lists = cluster.lists(&snapshot(1));
+    let gone = lifeboat_archive::lists::ArchiveReference {
+        object: format!("{CLUSTER}/data/2026-08-23/gone.tar.zst"),
+        size: 3,
+        xxh3_128: Xxh3Hex::of(b"abc"),
+    };
+    let mut topics = Vec::new();
+    for n in 0..TOPICS {
+        let mut list = list(&format!("topic-{n:03}"));
+        if n % 2 == 0 {
+            list.archives.push(gone.clone());
+        }
+        let reference = lists.append(&list).await.unwrap();
+        topics.push(manifest_topic(&list.topic, reference));
+    }
+    lists.finish().await.unwrap();
+    for n in 1..=SNAPSHOTS {
+        let documents = cluster.put_documents(&snapshot(n), b"tar".to_vec()).await;
+        let mut manifest = manifest(snapshot(n), documents.unwrap());
+        manifest.topics.clone_from(&topics);
+        let reference = cluster.put_manifest(&manifest).await.unwrap();
+        cluster
+            .commit(commit(snapshot(n), reference))
+            .await
+            .unwrap();
+    }
+    let url: RepositoryUrl = repository.url().parse().unwrap();
+    let counting = std::sync::Arc::new(FaultyStore::new(&url, Fault::NoDelete));
+    let store = crate::store::Store::new(counting.clone());
+    let counted = crate::Repository::open_in(store, repository.url()).await;
+    let cluster = counted.unwrap().cluster(CLUSTER).unwrap();
+    let report = cluster.check(&Progress::default()).await.unwrap();
+    assert_eq!(counting.ranged_reads(), 1);
+    // and what they share is missed by all of them, in one finding
+    let [finding] = report.findings.as_slice() else {
+        panic!("{:#?}", report.findings)
+    };
+    assert_eq!(finding.object, gone.object);
+    assert_eq!(finding.snapshots.len(), SNAPSHOTS as usize);
+    assert_eq!(finding.topics.len(), TOPICS / 2);
 }

@@ -190,6 +190,51 @@ async fn a_commit_whose_answer_was_lost_is_found_and_not_made_twice() {
 }
 
 #[tokio::test]
+async fn what_was_written_before_the_connection_was_reset_is_recognised_as_our_own() {
+    let (_folder, cluster) = cluster().await;
+    cluster.commit(bare_commit(1)).await.unwrap();
+    let documents = faulty(&cluster, Fault::Reset(2)).await;
+    documents
+        .put_documents(&snapshot(2), b"tar".to_vec())
+        .await
+        .unwrap();
+    let mut lists = documents.lists(&snapshot(2));
+    lists.append(&list("orders")).await.unwrap();
+    lists.finish().await.unwrap().unwrap();
+    let faulty = faulty(&cluster, Fault::Reset(1)).await;
+    assert_eq!(faulty.commit(bare_commit(2)).await.unwrap().sequence, 2);
+    assert_eq!(faulty.commit(bare_commit(3)).await.unwrap().sequence, 3);
+    assert_eq!(cluster.catalog().await.unwrap().snapshots().count(), 3);
+}
+
+#[tokio::test]
+async fn a_store_that_says_there_and_not_there_is_asked_again_and_not_for_ever() {
+    let (_folder, cluster) = cluster().await;
+    cluster.commit(bare_commit(1)).await.unwrap();
+    let confused = faulty(&cluster, Fault::ClaimsThere(2)).await;
+    confused
+        .put_documents(&snapshot(2), b"tar".to_vec())
+        .await
+        .unwrap();
+    let confused = faulty(&cluster, Fault::ClaimsThere(2)).await;
+    // no number is left out
+    assert_eq!(confused.commit(bare_commit(2)).await.unwrap().sequence, 2);
+    let mad = faulty(&cluster, Fault::ClaimsThere(usize::MAX)).await;
+    for error in [
+        mad.put_documents(&snapshot(3), b"tar".to_vec())
+            .await
+            .unwrap_err(),
+        mad.commit(bare_commit(3)).await.unwrap_err(),
+    ] {
+        let RepositoryError::Store { source, .. } = &error else {
+            panic!("{error:?}")
+        };
+        assert!(source.to_string().contains("that it is not"), "{source}");
+    }
+    assert_eq!(cluster.catalog().await.unwrap().snapshots().count(), 2);
+}
+
+#[tokio::test]
 async fn a_full_store_is_told_as_full_and_nothing_becomes_visible() {
     let (_folder, cluster) = cluster().await;
     let full = faulty(&cluster, Fault::Full).await;

@@ -9,6 +9,8 @@ use object_store::client::{HttpError, HttpErrorKind};
 pub struct Cause {
     error: Box<dyn Error + Send + Sync>,
     answer: Option<StoreAnswer>,
+    /// The places were asked in vain where a machine in a cloud gets its credentials.
+    of_metadata_service: bool,
 }
 
 /// An answer of a store that was no success.
@@ -40,8 +42,20 @@ const BAD_CREDENTIALS: [&str; 11] = [
 impl Cause {
     pub(crate) fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let error = error.into();
-        let answer = StoreAnswer::of(&error.to_string());
-        Self { error, answer }
+        let text = error.to_string();
+        Self {
+            error,
+            answer: StoreAnswer::of(&text),
+            of_metadata_service: is_of_metadata_service(&text),
+        }
+    }
+
+    /// The same of a machine that has credentials, and got no new ones.
+    pub(super) fn of_renewal(self) -> Self {
+        Self {
+            of_metadata_service: false,
+            ..self
+        }
     }
 
     /// The operating system's error, where it was one.
@@ -75,16 +89,8 @@ impl Cause {
             .is_some_and(|code| BAD_CREDENTIALS.contains(&code))
     }
 
-    /// Whether the places were asked in vain where a machine in a cloud gets its credentials.
     pub(super) fn is_of_metadata_service(&self) -> bool {
-        let text = self.error.to_string();
-        [
-            "//169.254.169.254",
-            "//169.254.170.",
-            "//metadata.google.internal",
-        ]
-        .iter()
-        .any(|host| text.contains(host))
+        self.of_metadata_service
     }
 
     pub(super) fn is_unreachable(&self) -> bool {
@@ -152,6 +158,36 @@ impl StoreAnswer {
                 .or_else(|| between(body, "<Details>", "</Details>")),
         })
     }
+}
+
+fn is_of_metadata_service(text: &str) -> bool {
+    [
+        "//169.254.169.254",
+        "//169.254.170.",
+        "//metadata.google.internal",
+    ]
+    .iter()
+    .any(|host| text.contains(host))
+}
+
+/// Whether nobody knows what became of a request: its answer was lost, or the end of it.
+pub(crate) fn is_lost_on_the_way(error: &object_store::Error) -> bool {
+    // what was never sent was tried again already, for as long as it makes sense
+    let sent = |kind| !matches!(kind, HttpErrorKind::Connect | HttpErrorKind::Request);
+    http(error).is_some_and(|error| sent(error.kind()))
+        && !is_of_metadata_service(&error.to_string())
+}
+
+/// Whether somebody writes the same object right now, which is no answer to whether it is there.
+pub(crate) fn is_conflict(error: &object_store::Error) -> bool {
+    let object_store::Error::AlreadyExists { source, .. } = error else {
+        return false;
+    };
+    let code = StoreAnswer::of(&source.to_string()).and_then(|answer| answer.code);
+    matches!(
+        code.as_deref(),
+        Some("ConditionalRequestConflict" | "OperationAborted")
+    )
 }
 
 /// What stands there, its first line, no longer than a line.

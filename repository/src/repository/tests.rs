@@ -3,7 +3,9 @@ use std::path::PathBuf;
 use futures::TryStreamExt;
 
 use super::*;
-use crate::testing::{CLUSTER, NOW, commit_many, folder_of, nowhere, scratch, scratch_repository};
+use crate::testing::{
+    CLUSTER, Fault, FaultyStore, NOW, commit_many, folder_of, nowhere, scratch, scratch_repository,
+};
 
 fn clock() -> Clock {
     Clock::fixed(NOW)
@@ -46,6 +48,19 @@ async fn a_repository_is_made_only_once() {
     let error = Repository::init(&url, &clock()).await.unwrap_err();
     assert!(matches!(&error, RepositoryError::AlreadyInitialised { id, .. } if id == first.id()));
     assert_eq!(Repository::open(&url).await.unwrap().id(), first.id());
+}
+
+#[tokio::test]
+async fn an_init_whose_answers_are_lost_finds_its_own_repository() {
+    // README, root, and the root once more, of which the first two are done
+    for lost in 1..=2 {
+        let (_folder, url) = scratch();
+        std::fs::create_dir_all(folder_of(&url)).unwrap();
+        let store = FaultyStore::over(&url, Fault::Reset(lost));
+        let made = Repository::init_in(store, None, &url.to_string(), Writers::Many, NOW).await;
+        let (made, _) = made.unwrap();
+        assert_eq!(Repository::open(&url).await.unwrap().id(), made.id());
+    }
 }
 
 #[tokio::test]

@@ -97,8 +97,8 @@ fn store_trying(provider: Provider, at: &str, retries: RetryConfig) -> Store {
     }
     let allow_http = format!("{}allow_http", provider.option_prefix());
     options.set(&allow_http, "true").unwrap();
-    let remote = remote::connect(&url, bucket, &options, [], retries).unwrap();
-    Store::new(remote.store)
+    let remote = remote::connect(&url, bucket, &options, [], retries.clone()).unwrap();
+    Store::new(remote.store).with_retries(retries)
 }
 
 /// What every call makes of the answer that it gets.
@@ -255,4 +255,48 @@ async fn a_store_that_fails_or_throttles_for_a_moment_is_asked_again() {
         let read = store.read_whole("x", 10).await.unwrap();
         assert_eq!(read, b"abc"[..], "{provider:?}");
     }
+}
+
+#[tokio::test]
+async fn a_conflict_with_another_writer_is_tried_again_and_is_no_object_that_is_there() {
+    let conflict =
+        "<Error><Code>ConditionalRequestConflict</Code><Message>at the same time</Message></Error>";
+    let written = ("200 OK\r\netag: \"x\"", "");
+    let address = answering_in_turn(vec![("409 Conflict", conflict), written]).await;
+    let at = format!("http://{address}");
+    let bytes = Bytes::from_static(b"abc");
+    let store = store_trying(Provider::S3, &at, remote::soon());
+    let created = store.create("x/y", bytes.clone()).await.unwrap();
+    assert_eq!(created, Created::Now);
+
+    let address = answering("409 Conflict", conflict).await;
+    let never = self::store(Provider::S3, &format!("http://{address}"));
+    let error = never.create("x/y", bytes).await.unwrap_err();
+    let RepositoryError::Store { source, .. } = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(source.code(), Some("ConditionalRequestConflict"));
+}
+
+#[tokio::test]
+async fn a_machine_whose_credentials_end_is_not_told_that_it_has_none() {
+    let text = "Error performing GET http://169.254.169.254/latest/meta-data/iam in 3ms - Server returned non-2xx \
+                status code: 500 Internal Server Error: ";
+    let failed = || object_store::Error::Generic {
+        store: "S3",
+        source: text.into(),
+    };
+    let (_folder, url) = crate::testing::scratch();
+    std::fs::create_dir_all(crate::testing::folder_of(&url)).unwrap();
+    let store = crate::testing::FaultyStore::over(&url, crate::testing::Fault::Full);
+    let error = store.error("read", "x", failed());
+    assert!(
+        matches!(error, RepositoryError::NoCredentials { .. }),
+        "{error:?}"
+    );
+    let error = store.found().error("read", "x", failed());
+    let RepositoryError::NotRenewed { source, .. } = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(source.to_string(), "the store answered 500");
 }

@@ -116,3 +116,45 @@ async fn an_upload_that_fails_leaves_no_part_and_takes_no_more() {
     assert!(upload.write(megabytes).await.is_err());
     upload.abort().await.unwrap();
 }
+
+#[tokio::test]
+async fn an_upload_whose_end_was_answered_by_nobody_is_there_and_one_that_is_not_keeps_the_first_error()
+ {
+    let (_folder, url) = scratch();
+    std::fs::create_dir_all(folder_of(&url)).unwrap();
+    let store = FaultyStore::over(&url, Fault::Reset(0));
+    let begin = |object: &str| LargeUpload::begin(store.clone(), object.to_owned());
+    let mut upload = begin("x/there").await.unwrap();
+    upload.write(Bytes::from_static(b"abc")).await.unwrap();
+    assert_eq!(upload.finish(3).await.unwrap(), "x/there");
+    assert_eq!(store.size("x/there").await.unwrap(), 3);
+
+    // somebody makes it vanish before it can be looked for
+    let mut upload = begin("x/gone").await.unwrap();
+    upload.write(Bytes::from_static(b"abc")).await.unwrap();
+    std::fs::create_dir_all(folder_of(&url).join("x/gone")).unwrap();
+    let error = upload.finish(3).await.unwrap_err();
+    let RepositoryError::Store { source, .. } = &error else {
+        panic!("{error:?}")
+    };
+    assert!(
+        !source.to_string().contains("nothing to give up"),
+        "{source}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_is_dropped_leaves_no_part_once_that_was_waited_for() {
+    let (folder, url) = scratch();
+    std::fs::create_dir_all(folder_of(&url)).unwrap();
+    let store = Store::new(std::sync::Arc::new(FaultyStore::new(&url, Fault::NoDelete)));
+    let mut upload = LargeUpload::begin(store.clone(), "x/y".to_owned())
+        .await
+        .unwrap();
+    upload.write(Bytes::from(vec![7; 20 << 20])).await.unwrap();
+    let left = || std::fs::read_dir(folder.path().join("repository/x")).unwrap();
+    assert_eq!(left().count(), 1);
+    drop(upload);
+    store.leftovers().cleared().await;
+    assert_eq!(left().count(), 0);
+}

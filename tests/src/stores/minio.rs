@@ -212,6 +212,26 @@ impl MinIo {
         Ok(found)
     }
 
+    /// The names of all objects in a bucket, as its disk tells.
+    pub fn objects(&self, bucket: &str) -> Result<Vec<String>> {
+        let top = self.server.scratch.join("data").join(bucket);
+        let (mut found, mut folders) = (Vec::new(), vec![top.clone()]);
+        while let Some(folder) = folders.pop() {
+            if folder.join("xl.meta").is_file() {
+                found.push(folder.strip_prefix(&top)?.display().to_string());
+                continue;
+            }
+            for entry in fs::read_dir(&folder)? {
+                let path = entry?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                }
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+
     /// How many versions of objects and marks of deleted ones the bucket holds.
     pub fn versions(&self, bucket: &str) -> Result<(usize, usize)> {
         let answer = self.ask("GET", &format!("/{bucket}"), "versions=", "", &[])?;

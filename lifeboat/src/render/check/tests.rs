@@ -32,6 +32,7 @@ fn document(findings: Vec<Finding>, orphans: usize) -> CheckDocument {
             findings,
             orphans: (0..orphans).map(orphan).collect(),
             orphan_bytes: (orphans as u64) << 20,
+            warnings: Vec::new(),
         }],
     }
 }

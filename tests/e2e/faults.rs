@@ -1,0 +1,333 @@
+//! A store that fails in every way that stores fail: what is listed is whole, and what did not work is said.
+
+use std::{
+    collections::BTreeSet,
+    thread,
+    time::{Duration, Instant},
+};
+
+use lifeboat_tests::{
+    Bulk, FaultProxy, Loss, Message, MinIo, Program, Random, Run, Running, Signal, Storm,
+    TestContext, Weather, rounds,
+};
+use serde_json::{Value, json};
+
+use crate::{lifeboat::run_restore, roundtrip::differences, stores::with_keys};
+
+const BUCKET: &str = "kafka-backups";
+const URL: &str = "s3://kafka-backups/prod";
+const SEED: u64 = 0xFA17;
+
+/// Something that writes to a repository: how, and what happens in the cluster before.
+struct Verb {
+    name: &'static str,
+    before: fn(&mut Place),
+    arguments: fn(&Place) -> Vec<String>,
+}
+
+/// What is swept.
+const VERBS: [Verb; 1] = [Verb {
+    name: "backup",
+    before: |_| (),
+    arguments: Place::backup_arguments,
+}];
+
+/// A cluster with little in it, and a repository in a store that fails.
+struct Place {
+    context: TestContext,
+    store: MinIo,
+    proxy: FaultProxy,
+    /// Speaks to the store itself.
+    direct: Program,
+    /// Speaks to it through the proxy.
+    program: Program,
+    bootstrap: String,
+    verified: BTreeSet<String>,
+}
+
+impl Place {
+    fn new() -> Self {
+        let mut context = TestContext::new().unwrap();
+        let store = MinIo::start().unwrap();
+        store.make_bucket(BUCKET).unwrap();
+        let proxy = FaultProxy::before(&store).unwrap();
+        let keys = MinIo::root_keys();
+        let built = context.program().unwrap();
+        let direct = with_keys(&built, &store, &keys);
+        let environment = proxy.environment(&store, &keys);
+        let set = |program: Program, (name, value)| program.env(name, value);
+        let program = environment.into_iter().fold(built, set);
+        let workload = context.a().unwrap().workload();
+        workload.create_topic("few", 2, &[]).unwrap();
+        let few: Vec<_> = (0..20)
+            .map(|n| Message::text("few", n % 2, &format!("value {n}")))
+            .collect();
+        workload.produce(&[], &few).unwrap();
+        workload
+            .commit("billing", &[("few", 1, 7, "seven")])
+            .unwrap();
+        let bootstrap = context.a().unwrap().bootstrap();
+        let init = ["init", "--repository", URL];
+        direct.run(&init).unwrap().expect_code(0).unwrap();
+        Self {
+            context,
+            store,
+            proxy,
+            direct,
+            program,
+            bootstrap,
+            verified: BTreeSet::new(),
+        }
+    }
+
+    fn backup_arguments(&self) -> Vec<String> {
+        let bootstrap = self.bootstrap.as_str();
+        [
+            "backup",
+            "--repository",
+            URL,
+            "--bootstrap-servers",
+            bootstrap,
+        ]
+        .map(str::to_owned)
+        .to_vec()
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let run = self.direct.run(arguments).unwrap();
+        run.expect_code(0).unwrap().json().unwrap()
+    }
+
+    /// Every snapshot that is listed is whole, and whatever else there is was left by runs that failed; the number of
+    /// snapshots.
+    fn check(&mut self) -> usize {
+        self.proxy.change(Weather::Calm);
+        let listed = self.json(&["snapshots", "--repository", URL, "--json"]);
+        assert_eq!(listed["damaged"], json!([]), "{listed}");
+        let ids: BTreeSet<_> = listed["snapshots"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|commit| commit["snapshot"].as_str().unwrap().to_owned())
+            .collect();
+        assert!(self.verified.is_subset(&ids), "{listed}");
+        for id in ids.difference(&self.verified) {
+            let verify = ["verify", id, "--repository", URL];
+            self.direct.run(&verify).unwrap().expect_code(0).unwrap();
+        }
+        self.verified = ids;
+        let checked = self.json(&["check", "--repository", URL, "--json"]);
+        let mut told = 0;
+        for cluster in checked["clusters"].as_array().unwrap() {
+            assert_eq!(cluster["findings"], json!([]), "{checked:#}");
+            told += cluster["objects"].as_u64().unwrap();
+            told += cluster["orphans"].as_array().unwrap().len() as u64;
+        }
+        let top = ["prod/lifeboat.json", "prod/README.txt"];
+        let there = self.store.objects(BUCKET).unwrap();
+        let there = there.iter().filter(|name| !top.contains(&name.as_str()));
+        assert_eq!(told, there.count() as u64, "{checked:#}");
+        self.verified.len()
+    }
+
+    /// What an undisturbed run of a verb asks of the store where there are snapshots already.
+    fn measure(&mut self, verb: &Verb) -> Vec<String> {
+        let mut operations = Vec::new();
+        for _ in 0..2 {
+            let run = self.run_in(verb, &Weather::Calm);
+            run.expect_code(0).unwrap();
+            operations = self.proxy.operations();
+            self.check();
+        }
+        operations
+    }
+
+    /// One run in such weather, and where the store stopped another one that completes.
+    /// Tells what happened.
+    fn sweep(&mut self, verb: &Verb, weather: &Weather) -> String {
+        let had = self.verified.len();
+        let run = self.run_in(verb, weather);
+        let (asked, lost) = (self.proxy.operations(), self.proxy.lost());
+        let has = self.check();
+        let (Weather::Stops(at, loss) | Weather::Once(at, loss)) = *weather else {
+            panic!("{weather:?} is no loss of one operation")
+        };
+        let operation = asked.get(at).cloned().unwrap_or_default();
+        let told = format!("{weather:?} {operation}: {:?} {:?}", run.code, run.signal);
+        if matches!(weather, Weather::Once(..)) {
+            assert_eq!((lost, has), (1, had + 1), "{told}: {run:?}");
+            run.expect_code(0).unwrap();
+            return told;
+        }
+        let committed = run.code == Some(0) || commits(&operation, loss);
+        assert_eq!(has, had + usize::from(committed), "{told}: {run:?}");
+        // what it has left does not stand in the way
+        let next = self.run_in(verb, &Weather::Calm);
+        next.expect_code(0).unwrap();
+        assert_eq!(self.check(), has + 1, "{told}");
+        told
+    }
+
+    /// Runs a verb while an operation is lost; killed where nothing is done after it.
+    fn run_in(&mut self, verb: &Verb, weather: &Weather) -> Run {
+        (verb.before)(self);
+        self.proxy.change(weather.clone());
+        let running = self.program.spawn(&(verb.arguments)(self)).unwrap();
+        let enough = match weather {
+            // the one whose answer was lost, and the first that is not done
+            Weather::Stops(_, Loss::Reply) => 2,
+            Weather::Stops(_, Loss::Request) => 1,
+            _ => usize::MAX,
+        };
+        while self.proxy.lost() < enough && !running.has_ended() {
+            thread::sleep(Duration::from_millis(5));
+        }
+        if enough < usize::MAX {
+            running.signal(Signal::SIGKILL).unwrap();
+        }
+        running.wait().unwrap()
+    }
+}
+
+/// The commit is made, and then nobody is told of it.
+fn commits(operation: &str, loss: Loss) -> bool {
+    loss == Loss::Reply && operation.starts_with("PUT ") && operation.contains("/commits/")
+}
+
+/// What may happen to an operation.
+fn everything(operations: usize) -> Vec<Weather> {
+    let each = |at| {
+        let losses = [Loss::Request, Loss::Reply].into_iter();
+        losses.flat_map(move |loss| [Weather::Stops(at, loss), Weather::Once(at, loss)])
+    };
+    (0..operations).flat_map(each).collect()
+}
+
+/// The end of an upload and the commit are always among what is tried: those answers matter most.
+fn matters_most(operations: &[String], weather: &Weather) -> bool {
+    let Weather::Once(at, Loss::Reply) = weather else {
+        return false;
+    };
+    let operation = &operations[*at];
+    let ends = operation.starts_with("POST ") && operation.contains("uploadId=");
+    ends || commits(operation, Loss::Reply)
+}
+
+#[test]
+fn a_store_that_loses_an_operation_or_stops_at_it_leaves_whole_snapshots_whichever_it_is() {
+    let mut place = Place::new();
+    for verb in &VERBS {
+        let operations = place.measure(verb);
+        let all = everything(operations.len());
+        let wanted = rounds(12, all.len());
+        let mut chosen = Random::new(SEED).sample(wanted, all.len());
+        chosen.extend((0..all.len()).filter(|&n| matters_most(&operations, &all[n])));
+        chosen.sort_unstable();
+        chosen.dedup();
+        println!(
+            "{}: seed {SEED:#x}, {} of {}",
+            verb.name,
+            chosen.len(),
+            all.len()
+        );
+        for weather in chosen.into_iter().map(|n| &all[n]) {
+            println!("{}", place.sweep(verb, weather));
+        }
+    }
+}
+
+/// It worked, or it says what did not.
+fn loud(run: &Run) -> bool {
+    let said = run.stderr.lines().any(|line| line.starts_with("error: "));
+    assert!(run.code == Some(0) || said, "{run:?}");
+    assert!(!run.stderr.contains("panicked"), "{run:?}");
+    run.code == Some(0)
+}
+
+#[test]
+fn through_a_storm_backups_and_restores_complete_or_fail_loudly_and_what_they_commit_verifies() {
+    let mut place = Place::new();
+    for round in 0..rounds(1, 20) {
+        let storm = Storm {
+            seed: SEED + round as u64,
+            errors: 25,
+            throttled: 30,
+            delayed: 15,
+            cut: 5,
+            corrupted: 1,
+        };
+        println!("seed {:#x}", storm.seed);
+        let had = place.verified.len();
+        place.proxy.change(Weather::Storm(storm.clone()));
+        let run = place.program.run(&place.backup_arguments()).unwrap();
+        println!(
+            "backup: {:?} in {:?}, {} lost of {}",
+            run.code,
+            run.elapsed,
+            place.proxy.lost(),
+            place.proxy.operations().len()
+        );
+        let done = loud(&run);
+        let has = place.check();
+        assert!(has == had + 1 || !done && has == had, "{run:?}");
+        if has == 0 {
+            continue;
+        }
+
+        place.proxy.change(Weather::Storm(storm));
+        place.context.destroy_b();
+        let state = place.context.scratch().join(format!("state-{round}"));
+        let b = place.context.b().unwrap().bootstrap();
+        let run = run_restore(&place.program, URL, &b, &state.display().to_string(), &[]);
+        println!(
+            "restore: {:?} in {:?}, {} lost of {}",
+            run.code,
+            run.elapsed,
+            place.proxy.lost(),
+            place.proxy.operations().len()
+        );
+        if loud(&run) {
+            let (a, b) = place.context.both().unwrap();
+            assert_eq!(differences(&a.oracle(), &b.oracle()), Vec::<String>::new());
+        }
+    }
+    assert!(place.check() > 0, "no backup came through");
+}
+
+/// Waits until the store is asked for something like this.
+fn asked_for(place: &Place, running: &Running, what: &str) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let asked = || place.proxy.operations();
+    while !asked().iter().any(|operation| operation.contains(what)) {
+        assert!(
+            !running.has_ended() && Instant::now() < deadline,
+            "{:?}\n{}",
+            asked(),
+            running.stderr()
+        );
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_backup_waits_for_a_store_that_is_gone_for_a_while() {
+    let mut place = Place::new();
+    let load = Bulk {
+        stored_bytes: 12 << 20,
+        codec: "none".to_owned(),
+        ..Bulk::orders("orders")
+    };
+    place.context.a().unwrap().workload().bulk(&load).unwrap();
+    place.proxy.change(Weather::Calm);
+    let mut arguments = place.backup_arguments();
+    arguments.extend(["--max-rate", "4MiB", "--segment-size", "1MiB"].map(str::to_owned));
+    let running = place.program.spawn(&arguments).unwrap();
+    asked_for(&place, &running, "partNumber=1");
+    place.proxy.change(Weather::Gone);
+    thread::sleep(Duration::from_secs(15));
+    assert!(!running.has_ended(), "{}", running.stderr());
+    assert!(place.proxy.lost() > 0, "nothing was asked meanwhile");
+    place.proxy.change(Weather::Calm);
+    running.wait().unwrap().expect_code(0).unwrap();
+    assert_eq!(place.check(), 1);
+}
