@@ -277,7 +277,7 @@ pub(crate) fn restore_options(flags: &RestoreFlags) -> Result<restore::Options, 
 }
 
 /// How much a copy does at the same time where nothing is said.
-const COPIES: u32 = 3;
+const COPIES: u32 = 2;
 
 /// What a copy is to do; the clusters are chosen when the repository is open.
 pub(crate) fn copy_options(flags: &CopyFlags) -> Result<copy::Options, Failure> {

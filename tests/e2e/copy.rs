@@ -216,8 +216,17 @@ fn damage_in_the_first_site_is_named_and_every_other_snapshot_of_every_cluster_i
         run.json().unwrap()["snapshots"].clone()
     };
     assert_eq!(listed(&url), listed(&second));
-    let check = ["check", "--repository", second.as_str()];
-    program.run(&check).unwrap().expect_code(0).unwrap();
+
+    // and the other way round the second site mends the first
+    fs::remove_file(&documents).unwrap();
+    let back = ["--repository", second.as_str(), "--to", url.as_str()];
+    let back = [&back[..], &["--cluster", &cluster, "--verify-existing"]].concat();
+    let report = copy(&program, 0, &back);
+    assert_eq!(states(&report), ["present", "repaired"], "{report:#}");
+    for repository in [&url, &second] {
+        let check = ["check", "--repository", repository];
+        program.run(&check).unwrap().expect_code(0).unwrap();
+    }
 }
 
 /// Waits until an upload was begun.

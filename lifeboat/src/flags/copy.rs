@@ -33,7 +33,7 @@ pub(crate) struct CopyFlags {
     /// Bytes read per second at most [default: no limit]
     #[arg(long, value_name = "SIZE")]
     pub(crate) max_rate: Option<ByteSize>,
-    /// Objects that are copied at the same time; each takes some parts of 8 MiB of memory [default: 3]
+    /// Objects that are copied at the same time, each with about 30 MiB of memory [default: 2]
     #[arg(long, value_name = "NUMBER")]
     pub(crate) max_connections: Option<u32>,
 }

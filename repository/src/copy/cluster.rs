@@ -49,7 +49,7 @@ impl ClusterCopy<'_> {
     /// Copies what is missing. `report` gets what was done, also of snapshots that could not be copied.
     pub(super) async fn run(&self, report: &mut Report) -> Result<(), CopyError> {
         let progress = &self.copy.progress;
-        progress.begin("planning", 0);
+        progress.begin("listing", 0);
         let source = self.from.catalog().await.map_err(CopyError::Source)?;
         let target = self.to.catalog().await.map_err(CopyError::Target)?;
         let mut sight = Sight {

@@ -2,6 +2,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use bytes::Bytes;
@@ -391,14 +392,32 @@ async fn two_copies_at_the_same_time_bring_every_snapshot_once() {
 }
 
 #[tokio::test]
+async fn every_byte_counts_for_the_limit_and_for_the_progress_once() {
+    let scene = Scene::with_archives(&[100, LARGE]).await;
+    let mut copy = scene.copy();
+    let asked = Arc::new(AtomicU64::new(0));
+    let sum = Arc::clone(&asked);
+    copy.options.throttle = Throttle::new(move |bytes| {
+        sum.fetch_add(bytes, Ordering::SeqCst);
+        Box::pin(std::future::ready(()))
+    });
+    let report = copy.run().await.unwrap();
+    assert_eq!(asked.load(Ordering::SeqCst), report.bytes);
+    let shown = copy.progress.view();
+    assert_eq!(shown.phase, "copying");
+    assert_eq!((shown.done, shown.total), (report.bytes, report.bytes));
+    assert_eq!(shown.bytes, report.bytes);
+}
+
+#[tokio::test]
 async fn a_copy_that_is_stopped_leaves_no_part_and_the_next_one_goes_on() {
     let scene = Scene::with_archives(&[LARGE, LARGE]).await;
     let mut copy = scene.copy();
     let cancel = copy.cancel.clone();
     // the third piece of 4 MiB or less never comes, of whatever archive
-    let pieces = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let pieces = Arc::new(AtomicU64::new(0));
     copy.options.throttle = Throttle::new(move |_| {
-        let piece = pieces.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        let piece = pieces.fetch_add(1, Ordering::SeqCst);
         let cancel = cancel.clone();
         Box::pin(async move {
             if piece == 2 {
