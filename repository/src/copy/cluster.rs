@@ -126,7 +126,7 @@ impl ClusterCopy<'_> {
         inventory: &Inventory,
         report: &mut Report,
     ) -> Result<Vec<Found>, CopyError> {
-        let to = self.to.repository();
+        let to = self.to.repository().store();
         let sizes = stream::iter(&inventory.objects)
             .map(async |object: &Object| match to.size(&object.name).await {
                 Ok(size) => Ok(Some(size)),

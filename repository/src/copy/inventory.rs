@@ -243,7 +243,7 @@ impl Reader<'_> {
         let source = self.source;
         let mut sizes = stream::iter(std::mem::take(&mut self.frames))
             .map(async |(object, frames)| {
-                let size = source.repository().size(&object).await;
+                let size = source.repository().store().size(&object).await;
                 (object, frames, size)
             })
             .buffered(READS);

@@ -11,6 +11,9 @@ use super::{
 };
 use crate::{CatalogEntry, RepositoryError, catalog::read_commit, store::Created};
 
+/// So often a store may say that a commit has a number that none has, before it is not believed any more.
+const CONTRADICTIONS: usize = 5;
+
 /// Objects and bytes that were copied.
 #[derive(Clone, Copy, Debug, Default)]
 struct Copied {
@@ -136,6 +139,7 @@ impl ClusterCopy<'_> {
         snapshot: &SnapshotId,
         sight: &mut Sight,
     ) -> Result<Result<u64, Obstacle>, CopyError> {
+        let mut contradictions = 0;
         loop {
             let numbers = sight.numbers();
             let choice = sight.choice();
@@ -165,6 +169,14 @@ impl ClusterCopy<'_> {
             }
             tracing::debug!(number, "another commit took the number");
             sight.target = self.to.catalog().await.map_err(CopyError::Target)?;
+            let mut numbers = sight.target.entries.iter().map(CatalogEntry::sequence);
+            if !numbers.any(|there| there == number) {
+                contradictions += 1;
+            }
+            if contradictions == CONTRADICTIONS {
+                let object = self.to.layout().commit(number);
+                return Err(CopyError::Target(RepositoryError::Exists { object }));
+            }
         }
     }
 

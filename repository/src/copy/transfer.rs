@@ -117,7 +117,8 @@ impl Transfer<'_> {
     /// Somebody else copies the same.
     async fn look_again(&self, object: &Object) -> Result<(), Trouble> {
         let target = |error| Trouble::of(Side::Target, object, error);
-        let size = self.to.size(&object.name).await.map_err(target)?;
+        let size = self.to.store().size(&object.name);
+        let size = size.await.map_err(target)?;
         match object.wrong_size(size) {
             None => Ok(()),
             Some(problem) => Err(Trouble::damaged(Side::Target, object, problem)),
@@ -143,7 +144,8 @@ impl Transfer<'_> {
             Side::Target => self.to,
         };
         let mut proof = object.expected.begin();
-        let mut pieces = repository.stream_range(&object.name, 0..size);
+        // as it is stored, whoever could open it
+        let mut pieces = repository.store().stream_range(&object.name, 0..size);
         while let Some(piece) = self.unless_stopped(pieces.next()).await? {
             let piece = piece.map_err(|error| Trouble::of(side, object, error))?;
             let length = piece.len() as u64;
