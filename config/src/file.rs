@@ -9,7 +9,8 @@ use lifeboat_archive::words::ByteSize;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    ExactCredentials, KafkaProperties, RepositoryUrl, ResolvedConfig, Secret, StoreOptions,
+    ExactCredentials, KafkaProperties, RepositoryLocation, RepositoryUrl, ResolvedConfig, Secret,
+    StoreOptions,
     file::{
         expand::expand,
         shape::{
@@ -198,7 +199,13 @@ impl Resolver<'_> {
             config.targets.insert(name, properties);
         }
         if let Some(section) = file.repository {
-            self.repository(section, &mut config);
+            (config.repository, config.store) = self.repository("repository", section);
+        }
+        for (name, section) in file.repositories.unwrap_or_default() {
+            let location = self.named_repository(&name, section);
+            config
+                .repositories
+                .extend(location.map(|there| (name, there)));
         }
         let recipients = file.encryption.and_then(|section| section.recipients);
         config.recipients = self.list("encryption.recipients", recipients.as_deref());
@@ -211,44 +218,70 @@ impl Resolver<'_> {
         config
     }
 
-    fn repository(&mut self, section: RepositorySection, config: &mut ResolvedConfig) {
-        if let Some(url) = section.url {
-            config.repository = self.parsed::<RepositoryUrl>("repository.url", &url);
+    fn named_repository(
+        &mut self,
+        name: &str,
+        section: Placed<RepositorySection>,
+    ) -> Option<RepositoryLocation> {
+        let at = format!("repositories.{name}");
+        // a name must not be taken for an address, nor an address for a name
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+        if name.is_empty() || !name.bytes().all(plain) {
+            let problem = "a name has letters, digits, '-', '_' and '.' only".to_owned();
+            self.problem(section.place, &at, problem, None);
         }
+        if section.value.url.is_none() {
+            let hint = Some("say where it is: url: s3://BUCKET/PREFIX".to_owned());
+            self.problem(section.place, &at, "no url".to_owned(), hint);
+        }
+        let (url, options) = self.repository(&at, section.value);
+        Some(RepositoryLocation { url: url?, options })
+    }
+
+    /// A repository's address, and what its store is told besides.
+    fn repository(
+        &mut self,
+        at: &str,
+        section: RepositorySection,
+    ) -> (Option<RepositoryUrl>, StoreOptions) {
+        let mut store = StoreOptions::default();
+        let url = section.url;
+        let url = url.and_then(|url| self.parsed::<RepositoryUrl>(&format!("{at}.url"), &url));
         if let Some(class) = section.storage_class {
             let set = expand(&class.value, self.surroundings.variable)
                 .map_err(|problem| (problem, None))
                 .and_then(|text| {
-                    let set = config.store.set_storage_class(&text);
+                    let set = store.set_storage_class(&text);
                     set.map_err(|error| (error.problem, error.hint))
                 });
             if let Err((problem, hint)) = set {
-                self.problem(class.place, "repository.storage-class", problem, hint);
+                self.problem(class.place, &format!("{at}.storage-class"), problem, hint);
             }
         }
         for (name, value) in section.options.map(|pairs| pairs.0).unwrap_or_default() {
-            let key = format!("repository.options.{}", name.value);
+            let key = format!("{at}.options.{}", name.value);
             let is_path = StoreOptions::is_path(&name.value);
             let Some((text, hidden)) = self.value(&key, &value, is_path) else {
                 continue;
             };
             let set = if hidden {
-                config.store.set_secret(&name.value, &Secret::new(text))
+                store.set_secret(&name.value, &Secret::new(text))
             } else {
-                config.store.set(&name.value, &text)
+                store.set(&name.value, &text)
             };
             if let Err(error) = set {
                 self.problem(name.place, &key, error.problem, error.hint);
                 continue;
             }
-            let of = config.repository.as_ref().map(RepositoryUrl::provider);
+            let of = url.as_ref().map(RepositoryUrl::provider);
             if let Some(provider) = of
                 && !StoreOptions::fits(&name.value, provider)
             {
-                let problem = "not an option of the store that repository.url names";
-                self.problem(name.place, &key, problem.to_owned(), None);
+                let problem = format!("not an option of the store that {at}.url names");
+                self.problem(name.place, &key, problem, None);
             }
         }
+        (url, store)
     }
 
     /// The text of a value, and whether it must not be shown; `None` where it can't be had, which is told.

@@ -39,6 +39,13 @@ fn keys() -> Vec<Key> {
             "other clusters by name, each with Kafka properties; chosen by `--target NAME`",
         ),
         key("", "repository", "", "where the snapshots are"),
+        key(
+            "",
+            "repositories",
+            "",
+            "other repositories by name, each with the keys of `repository`: `--to NAME` copies to it, `--repository NAME` \
+             works with it",
+        ),
         key("", "encryption", "", "who may open what is sealed"),
         key("", "backup", "", "how a backup is made"),
         key(
@@ -204,7 +211,8 @@ be said by a flag needs no file, and flags win over `LIFEBOAT_*` variables, whic
 const STORE_HEAD: &str = "
 ## Options of stores
 
-`repository.options` takes those of the store that `repository.url` names. What is not said there is taken from the
+`repository.options` takes those of the store that `repository.url` names; each of `repositories` has options of its own,
+which count wherever its address is named, too. What is not said there is taken from the
 environment: `AWS_*` (also `AWS_ENDPOINT_URL`, `AWS_DEFAULT_REGION` and what ECS and EKS set), `GOOGLE_*` and
 `AZURE_*`, the same names in upper case. An option wins over its variable, and with one credential among the options no
 credential of the environment counts. Without any, S3 asks the machine that it runs on (EC2, ECS, EKS), Google its
@@ -274,6 +282,10 @@ mod tests {
         for (section, text) in [
             ("", wrong.to_owned()),
             ("repository", format!("repository: {{ {wrong} }}")),
+            (
+                "repository",
+                format!("repositories: {{ x: {{ {wrong} }} }}"),
+            ),
             ("encryption", format!("encryption: {{ {wrong} }}")),
             ("backup", format!("backup: {{ {wrong} }}")),
             (

@@ -7,7 +7,7 @@ use lifeboat_archive::{
     words::{ByteSize, TimeSpan, TopicGlobs},
 };
 
-use crate::{KafkaProperties, RepositoryUrl, StoreOptions};
+use crate::{KafkaProperties, RepositoryLocation, RepositoryUrl, StoreOptions};
 
 /// Everything that a configuration file can say, with its defaults filled in.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +20,8 @@ pub struct ResolvedConfig {
     pub repository: Option<RepositoryUrl>,
     /// What the store that they are in is told besides.
     pub store: StoreOptions,
+    /// Other repositories, by the name that `--to` and `--repository` take.
+    pub repositories: BTreeMap<String, RepositoryLocation>,
     /// Who may open what is sealed.
     pub recipients: Vec<Recipient>,
     /// How a backup is made.

@@ -6,7 +6,7 @@ use lifeboat_agent::backup::BackupError;
 use lifeboat_archive::json::{self, Document};
 use lifeboat_config::{LoadError, PropertyError, UrlError};
 use lifeboat_kafka::{KafkaError, rights::Right};
-use lifeboat_repository::RepositoryError;
+use lifeboat_repository::{RepositoryError, copy::CopyError};
 use lifeboat_restore::{plan::PlanError, restore::RestoreError, verify::VerifyError};
 use serde::{Deserialize, Serialize};
 
@@ -315,6 +315,24 @@ impl From<VerifyError> for Failure {
         match error {
             VerifyError::Repository(error) => error.into(),
             VerifyError::Cancelled => Self::interrupted(),
+        }
+    }
+}
+
+impl From<CopyError> for Failure {
+    fn from(error: CopyError) -> Self {
+        match error {
+            CopyError::Source(error) => Self::from(error).within("source"),
+            CopyError::Target(error) => Self::from(error).within("target"),
+            CopyError::Same { .. } => {
+                Self::of(Exit::Usage, &error).hint("name another repository with --to")
+            }
+            CopyError::ClusterUnknown { .. } => Self::of(Exit::ClusterUnknown, &error).hint(
+                "check the address; if the cluster is to be added to that repository, say --new-cluster",
+            ),
+            CopyError::Interrupted => Self::of(Exit::Interrupted, &error)
+                .hint("run it again: it goes on with what is missing"),
+            _ => Self::of(Exit::Error, &error),
         }
     }
 }

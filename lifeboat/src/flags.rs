@@ -10,6 +10,7 @@ mod backup;
 mod check;
 mod cluster;
 mod config;
+mod copy;
 mod diff;
 mod init;
 mod repository;
@@ -24,6 +25,7 @@ pub(crate) use backup::{BackupFlags, LimitFlags};
 pub(crate) use check::CheckFlags;
 pub(crate) use cluster::SourceFlags;
 pub(crate) use config::{ConfigFlags, ConfigVerb};
+pub(crate) use copy::CopyFlags;
 pub(crate) use diff::DiffFlags;
 pub(crate) use init::InitFlags;
 pub(crate) use repository::{ClusterChoice, RepositoryFlags};
@@ -93,6 +95,8 @@ pub(crate) enum Verb {
     Verify(VerifyFlags),
     /// Check that everything is there that the snapshots of a repository need, and what else is
     Check(CheckFlags),
+    /// Copy snapshots to another repository, as far as it lacks them
+    Copy(CopyFlags),
     /// Give a snapshot to a cluster that does not have its topics
     Restore(Box<RestoreFlags>),
     /// Check or show the configuration

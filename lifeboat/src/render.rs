@@ -4,6 +4,7 @@ pub(crate) mod backup;
 pub(crate) mod bootstrap;
 mod changes;
 pub(crate) mod check;
+pub(crate) mod copy;
 pub(crate) mod diff;
 mod numbers;
 mod paint;

@@ -14,8 +14,10 @@ use lifeboat_archive::{
     words::{TopicGlob, TopicGlobs},
 };
 use lifeboat_config::{
-    BackupSettings, KafkaProperties, RepositoryLocation, ResolvedConfig, Surroundings,
+    BackupSettings, KafkaProperties, RepositoryLocation, RepositoryUrl, ResolvedConfig,
+    StoreOptions, Surroundings, UrlError,
 };
+use lifeboat_repository::copy;
 use lifeboat_restore::{
     parts::{Part, Parts},
     restore,
@@ -24,8 +26,8 @@ use lifeboat_restore::{
 use crate::{
     failure::Failure,
     flags::{
-        BackupFlags, CredentialFlags, LimitFlags, RepositoryFlags, RestoreFlags, SourceFlags,
-        TargetFlags, TopicFlags,
+        BackupFlags, CopyFlags, CredentialFlags, LimitFlags, RepositoryFlags, RestoreFlags,
+        SourceFlags, TargetFlags, TopicFlags,
     },
 };
 
@@ -67,11 +69,10 @@ impl Settings {
         flags: &RepositoryFlags,
     ) -> Result<RepositoryLocation, Failure> {
         let file = self.file()?;
-        let url = match &flags.repository {
-            Some(text) => Some(text.parse()?),
-            None => file.repository.clone(),
-        };
-        let url = url.ok_or_else(|| {
+        if let Some(text) = &flags.repository {
+            return self.named_repository(text, || file.store.clone());
+        }
+        let url = file.repository.clone().ok_or_else(|| {
             Failure::usage("no repository is named")
                 .hint("give --repository, set LIFEBOAT_REPOSITORY, or write repository.url into the file of --config")
         })?;
@@ -79,6 +80,45 @@ impl Settings {
             url,
             options: file.store.clone(),
         })
+    }
+
+    /// The repository that is copied to. What the store of the other one is told is not its business: these are the keys
+    /// of somebody else.
+    pub(crate) fn copy_target(&self, text: &str) -> Result<RepositoryLocation, Failure> {
+        let file = self.file()?;
+        let mut location = self.named_repository(text, StoreOptions::default)?;
+        if file.repository.as_ref() == Some(&location.url) {
+            location.options = file.store.clone();
+        }
+        Ok(location)
+    }
+
+    /// A repository by its name or address in the file; any other address with these options.
+    fn named_repository(
+        &self,
+        text: &str,
+        options: impl FnOnce() -> StoreOptions,
+    ) -> Result<RepositoryLocation, Failure> {
+        let known = &self.file()?.repositories;
+        if let Some(location) = known.get(text) {
+            return Ok(location.clone());
+        }
+        let url: RepositoryUrl = text.parse().map_err(|error: UrlError| {
+            let failure = Failure::from(error);
+            if known.is_empty() {
+                return failure;
+            }
+            let names: Vec<_> = known.keys().map(String::as_str).collect();
+            failure.hint(format!(
+                "write its address, or one of the names in the configuration: {}",
+                names.join(", ")
+            ))
+        })?;
+        let there = known.values().find(|location| location.url == url);
+        Ok(there.cloned().unwrap_or_else(|| RepositoryLocation {
+            url,
+            options: options(),
+        }))
     }
 
     /// The cluster that is restored into. It must be named: there is no default.
@@ -237,6 +277,27 @@ pub(crate) fn restore_options(flags: &RestoreFlags) -> Result<restore::Options, 
         max_rate: flags.max_rate,
         max_connections: max_connections.unwrap_or(defaults.max_connections),
         state_folder: flags.state.clone(),
+    })
+}
+
+/// How much a copy does at the same time where nothing is said.
+const COPIES: u32 = 2;
+
+/// What a copy is to do; the clusters are chosen when the repository is open.
+pub(crate) fn copy_options(flags: &CopyFlags) -> Result<copy::Options, Failure> {
+    let settings = BackupSettings {
+        max_rate: flags.max_rate,
+        max_connections: flags.max_connections.unwrap_or(COPIES),
+        ..BackupSettings::default()
+    };
+    check(&settings)?;
+    Ok(copy::Options {
+        references: flags.snapshots.clone(),
+        new_cluster: flags.new_cluster,
+        dry_run: flags.dry_run,
+        verify_existing: flags.verify_existing,
+        parallel: settings.max_connections as usize,
+        ..copy::Options::default()
     })
 }
 

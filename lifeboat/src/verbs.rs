@@ -5,6 +5,7 @@ use crate::{answer::Answer, failure::Failure, flags::Verb, session::Session};
 mod backup;
 mod check;
 mod config;
+mod copy;
 mod diff;
 mod init;
 mod restore;
@@ -23,6 +24,7 @@ pub(crate) async fn run(verb: Verb, session: &Session) -> Result<Answer, Failure
         Verb::Diff(flags) => Box::pin(interrupt.unless(diff::run(&flags, session))).await,
         // these stop by themselves, in good order
         Verb::Backup(flags) => backup::run(&flags, session).await,
+        Verb::Copy(flags) => Box::pin(copy::run(&flags, session)).await,
         Verb::Verify(flags) => verify::run(&flags, session).await,
         Verb::Restore(flags) => Box::pin(restore::run(&flags, session)).await,
         Verb::Config(flags) => config::run(flags.verb, session),

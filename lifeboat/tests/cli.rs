@@ -74,7 +74,8 @@ fn a_repository_is_made_once_and_starts_empty() {
 fn a_missing_repository_is_exit_code_10_for_every_verb() {
     let folder = tempfile::tempdir().unwrap();
     let (folder, url) = (folder.path(), url(folder.path()));
-    let verbs: [&[&str]; 6] = [
+    let verbs: [&[&str]; 7] = [
+        &["copy", "--to", "/nowhere"],
         &["snapshots"],
         &["check"],
         &["show"],
@@ -100,6 +101,38 @@ fn a_missing_repository_is_exit_code_10_for_every_verb() {
             "hint: make one with `lifeboat init --repository {url}`"
         )));
     }
+}
+
+#[test]
+fn a_copy_to_no_repository_says_how_to_make_one_there_and_one_of_nothing_says_what_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let (folder, url) = (folder.path(), url(folder.path()));
+    let second = format!("{url}-second");
+    run(folder, &["init", "--repository", &url]);
+    let copy = ["copy", "--repository", &url, "--to", &second];
+    let (code, stdout, stderr) = run(folder, &copy);
+    assert_eq!((code, stdout.as_str()), (10, ""), "{stderr}");
+    assert!(
+        stderr.contains(&format!(
+            "hint: make one with `lifeboat init --repository {second}`"
+        )),
+        "{stderr}"
+    );
+    run(folder, &["init", "--repository", &second]);
+    let (code, _, stderr) = run(folder, &copy);
+    assert_eq!(code, 1);
+    assert!(stderr.contains("holds no snapshot"), "{stderr}");
+    let all = [&copy[..], &["--all-clusters"]].concat();
+    let (code, stdout, stderr) = run(folder, &all);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.ends_with("nothing to copy\n"), "{stdout}");
+    let (code, _, stderr) = run(
+        folder,
+        &["copy", "--repository", &url, "--to", &url, "--all-clusters"],
+    );
+    assert_eq!(code, 2, "{stderr}");
+    let (code, _, stderr) = run(folder, &[&copy[..], &["--max-connections", "99"]].concat());
+    assert_eq!(code, 2, "{stderr}");
 }
 
 #[test]

@@ -7,6 +7,7 @@
 mod catalog;
 pub mod check;
 mod cluster;
+pub mod copy;
 mod error;
 mod layout;
 mod lists;

@@ -60,6 +60,7 @@ fn every_command_of_the_readme_works() {
     let program = context.program().unwrap();
     let program = program.env("LIFEBOAT_STATE", context.scratch().join("state"));
     let repository = context.repository().display().to_string();
+    let second = context.scratch().join("second-site").display().to_string();
     let (a, b) = context.both().unwrap();
     let load = Bulk {
         records: 20_000,
@@ -72,6 +73,7 @@ fn every_command_of_the_readme_works() {
             .split_whitespace()
             .map(|word| {
                 word.replace("/backup/kafka", &repository)
+                    .replace("/second-site/kafka", &second)
                     .replace("new-kafka:9092", &b.bootstrap())
                     .replace("kafka:9092", &a.bootstrap())
             })

@@ -5,6 +5,7 @@
 mod chaos;
 mod cluster_documents;
 mod cluster_restore;
+mod copy;
 mod crash;
 mod damage;
 mod docs;

@@ -27,7 +27,7 @@ pub(crate) fn with_keys(program: &Program, store: &MinIo, keys: &Keys) -> Progra
 }
 
 /// The README's policies: to read, and to append.
-fn policies() -> (String, String) {
+pub(crate) fn policies() -> (String, String) {
     let text = fs::read_to_string(root().join("README.md")).unwrap();
     let mut blocks = text.split("```json\n").skip(1);
     let mut next = || {

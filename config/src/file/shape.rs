@@ -42,6 +42,7 @@ pub(crate) struct File {
     pub(crate) kafka: Option<Pairs>,
     pub(crate) targets: Option<BTreeMap<String, Pairs>>,
     pub(crate) repository: Option<RepositorySection>,
+    pub(crate) repositories: Option<BTreeMap<String, Placed<RepositorySection>>>,
     pub(crate) encryption: Option<EncryptionSection>,
     pub(crate) backup: Option<BackupSection>,
 }

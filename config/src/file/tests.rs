@@ -96,7 +96,7 @@ fn an_unknown_key_is_refused_with_its_place_and_a_suggestion() {
     assert_eq!(
         problems("schedules: []\n"),
         [
-            "line 1, column 1: schedules: unknown key (known here: kafka, targets, repository, encryption, backup)"
+            "line 1, column 1: schedules: unknown key (known here: kafka, targets, repository, repositories, encryption, backup)"
         ]
     );
     assert_eq!(
@@ -275,5 +275,45 @@ fn what_a_store_is_told_is_read_and_secrets_come_from_files() {
             "line 6, column 5: repository.options.google_base_url: not an option of the store that repository.url names",
             "line 7, column 5: repository.options.aws_allow_http: not true or false",
         ]
+    );
+}
+
+#[test]
+fn other_repositories_have_names_and_options_of_their_own() {
+    let config = read(
+        "repository: { url: 's3://here/x', options: { aws_region: eu-central-1 } }\n\
+         repositories:\n\
+         \x20 second-site:\n\
+         \x20   url: az://there/y\n\
+         \x20   storage-class: Cool\n\
+         \x20   options: { azure_storage_account_name: second, azure_storage_account_key: { file: client-id } }\n\
+         \x20 shelf: { url: 'file://${SPOOL}/shelf' }\n",
+    )
+    .unwrap();
+    assert_eq!(config.store.get("aws_region"), Some("eu-central-1"));
+    let second = &config.repositories["second-site"];
+    assert_eq!(second.url.to_string(), "az://there/y");
+    assert_eq!(second.options.storage_class(), Some("Cool"));
+    assert_eq!(second.options.get("aws_region"), None);
+    let shown: Vec<_> = second.options.shown().map(|(_, value)| value).collect();
+    assert_eq!(shown, ["***", "second"]);
+    let shelf = &config.repositories["shelf"];
+    assert_eq!(shelf.url.to_string(), "file:///backups/shelf");
+}
+
+#[test]
+fn a_repository_without_an_address_or_with_a_name_like_one_is_refused() {
+    insta::assert_snapshot!(
+        problems(
+            "repositories:\n  'a/b': { url: /x }\n  second: { storage-class: Cool }\n  third: { url: 'ftp://x' }\n  \
+             fourth: { url: 's3://x', options: { azure_allow_http: true } }\n"
+        )
+        .join("\n"),
+        @r#"
+    line 2, column 10: repositories.a/b: a name has letters, digits, '-', '_' and '.' only
+    line 3, column 11: repositories.second: no url (say where it is: url: s3://BUCKET/PREFIX)
+    line 4, column 17: repositories.third.url: "ftp" is not a kind of repository; known are file://, s3://, gs:// and az://
+    line 5, column 39: repositories.fourth.options.azure_allow_http: not an option of the store that repositories.fourth.url names
+    "#
     );
 }

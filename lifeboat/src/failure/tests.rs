@@ -51,6 +51,30 @@ fn every_kind_of_repository_error_has_its_exit_code() {
 }
 
 #[test]
+fn what_fails_in_a_copy_says_in_which_of_the_two_repositories() {
+    let (code, text) = shown(CopyError::Target(RepositoryError::NoRepository {
+        url: "s3://second-site/prod".to_owned(),
+        problem: "it holds no lifeboat.json".to_owned(),
+    }));
+    assert_eq!(code, 10);
+    insta::assert_snapshot!(text, @"
+    error: target: no repository at s3://second-site/prod: it holds no lifeboat.json
+      hint: make one with `lifeboat init --repository s3://second-site/prod`, or check bucket and prefix
+    ");
+    let (code, text) = shown(CopyError::ClusterUnknown {
+        cluster_id: "NrI2".to_owned(),
+        url: "file:///second".to_owned(),
+        known: vec!["Xa9".to_owned()],
+    });
+    assert_eq!(code, 13);
+    insta::assert_snapshot!(text, @"
+    error: cluster NrI2 is new to the repository at file:///second, which holds Xa9
+      hint: check the address; if the cluster is to be added to that repository, say --new-cluster
+    ");
+    assert_eq!(shown(CopyError::Interrupted).0, 130);
+}
+
+#[test]
 fn an_unknown_snapshot_points_at_the_list() {
     let (code, text) = shown(RepositoryError::NoSuchSnapshot {
         cluster: "NrI2qCTxevO5IomtUq8w-_".to_owned(),

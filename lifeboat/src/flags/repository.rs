@@ -4,7 +4,7 @@ use clap::Args;
 
 #[derive(Debug, Args)]
 pub(crate) struct RepositoryFlags {
-    /// Repository: file:///absolute/path, just the path, or s3://, gs:// and az://BUCKET/PREFIX
+    /// Repository: file:///absolute/path, just the path, s3://, gs:// or az://BUCKET/PREFIX, or a name under repositories:
     #[arg(
         long,
         value_name = "URL",

@@ -59,3 +59,14 @@ fn no_help_shows_what_is_in_an_environment_variable() {
         commands.extend(command.get_subcommands().cloned());
     }
 }
+
+#[test]
+fn a_copy_takes_no_target_from_the_environment() {
+    let copy = Cli::command();
+    let copy = copy.find_subcommand("copy").unwrap();
+    for flag in ["to", "snapshots", "all_clusters", "new_cluster"] {
+        let mut arguments = copy.get_arguments();
+        let argument = arguments.find(|argument| argument.get_id() == flag);
+        assert!(argument.unwrap().get_env().is_none(), "{flag}");
+    }
+}

@@ -150,3 +150,47 @@ fn a_restore_has_no_default_target() {
       hint: known are dr
     ");
 }
+
+const SITES: &str = "repository: { url: 's3://here/x', options: { aws_region: eu-central-1 } }\n\
+                     repositories: { second: { url: 's3://there/y', options: { aws_region: us-east-1 } } }\n";
+
+#[test]
+fn a_repository_has_its_own_options_by_its_name_and_by_its_address() {
+    let (_folder, settings) = settings(SITES);
+    let region =
+        |location: &RepositoryLocation| location.options.get("aws_region").map(str::to_owned);
+    for text in ["second", "s3://there/y"] {
+        for location in [
+            settings.copy_target(text).unwrap(),
+            settings.repository(&repository(Some(text))).unwrap(),
+        ] {
+            assert_eq!(location.url.to_string(), "s3://there/y");
+            assert_eq!(region(&location).as_deref(), Some("us-east-1"));
+        }
+    }
+    // back again
+    let home = settings.copy_target("s3://here/x").unwrap();
+    assert_eq!(region(&home).as_deref(), Some("eu-central-1"));
+}
+
+#[test]
+fn a_store_that_is_copied_to_is_not_given_the_keys_of_another() {
+    let (_folder, settings) = settings(SITES);
+    let other = settings.copy_target("s3://elsewhere").unwrap();
+    assert_eq!(other.options.get("aws_region"), None);
+    let named = settings.repository(&repository(Some("s3://elsewhere")));
+    assert_eq!(
+        named.unwrap().options.get("aws_region"),
+        Some("eu-central-1")
+    );
+}
+
+#[test]
+fn a_name_that_no_repository_has_is_told_with_those_that_there_are() {
+    let (_folder, settings) = settings(SITES);
+    let failure = settings.copy_target("secnd").unwrap_err();
+    insta::assert_snapshot!(failure.render(Paint::never()), @r#"
+    error: "secnd" is neither a URL nor an absolute path
+      hint: write its address, or one of the names in the configuration: second
+    "#);
+}

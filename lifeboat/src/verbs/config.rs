@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use lifeboat_archive::{json::Document, words::TimeSpan};
-use lifeboat_config::{ExactCredentials, KafkaProperties, RepositoryLocation, ResolvedConfig};
+use lifeboat_config::{
+    ExactCredentials, KafkaProperties, RepositoryLocation, ResolvedConfig, StoreOptions,
+};
 use lifeboat_kafka::wire::check_properties;
 use lifeboat_repository::Repository;
 use serde::{Deserialize, Serialize};
@@ -24,6 +26,8 @@ pub(crate) struct ConfigDocument {
     store_options: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     storage_class: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    repositories: BTreeMap<String, RepositoryDocument>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     recipients: Vec<String>,
     backup: BackupDocument,
@@ -31,6 +35,33 @@ pub(crate) struct ConfigDocument {
 
 impl Document for ConfigDocument {
     const FORMAT: &'static str = "lifeboat.config";
+}
+
+/// A repository that has a name.
+#[derive(Debug, Serialize, Deserialize)]
+struct RepositoryDocument {
+    url: String,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    store_options: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    storage_class: Option<String>,
+}
+
+impl RepositoryDocument {
+    fn new(location: &RepositoryLocation) -> Self {
+        Self {
+            url: location.url.to_string(),
+            store_options: shown(&location.options),
+            storage_class: location.options.storage_class().map(str::to_owned),
+        }
+    }
+}
+
+fn shown(options: &StoreOptions) -> BTreeMap<String, String> {
+    let shown = options.shown();
+    shown
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -101,7 +132,7 @@ pub(crate) fn run(verb: ConfigVerb, session: &Session) -> Result<Answer, Failure
     let config = session.settings.file()?;
     if matches!(verb, ConfigVerb::Check) {
         check_clusters(config)?;
-        check_repository(config)?;
+        check_repositories(config)?;
     }
     let document = ConfigDocument::new(file, config);
     Ok(Answer::new(
@@ -126,14 +157,20 @@ fn check_clusters(config: &ResolvedConfig) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Options of the store that it can't be opened with. Nobody is asked for anything.
-fn check_repository(config: &ResolvedConfig) -> Result<(), Failure> {
-    let Some(url) = config.repository.clone() else {
-        return Ok(());
-    };
-    let options = config.store.clone();
-    Repository::check_options(RepositoryLocation { url, options })
-        .map_err(|error| Failure::from(error).within("repository"))
+/// Options of stores that they can't be opened with. Nobody is asked for anything.
+fn check_repositories(config: &ResolvedConfig) -> Result<(), Failure> {
+    let own = config.repository.clone().map(|url| RepositoryLocation {
+        url,
+        options: config.store.clone(),
+    });
+    let own = own.map(|location| ("repository".to_owned(), location));
+    let named = config.repositories.iter();
+    let named = named.map(|(name, location)| (format!("repositories.{name}"), location.clone()));
+    for (section, location) in own.into_iter().chain(named) {
+        Repository::check_options(location)
+            .map_err(|error| Failure::from(error).within(&section))?;
+    }
+    Ok(())
 }
 
 impl ConfigDocument {
@@ -157,12 +194,13 @@ impl ConfigDocument {
                 .map(|(name, kafka)| (name.clone(), properties(kafka)))
                 .collect(),
             repository: config.repository.as_ref().map(ToString::to_string),
-            store_options: config
-                .store
-                .shown()
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect(),
+            store_options: shown(&config.store),
             storage_class: config.store.storage_class().map(str::to_owned),
+            repositories: config
+                .repositories
+                .iter()
+                .map(|(name, location)| (name.clone(), RepositoryDocument::new(location)))
+                .collect(),
             recipients: config.recipients.iter().map(ToString::to_string).collect(),
             backup: BackupDocument {
                 include: texts(&backup.topics.include),
@@ -202,25 +240,36 @@ impl ConfigDocument {
             "  repository  {}\n",
             self.repository.clone().unwrap_or_else(none)
         ));
+        for (name, repository) in &self.repositories {
+            text.push_str(&format!("  repository  {name}: {}\n", repository.url));
+        }
         text
     }
 
     fn repository_yaml(&self) -> String {
-        let mut text = String::new();
-        if let Some(url) = &self.repository {
-            text.push_str(&format!("  url: {}\n", quoted(url)));
+        let mut text = repository_yaml(
+            self.repository.as_deref(),
+            self.storage_class.as_deref(),
+            &self.store_options,
+            "  ",
+        );
+        if !text.is_empty() {
+            text.insert_str(0, "repository:\n");
         }
-        if let Some(class) = &self.storage_class {
-            text.push_str(&format!("  storage-class: {}\n", quoted(class)));
+        if !self.repositories.is_empty() {
+            text.push_str("repositories:\n");
         }
-        if !self.store_options.is_empty() {
-            let options = yaml_map(&self.store_options, "    ");
-            text.push_str(&format!("  options:\n{options}"));
+        for (name, repository) in &self.repositories {
+            let RepositoryDocument {
+                url,
+                store_options,
+                storage_class,
+            } = repository;
+            let class = storage_class.as_deref();
+            let inside = repository_yaml(Some(url), class, store_options, "    ");
+            text.push_str(&format!("  {}:\n{inside}", quoted(name)));
         }
-        if text.is_empty() {
-            return text;
-        }
-        format!("repository:\n{text}")
+        text
     }
 
     /// As a configuration file that says the same.
@@ -273,6 +322,26 @@ impl ConfigDocument {
         }
         text
     }
+}
+
+fn repository_yaml(
+    url: Option<&str>,
+    storage_class: Option<&str>,
+    options: &BTreeMap<String, String>,
+    indent: &str,
+) -> String {
+    let mut text = String::new();
+    if let Some(url) = url {
+        text.push_str(&format!("{indent}url: {}\n", quoted(url)));
+    }
+    if let Some(class) = storage_class {
+        text.push_str(&format!("{indent}storage-class: {}\n", quoted(class)));
+    }
+    if !options.is_empty() {
+        let options = yaml_map(options, &format!("{indent}  "));
+        text.push_str(&format!("{indent}options:\n{options}"));
+    }
+    text
 }
 
 /// The properties that are understood, besides the servers; of a text of many lines the first.

@@ -12,6 +12,8 @@ targets:
   dr: { bootstrap.servers: "dr:9092" }
 repository:
   url: /back ups
+repositories:
+  second: { url: "s3://x/y", storage-class: STANDARD_IA, options: { aws_access_key_id: { file: secret } } }
 backup:
   topics: { include: ["orders*", "x$${y}"], exclude: ["*.tmp"] }
   segment-size: 20000000
@@ -38,6 +40,7 @@ fn check_says_what_the_file_names() {
                   client.id: ***
       target      dr: dr:9092
       repository  file:///back%20ups
+      repository  second: s3://x/y
     ");
 }
 
@@ -54,6 +57,12 @@ fn what_show_prints_is_a_configuration_that_says_the_same() {
         bootstrap.servers: "dr:9092"
     repository:
       url: "file:///back%20ups"
+    repositories:
+      "second":
+        url: "s3://x/y"
+        storage-class: "STANDARD_IA"
+        options:
+          aws_access_key_id: "***"
     backup:
       topics:
         include: ["orders*", "x$${y}"]
