@@ -11,6 +11,7 @@ mod check;
 mod cluster;
 mod config;
 mod diff;
+mod identities;
 mod init;
 mod repository;
 mod restore;
@@ -25,6 +26,9 @@ pub(crate) use check::CheckFlags;
 pub(crate) use cluster::SourceFlags;
 pub(crate) use config::{ConfigFlags, ConfigVerb};
 pub(crate) use diff::DiffFlags;
+#[cfg(test)]
+pub(crate) use identities::IdentityPlace;
+pub(crate) use identities::{IDENTITY_VARIABLE, IdentityFlags};
 pub(crate) use init::InitFlags;
 pub(crate) use repository::{ClusterChoice, RepositoryFlags};
 pub(crate) use restore::{RestoreFlags, TargetFlags};

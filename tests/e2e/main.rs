@@ -8,6 +8,7 @@ mod cluster_restore;
 mod crash;
 mod damage;
 mod docs;
+mod encryption;
 mod lifeboat;
 mod moving;
 mod program;

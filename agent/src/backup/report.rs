@@ -23,6 +23,9 @@ pub struct Report {
     pub bytes_per_second: u64,
     /// Topics that are neither internal nor chosen.
     pub topics_left_out: u64,
+    /// The recipients to whom records and documents are encrypted; missing where they are not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub encrypted_to: Vec<String>,
     /// What was saved of the SCRAM users.
     #[serde(default)]
     pub users: UsersReport,
@@ -67,6 +70,7 @@ impl Report {
             rpo_ms: commit.committed_at.millis_since(commit.bounds_at),
             bytes_per_second: commit.totals.raw_bytes.saturating_mul(1_000) / elapsed_ms.max(1),
             topics_left_out: stored.topics_left_out,
+            encrypted_to: Vec::new(),
             users: stored.users.clone(),
             gaps,
             problems: manifest.problems.clone(),

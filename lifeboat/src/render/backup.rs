@@ -67,6 +67,7 @@ pub(crate) fn render(report: &Report, paint: Paint) -> String {
                 plural(totals.archives, "archive")
             ),
         ),
+        ("encrypted", encrypted(&report.encrypted_to)),
         ("groups", totals.groups.to_string()),
         ("besides", besides(&totals)),
         ("users", users(&report.users)),
@@ -78,11 +79,22 @@ pub(crate) fn render(report: &Report, paint: Paint) -> String {
             ),
         ),
     ];
-    for (name, value) in lines {
+    for (name, value) in lines.into_iter().filter(|(_, value)| !value.is_empty()) {
         text.push_str(&format!("  {name:<10}{value}\n"));
     }
     text.push_str(&trouble(report, paint));
     text
+}
+
+/// To whom, where anything is.
+fn encrypted(recipients: &[String]) -> String {
+    if recipients.is_empty() {
+        return String::new();
+    }
+    format!(
+        "records and documents, to {} (--plain-data: credentials only)",
+        recipients.join(", ")
+    )
 }
 
 /// SCRAM users, and how much of them.

@@ -26,6 +26,10 @@ pub(crate) struct ConfigDocument {
     storage_class: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     recipients: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    encrypt_data: Option<bool>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    identities: Vec<String>,
     backup: BackupDocument,
 }
 
@@ -163,6 +167,12 @@ impl ConfigDocument {
                 .collect(),
             storage_class: config.store.storage_class().map(str::to_owned),
             recipients: config.recipients.iter().map(ToString::to_string).collect(),
+            encrypt_data: config.seal_data,
+            identities: config
+                .identities
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect(),
             backup: BackupDocument {
                 include: texts(&backup.topics.include),
                 exclude: texts(&backup.topics.exclude),
@@ -221,6 +231,29 @@ impl ConfigDocument {
         format!("repository:\n{text}")
     }
 
+    fn encryption_yaml(&self) -> String {
+        let mut text = String::new();
+        if !self.recipients.is_empty() {
+            text.push_str("  recipients:\n");
+        }
+        for recipient in &self.recipients {
+            text.push_str(&format!("    - {}\n", quoted(recipient)));
+        }
+        if let Some(data) = self.encrypt_data {
+            text.push_str(&format!("  data: {data}\n"));
+        }
+        if !self.identities.is_empty() {
+            text.push_str("  identities:\n");
+        }
+        for path in &self.identities {
+            text.push_str(&format!("    - {{ file: {} }}\n", quoted(path)));
+        }
+        if text.is_empty() {
+            return text;
+        }
+        format!("encryption:\n{text}")
+    }
+
     /// As a configuration file that says the same.
     fn yaml(&self) -> String {
         let mut text = String::new();
@@ -235,12 +268,7 @@ impl ConfigDocument {
             text.push_str(&format!("  {}:\n{}", quoted(name), yaml_map(kafka, "    ")));
         }
         text.push_str(&self.repository_yaml());
-        if !self.recipients.is_empty() {
-            text.push_str("encryption:\n  recipients:\n");
-        }
-        for recipient in &self.recipients {
-            text.push_str(&format!("    - {}\n", quoted(recipient)));
-        }
+        text.push_str(&self.encryption_yaml());
         let list = |globs: &[String]| {
             globs
                 .iter()

@@ -44,6 +44,7 @@ fn report(state: SnapshotState, gaps: Vec<PartitionGap>, problems: Vec<Problem>)
         rpo_ms: 126_000,
         bytes_per_second: 468_000_000,
         topics_left_out: 3,
+        encrypted_to: Vec::new(),
         users: lifeboat_agent::backup::UsersReport {
             users: 2,
             credentials: 3,
