@@ -118,8 +118,9 @@ async fn snapshot_in(repository: &Repository, written_by: &[Repository]) -> Comm
         let cluster = writer.cluster("source").unwrap();
         let (archive, entries) = stored_archive(&cluster).await;
         archives.push(archive);
-        let of_archive = (0..2).filter(|partition| *partition as usize % written_by.len() == at);
-        partitions.extend(of_archive.map(|partition| partition_list(partition, at, &entries)));
+        let of_archive = [0, 1].into_iter().enumerate();
+        let of_archive = of_archive.filter(|(n, _)| n % written_by.len() == at);
+        partitions.extend(of_archive.map(|(_, partition)| partition_list(partition, at, &entries)));
     }
     let list = TopicList {
         topic: "orders".to_owned(),

@@ -90,10 +90,10 @@ impl Check {
         let opened = OpenArchive::open(&self.runtime, &self.repository, &archive.reference);
         let opened = match opened {
             Ok(opened) => opened,
-            Err(why) => return self.read_unopened(archive, stored, why, outcome),
+            Err(why) => return read_unopened(archive, stored, why, outcome),
         };
         let mut content = Content::new(stored, &opened)?;
-        self.check_segments(archive, &mut content, outcome)?;
+        check_segments(archive, &mut content, outcome)?;
         content
             .skip_to(opened.size())
             .map_err(|error| read_error(object, error))?;
@@ -102,7 +102,7 @@ impl Check {
             .map_err(|error| read_error(object, error))?;
         outcome.bytes += bytes;
         if found == *xxh3_128 {
-            self.compare_index(archive, &opened, outcome)?;
+            compare_index(archive, &opened, outcome)?;
         } else if outcome.damage.is_empty() {
             // its segments are sound, so it is the end of the archive or what lies between
             let what = "its XXH3-128 is not the one that was stored, though the segments of this snapshot are sound";
@@ -112,93 +112,90 @@ impl Check {
         }
         Ok(())
     }
+}
 
-    fn check_segments(
-        &self,
-        archive: &Archive,
-        content: &mut Content<'_>,
-        outcome: &mut Outcome,
-    ) -> Result<(), RepositoryError> {
-        let object = &archive.reference.object;
-        for entry in &archive.segments {
-            content
-                .skip_to(entry.position)
-                .map_err(|error| read_error(object, error))?;
-            let mut batches = 0;
-            let frames = content.by_ref().take(entry.length);
-            let checked = check_segment(entry, frames, |_| batches += 1);
-            outcome.segments += 1;
-            outcome.batches += batches;
-            if let Err(error) = checked {
-                let error = match read_failure(error) {
-                    Ok(failure) => return Err(failure),
-                    Err(damage) => damage,
-                };
-                outcome
-                    .damage
-                    .push(Damage::of_segment(object, entry, &error));
-            }
-            let end = entry.position.saturating_add(entry.length);
-            content
-                .skip_to(end)
-                .map_err(|error| read_error(object, error))?;
-        }
-        Ok(())
-    }
-
-    /// Without a key, what is stored can still be held against its hash.
-    fn read_unopened(
-        &self,
-        archive: &Archive,
-        mut stored: Stored<'_>,
-        why: RepositoryError,
-        outcome: &mut Outcome,
-    ) -> Result<(), RepositoryError> {
-        let ArchiveReference {
-            object, xxh3_128, ..
-        } = &archive.reference;
-        if !why.is_for_want_of_identity() {
-            return Err(why);
-        }
-        let read = stored.hash_to_end();
-        let (found, bytes) = read.map_err(|error| read_error(object, error))?;
-        outcome.bytes += bytes;
-        if found == *xxh3_128 {
-            outcome.unopened = Some(why);
-        } else if outcome.damage.is_empty() {
-            let what = "its XXH3-128 is not the one that was stored";
+fn check_segments(
+    archive: &Archive,
+    content: &mut Content<'_>,
+    outcome: &mut Outcome,
+) -> Result<(), RepositoryError> {
+    let object = &archive.reference.object;
+    for entry in &archive.segments {
+        content
+            .skip_to(entry.position)
+            .map_err(|error| read_error(object, error))?;
+        let mut batches = 0;
+        let frames = content.by_ref().take(entry.length);
+        let checked = check_segment(entry, frames, |_| batches += 1);
+        outcome.segments += 1;
+        outcome.batches += batches;
+        if let Err(error) = checked {
+            let error = match read_failure(error) {
+                Ok(failure) => return Err(failure),
+                Err(damage) => damage,
+            };
             outcome
                 .damage
-                .push(Damage::new(Place::object(object), what));
+                .push(Damage::of_segment(object, entry, &error));
         }
-        Ok(())
+        let end = entry.position.saturating_add(entry.length);
+        content
+            .skip_to(end)
+            .map_err(|error| read_error(object, error))?;
     }
+    Ok(())
+}
 
-    /// What stock tools would go by must say the same as the lists.
-    fn compare_index(
-        &self,
-        archive: &Archive,
-        opened: &OpenArchive,
-        outcome: &mut Outcome,
-    ) -> Result<(), RepositoryError> {
-        let reference = &archive.reference;
-        let index = match index(opened)? {
-            Ok(index) => index,
-            Err(error) => {
-                let place = Place::object(&reference.object);
-                outcome.damage.push(Damage::new(place, error.to_string()));
-                return Ok(());
-            }
-        };
-        for entry in &archive.segments {
-            if !index.segments.contains(entry) {
-                let place = Place::segment(&reference.object, entry, entry.range());
-                let what = "the archive's own index says something else of it";
-                outcome.damage.push(Damage::new(place, what));
-            }
-        }
-        Ok(())
+/// Without a key, what is stored can still be held against its hash.
+fn read_unopened(
+    archive: &Archive,
+    mut stored: Stored<'_>,
+    why: RepositoryError,
+    outcome: &mut Outcome,
+) -> Result<(), RepositoryError> {
+    let ArchiveReference {
+        object, xxh3_128, ..
+    } = &archive.reference;
+    if !why.is_for_want_of_identity() {
+        return Err(why);
     }
+    let read = stored.hash_to_end();
+    let (found, bytes) = read.map_err(|error| read_error(object, error))?;
+    outcome.bytes += bytes;
+    if found == *xxh3_128 {
+        outcome.unopened = Some(why);
+    } else if outcome.damage.is_empty() {
+        let what = "its XXH3-128 is not the one that was stored";
+        outcome
+            .damage
+            .push(Damage::new(Place::object(object), what));
+    }
+    Ok(())
+}
+
+/// What stock tools would go by must say the same as the lists.
+fn compare_index(
+    archive: &Archive,
+    opened: &OpenArchive,
+    outcome: &mut Outcome,
+) -> Result<(), RepositoryError> {
+    let reference = &archive.reference;
+    let index = match index(opened)? {
+        Ok(index) => index,
+        Err(error) => {
+            let place = Place::object(&reference.object);
+            outcome.damage.push(Damage::new(place, error.to_string()));
+            return Ok(());
+        }
+    };
+    for entry in &archive.segments {
+        if !index.segments.contains(entry) {
+            let place = Place::segment(&reference.object, entry, entry.range());
+            let what = "the archive's own index says something else of it";
+            outcome.damage.push(Damage::new(place, what));
+        }
+    }
+    Ok(())
 }
 
 fn index(opened: &OpenArchive) -> Result<Result<ArchiveIndex, ArchiveError>, RepositoryError> {

@@ -162,7 +162,10 @@ impl<'c> Content<'c> {
 }
 
 fn is_damage(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<DamagedAt>())
+    let inner = error.get_ref();
+    inner
+        .and_then(|inner| inner.downcast_ref::<DamagedAt>())
+        .is_some()
 }
 
 impl Read for Content<'_> {
