@@ -27,8 +27,13 @@ stores: packages ## object stores to test against (MinIO, Azurite), once
 	@tests/packages.sh stores
 	@tests/stores/get.sh >/dev/null
 
+.PHONY: age
+age: packages ## age itself, which opens what is encrypted, once
+	@tests/packages.sh stores
+	@tests/age/get.sh >/dev/null
+
 .PHONY: test
-test: packages kafka stores ## all unit, property and end-to-end tests
+test: packages kafka stores age ## all unit, property and end-to-end tests
 	@# one build for all: the same features, and the program that the end-to-end tests run
 	cargo build --workspace --all-targets --locked
 	cargo test --workspace --locked --doc
@@ -36,7 +41,7 @@ test: packages kafka stores ## all unit, property and end-to-end tests
 		cargo test --workspace --locked --no-fail-fast --lib --bins --tests
 
 .PHONY: soak
-soak: packages kafka stores ## the same tests with the full numbers of the long sweeps (hours)
+soak: packages kafka stores age ## the same tests with the full numbers of the long sweeps (hours)
 	cargo build --workspace --all-targets --locked
 	LIFEBOAT_ROUNDS=$(or $(LIFEBOAT_ROUNDS),full) LIFEBOAT_PROGRAM=$(TARGET)/debug/lifeboat \
 		cargo test --workspace --locked --no-fail-fast --lib --bins --tests

@@ -123,7 +123,15 @@ impl Backup {
         let manifest = self.unless_cancelled(assembly.store()).await?;
         // From here on the snapshot exists; before this line nothing does.
         let commit = store.commit(self.commit_of(&manifest)).await?;
-        Ok(Report::new(commit, &manifest, begun.elapsed()))
+        Ok(Report {
+            encrypted_to: self
+                .repository
+                .recipients()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            ..Report::new(commit, &manifest, begun.elapsed())
+        })
     }
 
     /// This cluster's folder. A cluster that is new to a repository in use must be expected.

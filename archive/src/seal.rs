@@ -5,9 +5,17 @@ use std::{
     fmt,
     io::{self, Read, Write},
     str::FromStr,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use zeroize::Zeroizing;
+
+mod opened;
+
+pub use opened::{DamagedAt, HEAD_BYTES, HeaderError, OpenedHeader, PlainReader, SealedTo};
+
+/// More would not fit into [`HEAD_BYTES`] of a header.
+pub const MOST_RECIPIENTS: usize = 100;
 
 /// Somebody who may open what is sealed: `age1…`, a public key.
 #[derive(Clone, PartialEq, Eq)]
@@ -78,6 +86,20 @@ impl Identities {
         }
         Ok(Self(identities))
     }
+
+    /// These, and those.
+    pub fn and(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
+    /// The public halves.
+    pub fn recipients(&self) -> Vec<Recipient> {
+        let identities = self.0.iter();
+        identities
+            .map(|identity| Recipient(identity.to_public()))
+            .collect()
+    }
 }
 
 impl fmt::Debug for Identities {
@@ -102,17 +124,76 @@ pub enum IdentityError {
 
 /// Seals `plain` to each of these recipients.
 pub fn seal(recipients: &[Recipient], plain: &[u8]) -> Result<Vec<u8>, SealError> {
-    let recipients = recipients.iter();
-    let recipients = recipients.map(|recipient| &recipient.0 as &dyn age::Recipient);
-    let encryptor = age::Encryptor::with_recipients(recipients).map_err(|error| match error {
-        age::EncryptError::MissingRecipients => SealError::NoRecipients,
-        other => SealError::Seal(io::Error::other(other)),
-    })?;
-    let mut sealed = Vec::new();
-    let mut writer = encryptor.wrap_output(&mut sealed)?;
-    writer.write_all(plain)?;
-    writer.finish()?;
+    let mut sealer = Sealer::new(recipients)?;
+    let mut sealed = sealer.push(plain)?;
+    sealed.extend(sealer.finish()?);
     Ok(sealed)
+}
+
+/// Seals what is handed over piece by piece; holds 64 KiB of it at most.
+pub struct Sealer {
+    writer: age::stream::StreamWriter<Outlet>,
+    outlet: Outlet,
+}
+
+impl Sealer {
+    /// Begins; the header comes with the first piece.
+    pub fn new(recipients: &[Recipient]) -> Result<Self, SealError> {
+        if recipients.len() > MOST_RECIPIENTS {
+            return Err(SealError::TooMany {
+                recipients: recipients.len(),
+            });
+        }
+        let recipients = recipients.iter();
+        let recipients = recipients.map(|recipient| &recipient.0 as &dyn age::Recipient);
+        let encryptor =
+            age::Encryptor::with_recipients(recipients).map_err(|error| match error {
+                age::EncryptError::MissingRecipients => SealError::NoRecipients,
+                other => SealError::Seal(io::Error::other(other)),
+            })?;
+        let outlet = Outlet::default();
+        let writer = encryptor.wrap_output(outlet.clone())?;
+        Ok(Self { writer, outlet })
+    }
+
+    /// Takes the next piece; what is sealed so far.
+    pub fn push(&mut self, plain: &[u8]) -> Result<Vec<u8>, SealError> {
+        self.writer.write_all(plain)?;
+        Ok(self.outlet.take())
+    }
+
+    /// The end of what is sealed: without it nothing of the last piece can be opened.
+    pub fn finish(self) -> Result<Vec<u8>, SealError> {
+        Ok(self.writer.finish()?.take())
+    }
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sealer")
+    }
+}
+
+/// Where age writes to, and we take it from: its writer keeps the other end to itself.
+#[derive(Clone, Default)]
+struct Outlet(Arc<Mutex<Vec<u8>>>);
+
+impl Outlet {
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Write for Outlet {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut sealed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sealed.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Opens what [`seal`] or `age -r` makes.
@@ -135,6 +216,12 @@ pub enum SealError {
     /// Nobody could open it.
     #[error("there is no recipient to seal it to")]
     NoRecipients,
+    /// Its header would be too large.
+    #[error("{recipients} recipients are more than {MOST_RECIPIENTS}")]
+    TooMany {
+        /// How many.
+        recipients: usize,
+    },
     /// It failed.
     #[error("can't seal: {0}")]
     Seal(#[from] io::Error),

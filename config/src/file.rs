@@ -14,8 +14,8 @@ use crate::{
     file::{
         expand::expand,
         shape::{
-            BackupSection, ExactCredentialsSection, File, Pairs, Place, Placed, RepositorySection,
-            Text,
+            BackupSection, EncryptionSection, ExactCredentialsSection, File, Pairs, Place, Placed,
+            RepositorySection, Text,
         },
     },
     suggestion::closest,
@@ -207,8 +207,9 @@ impl Resolver<'_> {
                 .repositories
                 .extend(location.map(|there| (name, there)));
         }
-        let recipients = file.encryption.and_then(|section| section.recipients);
-        config.recipients = self.list("encryption.recipients", recipients.as_deref());
+        if let Some(section) = file.encryption {
+            self.encryption(section, &mut config);
+        }
         if let Some(mut section) = file.backup {
             if let Some(exact) = section.exact_credentials.take() {
                 config.backup.exact_credentials = self.exact_credentials(exact);
@@ -216,6 +217,27 @@ impl Resolver<'_> {
             self.backup(&section, &mut config);
         }
         config
+    }
+
+    fn encryption(&mut self, section: EncryptionSection, config: &mut ResolvedConfig) {
+        let recipients = section.recipients.as_deref();
+        config.recipients = self.list("encryption.recipients", recipients);
+        config.seal_data = section.data.map(|data| data.value);
+        for identity in section.identities.unwrap_or_default() {
+            let path = match &identity.value {
+                Text::File(path) => expand(path, self.surroundings.variable),
+                Text::Plain(_) => {
+                    Err("not { file: PATH }: an identity stands in a file of its own".to_owned())
+                }
+            };
+            match path {
+                // not read here: who backs up has the same file of settings, and no identity
+                Ok(path) => config.identities.push(self.folder.join(path)),
+                Err(problem) => {
+                    self.problem(identity.place, "encryption.identities", problem, None);
+                }
+            }
+        }
     }
 
     fn named_repository(

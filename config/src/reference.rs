@@ -46,7 +46,7 @@ fn keys() -> Vec<Key> {
             "other repositories by name, each with the keys of `repository`: `--to NAME` copies to it, `--repository NAME` \
              works with it",
         ),
-        key("", "encryption", "", "who may open what is sealed"),
+        key("", "encryption", "", "to whom what is stored is encrypted"),
         key("", "backup", "", "how a backup is made"),
         key(
             "backup",
@@ -160,7 +160,21 @@ fn secret_keys() -> Vec<Key> {
             "encryption",
             "recipients",
             "`[]`",
-            "age recipients (`age1…`, what `age-keygen` prints), each of whom can open what is sealed; `--recipient`",
+            "age recipients (`age1…`, what `age-keygen` prints), to each of whom records, documents and credentials are encrypted; \
+             `--recipient`",
+        ),
+        key(
+            "encryption",
+            "data",
+            "`true` with recipients",
+            "`false`: only credentials are encrypted, records and documents stay readable; `--plain-data`",
+        ),
+        key(
+            "encryption",
+            "identities",
+            "`[]`",
+            "`{ file: PATH }` each, a file of `age-keygen`: what opens what is encrypted, where snapshots are restored and \
+             verified; who backs up needs none; `--identity`",
         ),
         key(
             "backup.exact-credentials",

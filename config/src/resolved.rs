@@ -24,6 +24,10 @@ pub struct ResolvedConfig {
     pub repositories: BTreeMap<String, RepositoryLocation>,
     /// Who may open what is sealed.
     pub recipients: Vec<Recipient>,
+    /// Whether records and documents are sealed, too; where nothing is said, they are if there are recipients.
+    pub seal_data: Option<bool>,
+    /// Files with what opens what is sealed; read when something is to be opened.
+    pub identities: Vec<PathBuf>,
     /// How a backup is made.
     pub backup: BackupSettings,
 }

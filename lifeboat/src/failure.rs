@@ -19,6 +19,11 @@ use crate::{
 mod kafka;
 mod store;
 
+const NO_IDENTITY: &str = "give the identity of one of its recipients: --identity FILE, LIFEBOAT_IDENTITY, or \
+     encryption.identities in the file of --config";
+const WRONG_IDENTITY: &str = "give the identity of one of its recipients, too: --identity FILE may be repeated, and older \
+     snapshots want older ones; if it is the right one, the object is damaged, as `lifeboat verify` would tell";
+
 /// Why a verb failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -221,6 +226,8 @@ impl From<RepositoryError> for Failure {
                  there are"
                     .to_owned(),
             ),
+            E::NoIdentity { .. } => (Exit::Usage, NO_IDENTITY.to_owned()),
+            E::WrongIdentity { .. } => (Exit::Usage, WRONG_IDENTITY.to_owned()),
             E::Empty { .. } | E::NoSnapshots { .. } => {
                 (Exit::Error, "take one with `lifeboat backup`".to_owned())
             }

@@ -12,6 +12,7 @@ mod cluster;
 mod config;
 mod copy;
 mod diff;
+mod identities;
 mod init;
 mod repository;
 mod restore;
@@ -27,6 +28,9 @@ pub(crate) use cluster::SourceFlags;
 pub(crate) use config::{ConfigFlags, ConfigVerb};
 pub(crate) use copy::CopyFlags;
 pub(crate) use diff::DiffFlags;
+#[cfg(test)]
+pub(crate) use identities::IdentityPlace;
+pub(crate) use identities::{IDENTITY_VARIABLE, IdentityFlags};
 pub(crate) use init::InitFlags;
 pub(crate) use repository::{ClusterChoice, RepositoryFlags};
 pub(crate) use restore::{RestoreFlags, TargetFlags};

@@ -16,6 +16,7 @@ mod arenas;
 mod exit;
 mod failure;
 mod flags;
+mod identities;
 mod interrupt;
 mod logging;
 mod progress;

@@ -8,7 +8,7 @@ use lifeboat_repository::{ClusterRepository, Repository};
 
 use crate::{
     failure::Failure,
-    flags::{ClusterChoice, GlobalFlags, RepositoryFlags},
+    flags::{ClusterChoice, GlobalFlags, IdentityFlags, RepositoryFlags},
     interrupt::Interrupt,
     logging,
     progress::Display,
@@ -56,13 +56,17 @@ impl Session {
         Ok(Repository::open(location).await?)
     }
 
-    /// The cluster in it that is meant.
+    /// The cluster in it that is meant, opened with the identities that were given.
     pub(crate) async fn cluster(
         &self,
         repository: &RepositoryFlags,
         choice: &ClusterChoice,
+        identities: &IdentityFlags,
     ) -> Result<ClusterRepository, Failure> {
+        // a wrong file is told before anything is asked for
+        let identities = self.settings.identities(identities)?;
         let repository = self.repository(repository).await?;
+        let repository = repository.opening_with(identities);
         Ok(repository.choose_cluster(choice.cluster.as_deref()).await?)
     }
 
@@ -71,9 +75,10 @@ impl Session {
         &self,
         repository: &RepositoryFlags,
         choice: &ClusterChoice,
+        identities: &IdentityFlags,
         reference: &str,
     ) -> Result<(ClusterRepository, Commit), Failure> {
-        let cluster = self.cluster(repository, choice).await?;
+        let cluster = self.cluster(repository, choice, identities).await?;
         let commit = cluster.catalog().await?.resolve(reference)?.clone();
         Ok((cluster, commit))
     }

@@ -10,7 +10,7 @@ use std::{
 
 use lifeboat_agent::backup::{self, CredentialOptions, CredentialSource};
 use lifeboat_archive::{
-    seal::RecipientError,
+    seal::{Identities, MOST_RECIPIENTS, Recipient, RecipientError},
     words::{TopicGlob, TopicGlobs},
 };
 use lifeboat_config::{
@@ -26,9 +26,10 @@ use lifeboat_restore::{
 use crate::{
     failure::Failure,
     flags::{
-        BackupFlags, CopyFlags, CredentialFlags, LimitFlags, RepositoryFlags, RestoreFlags,
-        SourceFlags, TargetFlags, TopicFlags,
+        BackupFlags, CopyFlags, CredentialFlags, IdentityFlags, LimitFlags, RepositoryFlags,
+        RestoreFlags, SourceFlags, TargetFlags, TopicFlags,
     },
+    identities,
 };
 
 /// Where settings come from. The file is read when it is first needed.
@@ -181,6 +182,39 @@ impl Settings {
             credentials: self.credentials(&flags.credentials, &flags.source)?,
             new_cluster: flags.new_cluster,
         })
+    }
+
+    /// To whom records and documents are sealed: to all recipients, unless it is said that they stay plain.
+    pub(crate) fn sealed_to(
+        &self,
+        flags: &CredentialFlags,
+        recipients: &[Recipient],
+    ) -> Result<Vec<Recipient>, Failure> {
+        let file = self.file()?;
+        let wanted = !flags.plain_data && file.seal_data.unwrap_or(true);
+        if recipients.len() > MOST_RECIPIENTS {
+            let problem = format!(
+                "{} recipients are more than {MOST_RECIPIENTS}",
+                recipients.len()
+            );
+            return Err(Failure::usage(problem));
+        }
+        if wanted && file.seal_data == Some(true) && recipients.is_empty() {
+            return Err(Failure::usage(
+                "encryption.data is true, and there is nobody to encrypt to",
+            )
+            .hint("give encryption.recipients, or --recipient"));
+        }
+        Ok(if wanted {
+            recipients.to_vec()
+        } else {
+            Vec::new()
+        })
+    }
+
+    /// What opens what is encrypted, where anything was given.
+    pub(crate) fn identities(&self, flags: &IdentityFlags) -> Result<Option<Identities>, Failure> {
+        identities::read(flags, self.file()?)
     }
 
     /// Where a backup reads what proves who the users are.

@@ -46,6 +46,13 @@ impl ClusterRepository {
         &self.repository
     }
 
+    pub(crate) fn map_repository(self, with: impl FnOnce(Repository) -> Repository) -> Self {
+        Self {
+            repository: with(self.repository),
+            ..self
+        }
+    }
+
     pub(crate) fn layout(&self) -> &ClusterLayout {
         &self.layout
     }
@@ -60,21 +67,33 @@ impl ClusterRepository {
         catalog::load_newest(self.repository.store(), &self.layout, most).await
     }
 
-    /// Begins an archive with a name that was never used.
+    /// Begins an archive with a name that was never used; sealed where the repository seals.
     pub async fn begin_archive(&self, now: Timestamp) -> Result<ArchiveUpload, RepositoryError> {
         self.repository.confirm().await?;
         let name = new_ulid(now);
-        let object = self.layout.archive(now, name);
-        ArchiveUpload::begin(self.repository.store().clone(), name, object).await
+        let seals = self.repository.seals();
+        let object = seals.name(self.layout.archive(now, name));
+        let sealing = seals.sealing(&object)?;
+        ArchiveUpload::begin(self.repository.store().clone(), name, object, sealing).await
     }
 
-    /// Stores the cluster's documents, a whole `metadata.tar.zst`.
+    /// Stores the cluster's documents, a whole `metadata.tar.zst`; sealed where the repository seals.
     pub async fn put_documents(
         &self,
         snapshot: &SnapshotId,
         bytes: Vec<u8>,
     ) -> Result<ObjectReference, RepositoryError> {
-        self.put(self.layout.documents(snapshot), bytes).await
+        let seals = self.repository.seals();
+        let object = seals.name(self.layout.documents(snapshot));
+        let bytes = match seals.sealing(&object)? {
+            None => bytes,
+            Some(mut sealing) => {
+                let mut sealed = Vec::from(sealing.push(&object, &bytes)?);
+                sealed.extend_from_slice(&sealing.finish(&object)?.0);
+                sealed
+            }
+        };
+        self.put(object, bytes).await
     }
 
     /// Begins the segment lists of a snapshot.
@@ -209,7 +228,7 @@ impl ClusterRepository {
         &self,
         manifest: &Manifest,
     ) -> Result<BTreeMap<String, Vec<u8>>, RepositoryError> {
-        let bytes = self.repository.read(&manifest.documents).await?;
+        let bytes = self.repository.read_plain(&manifest.documents).await?;
         read_documents(&bytes).map_err(|error| {
             RepositoryError::damaged(&manifest.documents.object, error.to_string())
         })

@@ -2,7 +2,11 @@
 
 use std::{fmt, io};
 
-use lifeboat_archive::{json::JsonError, words::SnapshotId};
+use lifeboat_archive::{
+    json::JsonError,
+    seal::{Recipient, SealError, SealedTo},
+    words::SnapshotId,
+};
 
 mod cause;
 
@@ -212,6 +216,35 @@ pub enum RepositoryError {
         /// Why not.
         source: Cause,
     },
+    /// It is encrypted, and there is nothing to open it with.
+    #[error("{object} is encrypted to {sealed_to}, and no identity was given that opens it")]
+    NoIdentity {
+        /// The object.
+        object: String,
+        /// To how many: it does not tell to whom.
+        sealed_to: SealedTo,
+    },
+    /// It is encrypted to others.
+    #[error(
+        "{object} is encrypted to {sealed_to}, and what was given is the identity of {}",
+        listed(given)
+    )]
+    WrongIdentity {
+        /// The object.
+        object: String,
+        /// To how many: it does not tell to whom.
+        sealed_to: SealedTo,
+        /// The public halves of what was tried.
+        given: Vec<Recipient>,
+    },
+    /// It can't be encrypted.
+    #[error("can't encrypt {object}")]
+    Seal {
+        /// The object.
+        object: String,
+        /// Why not.
+        source: SealError,
+    },
     /// The store failed.
     #[error("can't {operation} {object}")]
     Store {
@@ -234,6 +267,11 @@ fn listed<T: fmt::Display>(items: &[T]) -> String {
 }
 
 impl RepositoryError {
+    /// Whether it is only that an object can't be opened: what is stored of it may be read, checked and copied.
+    pub fn is_for_want_of_identity(&self) -> bool {
+        matches!(self, Self::NoIdentity { .. } | Self::WrongIdentity { .. })
+    }
+
     /// What a failure of the store comes to. Only the store's own "not found" means absent.
     pub(crate) fn from_store(
         operation: &'static str,

@@ -11,6 +11,8 @@
 //! <cluster-id>/commits/<20-digit sequence>.json  commits
 //! <cluster-id>/progress/<snapshot>/<6-digit number>.json.zst  what a backup has stored that is not committed yet
 //! ```
+//!
+//! Archives and documents that are sealed have `.age` behind their names.
 
 use std::{
     sync::Arc,
@@ -29,6 +31,9 @@ pub(crate) const ROOT: &str = "lifeboat.json";
 pub(crate) const README: &str = "README.txt";
 /// The folder in which `init` tries what the store can do. What is left there means nothing.
 pub(crate) const PROBE: &str = "probe";
+
+/// What the names of sealed objects end in.
+const SEALED: &str = ".age";
 
 const FOLDERS: [&str; 6] = [
     "data",
@@ -119,6 +124,16 @@ impl ClusterLayout {
     }
 }
 
+/// Whether what is stored under that name is encrypted as a whole (age).
+pub fn is_sealed(object: &str) -> bool {
+    object.ends_with(SEALED)
+}
+
+/// The name under which an object is stored sealed.
+pub(crate) fn sealed(object: String) -> String {
+    object + SEALED
+}
+
 /// A name that was never used: its time comes first, so that names sort by it.
 pub(crate) fn new_ulid(now: Timestamp) -> Ulid {
     let millis = u64::try_from(now.as_millis()).unwrap_or(0);
@@ -181,6 +196,9 @@ mod tests {
             format!("c/manifests/{snapshot}.json.zst")
         );
         assert_eq!(layout.commit(42), "c/commits/00000000000000000042.json");
+        let sealed = sealed(layout.archive(day, ulid));
+        assert_eq!(sealed, format!("c/data/2026-08-23/{ulid}.tar.zst.age"));
+        assert!(is_sealed(&sealed) && !is_sealed(&layout.archive(day, ulid)));
     }
 
     #[test]
@@ -189,6 +207,7 @@ mod tests {
         let snapshot = SnapshotId::generate(Timestamp::from_millis(0));
         let archive = layout.archive(Timestamp::from_millis(0), Ulid::from_parts(0, 0));
         let names = [
+            sealed(archive.clone()),
             archive,
             layout.documents(&snapshot),
             layout.lists(&snapshot),

@@ -17,12 +17,14 @@ mod progress;
 mod remote;
 mod repository;
 mod root;
+mod sealed;
 mod store;
 mod upload;
 
 pub use catalog::{Catalog, CatalogEntry};
 pub use cluster::ClusterRepository;
 pub use error::{Cause, RepositoryError, StoreAnswer};
+pub use layout::is_sealed;
 pub use lists::ListsUpload;
 pub use probe::{ObjectLock, RemoteReport, StoreReport, Writers};
 pub use repository::Repository;

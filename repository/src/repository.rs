@@ -18,6 +18,7 @@ use crate::{
     probe::Prober,
     remote::{self, Remote},
     root::{README_TEXT, Root},
+    sealed::Seals,
     store::{Created, Store},
 };
 
@@ -32,6 +33,7 @@ pub struct Repository {
     store: Store,
     url: Arc<str>,
     root: Arc<Root>,
+    seals: Seals,
 }
 
 impl Repository {
@@ -119,6 +121,7 @@ impl Repository {
             store,
             url: url.into(),
             root: Arc::new(root),
+            seals: Seals::default(),
         };
         Ok((repository, StoreReport { remote }))
     }
@@ -151,6 +154,7 @@ impl Repository {
             store: store.with_single_writer(root.single_writer),
             url: url.into(),
             root: Arc::new(root),
+            seals: Seals::default(),
         })
     }
 
@@ -274,6 +278,14 @@ impl Repository {
 
     pub(crate) fn store(&self) -> &Store {
         &self.store
+    }
+
+    pub(crate) fn seals(&self) -> &Seals {
+        &self.seals
+    }
+
+    pub(crate) fn seals_mut(&mut self) -> &mut Seals {
+        &mut self.seals
     }
 
     /// Whether the repository that was opened is still there.

@@ -33,6 +33,7 @@ What is where
                                                  archives they are
   <cluster-id>/metadata/<snapshot>.tar.zst       topics with their settings, consumer groups with their offsets
   <cluster-id>/data/<day>/<name>.tar.zst         archives: Kafka log segments
+  <...>.tar.zst.age                              the same, encrypted with age (https://age-encryption.org)
   probe/                                         what was tried when the repository was made; it means nothing
 A file that no commit leads to belongs to a run that did not finish. It is not part of any snapshot.
 
@@ -48,6 +49,7 @@ Reading without Lifeboat
   settings and groups:       tar --zstd -xf <cluster-id>/metadata/<snapshot>.tar.zst
   unpacking an archive:      tar --zstd -xf <cluster-id>/data/<day>/<name>.tar.zst
   checking what came out:    sha256sum -c lifeboat/<name>.sha256
+  where it ends in .age:     age -d -i IDENTITY-FILE <...>.tar.zst.age | tar --zstd -x
   looking at the records:    kafka-dump-log.sh --deep-iteration --files <topic>-<partition>/<offset>.log
 
 An unpacked archive holds <topic>-<partition>/<first offset>.log, with the record batches exactly as Kafka stored them.
@@ -55,5 +57,9 @@ The segments of a partition, from all the archives that its list names, are what
 
 The sha256 in a commit, in lifeboat.json and in every other file that ends in it covers all bytes before the comma in
 front of that field. Manifests, lists and settings have their sha256 in the file that names them, archives their
-xxh3_128 (xxhsum -H2) in the lists, and each segment its sha256 in the archive.
+xxh3_128 (xxhsum -H2) in the lists, and each segment its sha256 in the archive. Of a file that ends in .age it is the
+hash of the file as it is here, still encrypted.
+
+What is encrypted opens with the identity (AGE-SECRET-KEY-1...) of any recipient that the backup had at that time. It
+is not in here. The files of commits, manifests and lists are never encrypted: they hold names, offsets and counts.
 ";

@@ -10,9 +10,12 @@ use ulid::Ulid;
 
 use crate::{
     RepositoryError,
+    sealed::Sealing,
     store::{PART_BYTES, Store},
 };
 
+/// How much is sealed before others have their turn: some hundred microseconds of arithmetic.
+const SEALED_AT_ONCE: usize = 256 << 10;
 /// How many parts are on their way at once.
 const PARTS_IN_FLIGHT: usize = 2;
 
@@ -203,6 +206,8 @@ fn given_up(object: &str) -> RepositoryError {
 pub struct ArchiveUpload {
     name: Ulid,
     upload: LargeUpload,
+    /// Where it is encrypted on its way.
+    sealing: Option<Sealing>,
 }
 
 impl ArchiveUpload {
@@ -210,9 +215,14 @@ impl ArchiveUpload {
         store: Store,
         name: Ulid,
         object: String,
+        sealing: Option<Sealing>,
     ) -> Result<Self, RepositoryError> {
         let upload = LargeUpload::begin(store, object).await?;
-        Ok(Self { name, upload })
+        Ok(Self {
+            name,
+            upload,
+            sealing,
+        })
     }
 
     /// The archive's name, never used before.
@@ -227,22 +237,45 @@ impl ArchiveUpload {
 
     /// How much was handed over so far.
     pub fn written(&self) -> u64 {
-        self.upload.written
+        let sealing = self.sealing.as_ref();
+        sealing.map_or(self.upload.written, Sealing::plain)
     }
 
     /// Hands over the next bytes; waits while the store has enough to do.
-    pub async fn write(&mut self, bytes: Bytes) -> Result<(), RepositoryError> {
-        self.upload.write(bytes).await
+    pub async fn write(&mut self, mut bytes: Bytes) -> Result<(), RepositoryError> {
+        let Some(sealing) = &mut self.sealing else {
+            return self.upload.write(bytes).await;
+        };
+        while !bytes.is_empty() {
+            let piece = bytes.split_to(bytes.len().min(SEALED_AT_ONCE));
+            let sealed = sealing.push(self.upload.object(), &piece)?;
+            self.upload.write(sealed).await?;
+            tokio::task::yield_now().await;
+        }
+        Ok(())
     }
 
-    /// Makes the archive appear, whole, and confirms with the store that it has `size` bytes.
+    /// Makes the archive appear, whole, and confirms its size with the store.
     ///
-    /// `xxh3_128` is the hash of everything that was written, as the writer computed it.
+    /// `size` and `xxh3_128` are those of everything that was written, as the writer computed them; the reference has those
+    /// of what is stored.
     pub async fn finish(
-        self,
-        size: u64,
-        xxh3_128: Xxh3Hex,
+        mut self,
+        mut size: u64,
+        mut xxh3_128: Xxh3Hex,
     ) -> Result<ArchiveReference, RepositoryError> {
+        if let Some(sealing) = self.sealing.take() {
+            let plain = sealing.plain();
+            if plain != size {
+                let problem = format!("{plain} bytes were written where {size} were meant");
+                let error = RepositoryError::damaged(self.upload.object(), problem);
+                self.upload.abort().await?;
+                return Err(error);
+            }
+            let last;
+            (last, size, xxh3_128) = sealing.finish(self.upload.object())?;
+            self.upload.write(last).await?;
+        }
         let object = self.upload.finish(size).await?;
         Ok(ArchiveReference {
             object,

@@ -7,8 +7,12 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use lifeboat_archive::segment::SegmentProblem;
-use lifeboat_archive::tarball::{ArchiveError, FrameError};
+use lifeboat_archive::{
+    lists::ArchiveReference,
+    seal::{HeaderError, OpenedHeader, PlainReader},
+    segment::SegmentProblem,
+    tarball::{ArchiveError, FrameError},
+};
 use lifeboat_repository::{Repository, RepositoryError};
 use tokio::{runtime::Handle, task::JoinHandle};
 
@@ -82,6 +86,116 @@ impl Drop for ObjectReader {
         if let Some(ahead) = &self.ahead {
             ahead.abort();
         }
+    }
+}
+
+/// An archive, opened where it is sealed: all places in it are plain ones.
+#[derive(Clone)]
+pub(crate) struct OpenArchive {
+    runtime: Handle,
+    repository: Repository,
+    object: String,
+    stored: u64,
+    size: u64,
+    header: Option<Arc<OpenedHeader>>,
+}
+
+impl OpenArchive {
+    /// Opens it; blocking. What is not sealed is not looked at.
+    pub(crate) fn open(
+        runtime: &Handle,
+        repository: &Repository,
+        archive: &ArchiveReference,
+    ) -> Result<Self, RepositoryError> {
+        let ArchiveReference { object, size, .. } = archive;
+        let header = runtime.block_on(repository.open_header(object, *size))?;
+        let plain = match &header {
+            None => Some(*size),
+            Some(header) => header.plain_size(*size),
+        };
+        let size_of = plain.ok_or_else(|| {
+            let problem = format!("nothing that is encrypted has {size} bytes");
+            damaged(object, problem)
+        })?;
+        Ok(Self {
+            runtime: runtime.clone(),
+            repository: repository.clone(),
+            object: object.clone(),
+            stored: *size,
+            size: size_of,
+            header,
+        })
+    }
+
+    /// How many plain bytes it has.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Its path below the repository's URL.
+    pub(crate) fn object(&self) -> &str {
+        &self.object
+    }
+
+    /// Its header, where it is sealed.
+    pub(crate) fn header(&self) -> Option<&Arc<OpenedHeader>> {
+        self.header.as_ref()
+    }
+
+    /// Reads a range, one piece ahead; no more is fetched than the chunks that hold it.
+    pub(crate) fn read(&self, range: Range<u64>) -> Result<ArchiveReader, RepositoryError> {
+        let stored =
+            |range| ObjectReader::new(&self.runtime, &self.repository, &self.object, range);
+        let Some(header) = &self.header else {
+            return Ok(ArchiveReader::Plain(stored(range)));
+        };
+        let chunks = stored(header.stored_range(&range, self.stored));
+        let reader = header.reader(range, chunks);
+        let reader = reader.map_err(|error| unopened(&self.object, error))?;
+        Ok(ArchiveReader::Sealed(Box::new(reader)))
+    }
+
+    /// A range, whole.
+    pub(crate) fn read_whole(&self, range: Range<u64>) -> Result<Vec<u8>, RepositoryError> {
+        let mut bytes = Vec::new();
+        let read = self.read(range)?.read_to_end(&mut bytes);
+        read.map_err(|error| read_error(&self.object, error))?;
+        Ok(bytes)
+    }
+}
+
+/// Plain bytes of an archive.
+pub(crate) enum ArchiveReader {
+    Plain(ObjectReader),
+    Sealed(Box<PlainReader<ObjectReader>>),
+}
+
+impl Read for ArchiveReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(reader) => reader.read(buffer),
+            Self::Sealed(reader) => reader.read(buffer),
+        }
+    }
+}
+
+fn damaged(object: &str, problem: String) -> RepositoryError {
+    RepositoryError::Damaged {
+        object: object.to_owned(),
+        problem,
+    }
+}
+
+/// A header that was opened before and can't be opened any more.
+pub(crate) fn unopened(object: &str, error: HeaderError) -> RepositoryError {
+    damaged(object, error.to_string())
+}
+
+/// Why bytes of an object can't be had: the repository's own error, or what is wrong with them.
+pub(crate) fn read_error(object: &str, error: io::Error) -> RepositoryError {
+    match error.downcast::<RepositoryError>() {
+        Ok(error) => error,
+        Err(other) => damaged(object, other.to_string()),
     }
 }
 

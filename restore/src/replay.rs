@@ -143,6 +143,7 @@ impl Replay<'_> {
             let list = Arc::new(self.repository.list(topic).await?);
             for partition in &topic.partitions {
                 let needs = memory_for(partition, listed(&list, partition), budget.for_one());
+                let needs = needs.of_sealed(&list.archives);
                 let memory = loop {
                     tokio::select! {
                         biased;

@@ -29,10 +29,12 @@ use crate::{
     target, topics,
 };
 mod around;
+mod sealed;
 mod written;
 
 pub use crate::{content::Depth, error::RestoreError, plan::Plan, report::Report};
 use around::learn_defaults;
+use sealed::SealedArchives;
 use written::{Outcome, Times, Written, report};
 
 /// What a restore is to do.
@@ -231,14 +233,16 @@ impl Restore {
         })
     }
 
-    /// How old the segments of the chosen topics are.
+    /// How old the segments of the chosen topics are, all of which can be opened.
     async fn ages(&self) -> Result<BTreeMap<String, Vec<SegmentAge>>, RestoreError> {
         let mut ages = BTreeMap::new();
         if !self.options.parts.has(Part::Data) {
             return Ok(ages);
         }
+        let mut sealed = SealedArchives::default();
         for topic in self.chosen() {
             let list = self.repository.list(topic).await?;
+            sealed.add(&list);
             let segments = list
                 .partitions
                 .iter()
@@ -252,6 +256,7 @@ impl Restore {
             });
             ages.insert(topic.topic.clone(), of_topic.collect());
         }
+        sealed.open(&self.repository).await?;
         Ok(ages)
     }
 

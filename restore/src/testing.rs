@@ -74,13 +74,13 @@ async fn stored_archive(cluster: &ClusterRepository) -> (ArchiveReference, Vec<S
     (reference, finished.index.segments)
 }
 
-fn partition_list(partition: i32, entries: &[SegmentEntry]) -> PartitionList {
+fn partition_list(partition: i32, archive: usize, entries: &[SegmentEntry]) -> PartitionList {
     let segments = entries.iter().filter(|entry| entry.partition == partition);
     PartitionList {
         partition,
         segments: segments
             .map(|entry| ListedSegment {
-                archive: 0,
+                archive,
                 entry: entry.clone(),
             })
             .collect(),
@@ -111,16 +111,24 @@ fn manifest_partition(list: &PartitionList) -> ManifestPartition {
     }
 }
 
-/// A snapshot of one topic in one archive.
-async fn snapshot_in(repository: &Repository) -> Commit {
+/// A snapshot of one topic in one archive, or in one of each of these repositories, which are one in different hands.
+async fn snapshot_in(repository: &Repository, written_by: &[Repository]) -> Commit {
     let cluster = repository.cluster("source").unwrap();
     let id = SnapshotId::generate(NOW);
-    let (archive, entries) = stored_archive(&cluster).await;
+    let (mut archives, mut partitions) = (Vec::new(), Vec::new());
+    for (at, writer) in written_by.iter().enumerate() {
+        let cluster = writer.cluster("source").unwrap();
+        let (archive, entries) = stored_archive(&cluster).await;
+        archives.push(archive);
+        let of_archive = [0, 1].into_iter().enumerate();
+        let of_archive = of_archive.filter(|(n, _)| n % written_by.len() == at);
+        partitions.extend(of_archive.map(|(_, partition)| partition_list(partition, at, &entries)));
+    }
     let list = TopicList {
         topic: "orders".to_owned(),
         topic_id: TOPIC_ID,
-        archives: vec![archive],
-        partitions: vec![partition_list(0, &entries), partition_list(1, &entries)],
+        archives,
+        partitions,
     };
     let mut lists = cluster.lists(&id);
     let topic = ManifestTopic {
@@ -211,5 +219,29 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
 pub(crate) async fn new_snapshot(folder: &Path) -> Commit {
     let clock = Clock::fixed(NOW);
     let repository = Repository::init(&url(folder), &clock).await.unwrap();
-    snapshot_in(&repository).await
+    snapshot_in(&repository, std::slice::from_ref(&repository)).await
+}
+
+/// Two key pairs of age-keygen.
+pub(crate) const KEYS: [(&str, &str); 2] = [
+    (
+        "age1cd9rj0ymmyp9ztvzkt8hu9qvk4e5fxn323y8ccvag2ugpucrz9fs3p8w2p",
+        "AGE-SECRET-KEY-15076M9F0RNLXP4WVNEHZMMG3KNL0DTXX4JUYXYQH6SVYEDJLDDGQHEDJ76",
+    ),
+    (
+        "age14hyrpqm3sdt9amrqvf09hu2cplhzky7dzl2zsyt2g5md53z4fs2qg0j8zl",
+        "AGE-SECRET-KEY-14GUUDR492PZ2S6687J3PMPL37EYRWEM7F407T5UCRF98HRS6UJDQCU07EU",
+    ),
+];
+
+/// A new repository with one snapshot of one topic: of each of two partitions in an archive that is sealed with a key of
+/// its own, as after a rotation; the documents are sealed with the second one.
+pub(crate) async fn new_sealed_snapshot(folder: &Path) -> Commit {
+    let clock = Clock::fixed(NOW);
+    let repository = Repository::init(&url(folder), &clock).await.unwrap();
+    let sealing = KEYS.map(|(recipient, _)| {
+        let recipients = vec![recipient.parse().unwrap()];
+        repository.clone().sealing_to(recipients)
+    });
+    snapshot_in(&sealing[1], &sealing).await
 }

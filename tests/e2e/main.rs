@@ -9,6 +9,7 @@ mod copy;
 mod crash;
 mod damage;
 mod docs;
+mod encryption;
 mod faults;
 mod incremental;
 mod lifeboat;

@@ -110,7 +110,7 @@ impl Scene {
 
     /// A complete snapshot with sealed credentials; what is in them, and the report.
     fn exact(&self, keys: &Keys, bootstrap: &str, from: &[&str]) -> (Value, Value) {
-        let mut more = vec!["--recipient", &keys.recipient];
+        let mut more = vec!["--recipient", &keys.recipient, "--plain-data"];
         more.extend(from);
         let run = self.back_up(bootstrap, &more).expect_code(0).unwrap();
         let report = run.json().unwrap();

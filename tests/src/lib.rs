@@ -3,6 +3,7 @@
 //! Everything that it starts ends with the process that started it, even where that process is killed; everything that
 //! it fetches or compiles lies in a cache outside `target` and is made once.
 
+mod age;
 mod client;
 mod cluster;
 mod context;
@@ -18,6 +19,7 @@ mod segments;
 mod stores;
 mod workload;
 
+pub use age::AgeKey;
 pub use cluster::{ClusterBuilder, KafkaCluster, acls::Acl};
 pub use context::{TestContext, fidelity_cluster};
 pub use home::KafkaHome;

@@ -30,6 +30,9 @@ pub struct Report {
     /// The newest earlier snapshot of which something is used again; missing where all was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub builds_on: Option<SnapshotId>,
+    /// The recipients to whom records and documents are encrypted; missing where they are not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub encrypted_to: Vec<String>,
     /// What was saved of the SCRAM users.
     #[serde(default)]
     pub users: UsersReport,
@@ -76,6 +79,7 @@ impl Report {
             topics_left_out: stored.topics_left_out,
             topics_unchanged: stored.topics_unchanged,
             builds_on: manifest.builds_on.clone(),
+            encrypted_to: Vec::new(),
             users: stored.users.clone(),
             gaps,
             problems: manifest.problems.clone(),

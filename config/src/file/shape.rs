@@ -51,6 +51,8 @@ pub(crate) struct File {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct EncryptionSection {
     pub(crate) recipients: Option<Vec<Placed<String>>>,
+    pub(crate) data: Option<Placed<bool>>,
+    pub(crate) identities: Option<Vec<Placed<Text>>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -224,6 +224,7 @@ fn credentials_are_read_from_one_place_and_sealed_to_recipients() {
     ))
     .unwrap();
     assert_eq!(config.recipients[0].to_string(), RECIPIENT);
+    assert_eq!(config.seal_data, None);
     let exact = &config.backup.exact_credentials;
     assert_eq!(
         exact.controllers.as_ref().unwrap().to_string(),
@@ -233,6 +234,17 @@ fn credentials_are_read_from_one_place_and_sealed_to_recipients() {
     let config = read("backup:\n  exact-credentials:\n    metadata-dir: data\n").unwrap();
     let folder = config.backup.exact_credentials.metadata_dir.unwrap();
     assert_eq!(folder, Path::new("/etc/lifeboat/data"));
+
+    let config = read("encryption: { data: false, identities: [{ file: key }] }\n").unwrap();
+    assert_eq!(config.seal_data, Some(false));
+    assert_eq!(config.identities, [Path::new("/etc/lifeboat/key")]);
+
+    let problems = read("encryption:\n  identities: [AGE-SECRET-KEY-1S3CR3T]\n").unwrap_err();
+    let told = problems[0].to_string();
+    assert!(
+        told.contains("{ file: PATH }") && !told.contains("S3CR3T"),
+        "{told}"
+    );
 
     let problems = read(
         "encryption:\n  recipients: [AGE-SECRET-KEY-1S3CR3T]\n\

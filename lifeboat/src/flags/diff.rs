@@ -3,7 +3,7 @@
 use clap::Args;
 use lifeboat_archive::documents::diff::Kind;
 
-use super::{ClusterChoice, RepositoryFlags, SourceFlags};
+use super::{ClusterChoice, IdentityFlags, RepositoryFlags, SourceFlags};
 
 #[derive(Debug, Args)]
 pub(crate) struct DiffFlags {
@@ -30,4 +30,6 @@ pub(crate) struct DiffFlags {
     pub(crate) repository: RepositoryFlags,
     #[command(flatten)]
     pub(crate) choice: ClusterChoice,
+    #[command(flatten)]
+    pub(crate) identities: IdentityFlags,
 }

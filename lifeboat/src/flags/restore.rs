@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use lifeboat_archive::words::ByteSize;
 use lifeboat_restore::{parts::Part, restore::Depth};
 
-use super::{ClusterChoice, RepositoryFlags, TopicFlags, UserFlags};
+use super::{ClusterChoice, IdentityFlags, RepositoryFlags, TopicFlags, UserFlags};
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
@@ -19,6 +19,8 @@ pub(crate) struct RestoreFlags {
     pub(crate) repository: RepositoryFlags,
     #[command(flatten)]
     pub(crate) choice: ClusterChoice,
+    #[command(flatten)]
+    pub(crate) identities: IdentityFlags,
     // not filled from the environment: that says what is saved, not what is to be written over
     /// Topics: globs over the whole name, repeated or separated by commas; all where none is given
     #[arg(long, value_name = "GLOB")]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{ClusterChoice, RepositoryFlags};
+use super::{ClusterChoice, IdentityFlags, RepositoryFlags};
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowFlags {
@@ -20,6 +20,8 @@ pub(crate) struct ShowFlags {
     pub(crate) repository: RepositoryFlags,
     #[command(flatten)]
     pub(crate) choice: ClusterChoice,
+    #[command(flatten)]
+    pub(crate) identities: IdentityFlags,
 }
 
 /// What is shown instead of the overview.
@@ -56,10 +58,14 @@ pub(crate) struct ShowParts {
 }
 
 impl ShowParts {
+    /// Whether it takes more than names, offsets and counts.
+    pub(crate) fn wants_documents(self) -> bool {
+        let access = self.acls || self.users || self.quotas || self.tokens;
+        self.groups || access || self.configs || self.features
+    }
+
     /// Whether no part is chosen: the overview.
     pub(crate) fn none(self) -> bool {
-        let records = self.topics || self.groups || self.gaps;
-        let access = self.acls || self.users || self.quotas || self.tokens;
-        !(records || access || self.configs || self.features)
+        !(self.topics || self.gaps || self.wants_documents())
     }
 }

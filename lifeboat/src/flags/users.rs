@@ -5,12 +5,15 @@ use std::path::PathBuf;
 use clap::Args;
 use lifeboat_config::ControllerAddresses;
 
-/// Where a backup reads what proves who the users are, and to whom it is sealed.
+/// To whom what is stored is encrypted, and where a backup reads what proves who the users are.
 #[derive(Debug, Default, Args)]
 pub(crate) struct CredentialFlags {
-    /// Seal credentials to this age recipient (age1…); repeated for more
+    /// Encrypt what is stored to this age recipient (age1…); repeated for more
     #[arg(long, value_name = "AGE1…")]
     pub(crate) recipient: Vec<String>,
+    /// Encrypt credentials only: records and documents stay readable
+    #[arg(long)]
+    pub(crate) plain_data: bool,
     /// Read credentials from the controllers: host:port of their own listener, separated by commas, or discover
     #[arg(long, value_name = "HOST:PORT,…", conflicts_with = "metadata_dir")]
     pub(crate) controllers: Option<ControllerAddresses>,
@@ -25,9 +28,6 @@ pub(crate) struct CredentialFlags {
 /// How a restore gives users back.
 #[derive(Debug, Default, Args)]
 pub(crate) struct UserFlags {
-    /// Opens sealed credentials: a file of age-keygen
-    #[arg(long, value_name = "FILE", help_heading = "Users")]
-    pub(crate) identity: Option<PathBuf>,
     /// The users' passwords: a file of user=password lines, or a folder of mounted Kubernetes Secrets
     #[arg(long, value_name = "PATH", help_heading = "Users")]
     pub(crate) passwords: Option<PathBuf>,

@@ -3,7 +3,7 @@
 use clap::Args;
 use lifeboat_restore::verify::Level;
 
-use super::{ClusterChoice, RepositoryFlags};
+use super::{ClusterChoice, IdentityFlags, RepositoryFlags};
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyFlags {
@@ -17,4 +17,6 @@ pub(crate) struct VerifyFlags {
     pub(crate) repository: RepositoryFlags,
     #[command(flatten)]
     pub(crate) choice: ClusterChoice,
+    #[command(flatten)]
+    pub(crate) identities: IdentityFlags,
 }

@@ -69,6 +69,7 @@ pub(crate) fn render(report: &Report, paint: Paint) -> String {
                 plural(totals.archives, "archive")
             ),
         ),
+        ("encrypted", encrypted(&report.encrypted_to)),
         ("groups", totals.groups.to_string()),
         ("besides", besides(&totals)),
         ("users", users(&report.users)),
@@ -80,7 +81,7 @@ pub(crate) fn render(report: &Report, paint: Paint) -> String {
             ),
         ),
     ];
-    for (name, value) in lines {
+    for (name, value) in lines.into_iter().filter(|(_, value)| !value.is_empty()) {
         text.push_str(&format!("  {name:<10}{value}\n"));
     }
     text.push_str(&trouble(report, paint));
@@ -106,6 +107,17 @@ fn of_all(totals: &Totals) -> String {
     } else {
         format!("{}, of which ", ByteSize(totals.raw_bytes))
     }
+}
+
+/// To whom, where anything is.
+fn encrypted(recipients: &[String]) -> String {
+    if recipients.is_empty() {
+        return String::new();
+    }
+    format!(
+        "records and documents, to {} (--plain-data: credentials only)",
+        recipients.join(", ")
+    )
 }
 
 /// SCRAM users, and how much of them.

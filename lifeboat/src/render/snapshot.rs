@@ -13,6 +13,7 @@ use lifeboat_archive::{
     },
     words::{ByteSize, HumanCount, HumanDuration, Timestamp},
 };
+use lifeboat_repository::is_sealed;
 use serde::{Deserialize, Serialize};
 
 use super::{Paint, Table, ago, grouped, plural, safe};
@@ -27,12 +28,18 @@ pub(crate) struct ShowDocument {
     pub(crate) commit: Commit,
     /// The manifest.
     pub(crate) manifest: Manifest,
+    /// The documents are encrypted, and there was nothing to open them with: none is in here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) unopened: bool,
     /// The cluster as it was.
-    pub(crate) cluster: ClusterDocument,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cluster: Option<ClusterDocument>,
     /// The topics' settings.
-    pub(crate) topics: TopicsDocument,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) topics: Option<TopicsDocument>,
     /// The groups' offsets.
-    pub(crate) groups: GroupsDocument,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) groups: Option<GroupsDocument>,
     /// Settings of brokers, groups and client metrics.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) configs: Option<ConfigsDocument>,
@@ -98,11 +105,13 @@ impl ShowDocument {
             ),
             (
                 "cluster",
-                format!(
-                    "{}, {}",
-                    commit.cluster_id,
-                    plural(self.cluster.brokers.len() as u64, "broker")
-                ),
+                match &self.cluster {
+                    None => commit.cluster_id.clone(),
+                    Some(cluster) => {
+                        let brokers = plural(cluster.brokers.len() as u64, "broker");
+                        format!("{}, {brokers}", commit.cluster_id)
+                    }
+                },
             ),
             (
                 "bounds",
@@ -141,9 +150,11 @@ impl ShowDocument {
             ),
             ("groups", self.groups_line()),
             ("besides", besides(&totals)),
+            ("encrypted", self.encrypted()),
         ];
         lines
             .iter()
+            .filter(|(_, value)| !value.is_empty())
             .map(|(name, value)| format!("{name:<10}{value}\n"))
             .collect()
     }
@@ -161,24 +172,33 @@ impl ShowDocument {
     }
 
     fn groups_line(&self) -> String {
-        let offsets: usize = self
-            .groups
-            .groups
-            .iter()
-            .map(|group| group.offsets.len())
-            .sum();
+        let Some(groups) = &self.groups else {
+            return self.manifest.totals.groups.to_string();
+        };
+        let offsets = groups.groups.iter().map(|group| group.offsets.len());
         format!(
             "{}, offsets of {}",
-            self.groups.groups.len(),
-            plural(offsets as u64, "partition")
+            groups.groups.len(),
+            plural(offsets.sum::<usize>() as u64, "partition")
         )
+    }
+
+    fn encrypted(&self) -> String {
+        let is_sealed = is_sealed(&self.manifest.documents.object);
+        match (is_sealed, self.unopened) {
+            (false, _) => String::new(),
+            (true, false) => "yes".to_owned(),
+            (true, true) => {
+                "yes: groups, settings and ACLs are shown with --identity FILE".to_owned()
+            }
+        }
     }
 
     fn topic_table(&self) -> String {
         let settings: BTreeMap<_, _> = self
             .topics
-            .topics
             .iter()
+            .flat_map(|document| &document.topics)
             .map(|topic| (topic.topic.as_str(), topic))
             .collect();
         let mut table = Table::new(&[
@@ -281,7 +301,7 @@ impl ShowDocument {
             "METADATA",
         ];
         let mut table = Table::new(&headings);
-        for group in &self.groups.groups {
+        for group in self.groups.iter().flat_map(|document| &document.groups) {
             for offset in &group.offsets {
                 let behind = match ends.get(&(offset.topic.as_str(), offset.partition)) {
                     Some(end) if offset.offset > *end => "beyond the end".to_owned(),

@@ -6,11 +6,14 @@ use lifeboat_restore::verify::{Damage, Report};
 use super::{Paint, backup::duration, grouped, plural, safe};
 use crate::exit::Exit;
 
+/// More are left to `--json`: they all say the same.
+const MOST_UNOPENED: usize = 5;
+
 /// Damage is worse than what could not be read.
 pub(crate) fn exit(report: &Report) -> Exit {
     if !report.damage.is_empty() {
         Exit::Damaged
-    } else if !report.unread.is_empty() {
+    } else if !(report.unread.is_empty() && report.unopened.is_empty()) {
         Exit::Unverified
     } else {
         Exit::Ok
@@ -38,6 +41,7 @@ pub(crate) fn render(report: &Report, paint: Paint) -> String {
         ));
         return text;
     }
+    text.push_str(&unopened(report, paint));
     if !report.unread.is_empty() {
         let heading = format!("NOT READ: {}", plural(report.unread.len() as u64, "object"));
         text.push_str(&format!("\n{}\n", paint.bad(&heading)));
@@ -57,6 +61,34 @@ pub(crate) fn render(report: &Report, paint: Paint) -> String {
              before\n        it writes anything of a damaged segment\n",
         );
     }
+    text
+}
+
+/// What was found to be stored as it was written, and what is not known of it.
+fn unopened(report: &Report, paint: Paint) -> String {
+    let count = report.unopened.len();
+    if count == 0 {
+        return String::new();
+    }
+    let heading = format!(
+        "NOT OPENED: {} of what is encrypted",
+        plural(count as u64, "object")
+    );
+    let mut text = format!("\n{}\n", paint.bad(&heading));
+    for unopened in report.unopened.iter().take(MOST_UNOPENED) {
+        text.push_str(&format!("  {}\n", safe(&unopened.problem)));
+    }
+    if count > MOST_UNOPENED {
+        text.push_str(&format!(
+            "  and {} more (--json lists them)\n",
+            count - MOST_UNOPENED
+        ));
+    }
+    text.push_str(
+        "  verified: their stored bytes are those that were written, by size and hash\n  \
+         not verified: what is in them, which is every batch, offset, count and document there\n  \
+         hint: give --identity FILE (or LIFEBOAT_IDENTITY) and verify again\n",
+    );
     text
 }
 

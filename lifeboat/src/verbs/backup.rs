@@ -13,7 +13,10 @@ pub(crate) async fn run(flags: &BackupFlags, session: &Session) -> Result<Answer
     let options = session.settings.backup(flags)?;
     let properties = session.settings.source(&flags.source)?;
     // The repository first: it is near, and a wrong path is the commoner mistake.
+    let recipients = &options.credentials.recipients;
+    let recipients = session.settings.sealed_to(&flags.credentials, recipients)?;
     let repository = session.repository(&flags.repository).await?;
+    let repository = repository.sealing_to(recipients);
     let connect = async { Ok(Cluster::connect(&properties).await?) };
     let cluster = session.interrupt.unless(connect).await?;
     let progress = Progress::default();

@@ -30,6 +30,10 @@ pub(crate) struct ConfigDocument {
     repositories: BTreeMap<String, RepositoryDocument>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     recipients: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    encrypt_data: Option<bool>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    identities: Vec<String>,
     backup: BackupDocument,
 }
 
@@ -202,6 +206,12 @@ impl ConfigDocument {
                 .map(|(name, location)| (name.clone(), RepositoryDocument::new(location)))
                 .collect(),
             recipients: config.recipients.iter().map(ToString::to_string).collect(),
+            encrypt_data: config.seal_data,
+            identities: config
+                .identities
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect(),
             backup: BackupDocument {
                 include: texts(&backup.topics.include),
                 exclude: texts(&backup.topics.exclude),
@@ -272,6 +282,29 @@ impl ConfigDocument {
         text
     }
 
+    fn encryption_yaml(&self) -> String {
+        let mut text = String::new();
+        if !self.recipients.is_empty() {
+            text.push_str("  recipients:\n");
+        }
+        for recipient in &self.recipients {
+            text.push_str(&format!("    - {}\n", quoted(recipient)));
+        }
+        if let Some(data) = self.encrypt_data {
+            text.push_str(&format!("  data: {data}\n"));
+        }
+        if !self.identities.is_empty() {
+            text.push_str("  identities:\n");
+        }
+        for path in &self.identities {
+            text.push_str(&format!("    - {{ file: {} }}\n", quoted(path)));
+        }
+        if text.is_empty() {
+            return text;
+        }
+        format!("encryption:\n{text}")
+    }
+
     /// As a configuration file that says the same.
     fn yaml(&self) -> String {
         let mut text = String::new();
@@ -286,12 +319,7 @@ impl ConfigDocument {
             text.push_str(&format!("  {}:\n{}", quoted(name), yaml_map(kafka, "    ")));
         }
         text.push_str(&self.repository_yaml());
-        if !self.recipients.is_empty() {
-            text.push_str("encryption:\n  recipients:\n");
-        }
-        for recipient in &self.recipients {
-            text.push_str(&format!("    - {}\n", quoted(recipient)));
-        }
+        text.push_str(&self.encryption_yaml());
         let list = |globs: &[String]| {
             globs
                 .iter()

@@ -31,7 +31,9 @@ pub(crate) async fn run(flags: &DiffFlags, session: &Session) -> Result<Answer, 
         exclude: flags.exclude.clone(),
     };
     let topics = choose(TopicGlobs::default(), &topics)?;
-    let repository = session.cluster(&flags.repository, &flags.choice).await?;
+    let repository = session
+        .cluster(&flags.repository, &flags.choice, &flags.identities)
+        .await?;
     let catalog = repository.catalog().await?;
     let (from, before) = stored(&repository, &catalog, &flags.snapshot).await?;
     let kinds = if flags.only.is_empty() {

@@ -35,7 +35,7 @@ pub(crate) async fn run(flags: &RestoreFlags, session: &Session) -> Result<Answe
         return session.interrupt.unless(written).await;
     }
     let restore = prepare(flags, session).await?;
-    let users = users(flags, &restore)?;
+    let users = users(flags, &restore, session)?;
     session.progress.watch(&restore.progress);
     let principal = restore.cluster.principal().to_owned();
     let denied = |error| Failure::from(error).of_principal(&principal);
@@ -74,11 +74,16 @@ pub(crate) async fn run(flags: &RestoreFlags, session: &Session) -> Result<Answe
 }
 
 /// Everything that the users take, read and checked before anything is written.
-fn users<'f>(flags: &'f RestoreFlags, restore: &Restore) -> Result<Option<Users<'f>>, Failure> {
-    let wanted = restore.options.parts.has(Part::Users);
-    wanted
-        .then(|| Users::read(&flags.users, &restore.documents))
-        .transpose()
+fn users<'f>(
+    flags: &'f RestoreFlags,
+    restore: &Restore,
+    session: &Session,
+) -> Result<Option<Users<'f>>, Failure> {
+    if !restore.options.parts.has(Part::Users) {
+        return Ok(None);
+    }
+    let identities = session.settings.identities(&flags.identities)?;
+    Users::read(&flags.users, identities.as_ref(), &restore.documents).map(Some)
 }
 
 async fn prepare(flags: &RestoreFlags, session: &Session) -> Result<Restore, Failure> {
@@ -90,7 +95,12 @@ async fn prepare(flags: &RestoreFlags, session: &Session) -> Result<Restore, Fai
     }
     // the snapshot first: whether it is there is known at once
     let (repository, commit) = session
-        .snapshot(&flags.repository, &flags.choice, &flags.snapshot)
+        .snapshot(
+            &flags.repository,
+            &flags.choice,
+            &flags.identities,
+            &flags.snapshot,
+        )
         .await?;
     let manifest = repository.manifest(&commit).await?;
     let documents = repository.documents(&manifest).await?;

@@ -11,7 +11,12 @@ mod export;
 
 pub(crate) async fn run(flags: &ShowFlags, session: &Session) -> Result<Answer, Failure> {
     let (cluster, commit) = session
-        .snapshot(&flags.repository, &flags.choice, &flags.snapshot)
+        .snapshot(
+            &flags.repository,
+            &flags.choice,
+            &flags.identities,
+            &flags.snapshot,
+        )
         .await?;
     let manifest = cluster.manifest(&commit).await?;
     if let Some(folder) = &flags.export {
@@ -21,16 +26,34 @@ pub(crate) async fn run(flags: &ShowFlags, session: &Session) -> Result<Answer, 
             exported.render()
         }));
     }
-    let documents = cluster.documents(&manifest).await?;
+    let documents = match cluster.documents(&manifest).await {
+        Ok(documents) => Some(documents),
+        // names, offsets and counts are for everybody to see
+        Err(error) if error.is_for_want_of_identity() && !flags.parts.wants_documents() => None,
+        Err(error) => return Err(error.into()),
+    };
+    let unopened = documents.is_none();
+    let documents = documents.unwrap_or_default();
     let missing = |name: &str| RepositoryError::Damaged {
         object: manifest.documents.object.clone(),
         problem: format!("it holds no {name}"),
     };
+    let is_there = |is_there: bool, name: &str| {
+        if is_there || unopened {
+            Ok(())
+        } else {
+            Err(missing(name))
+        }
+    };
+    is_there(documents.cluster.is_some(), "cluster.json")?;
+    is_there(documents.topics.is_some(), "topics.json")?;
+    is_there(documents.groups.is_some(), "groups.json")?;
     let document = ShowDocument {
         commit,
-        cluster: documents.cluster.ok_or_else(|| missing("cluster.json"))?,
-        topics: documents.topics.ok_or_else(|| missing("topics.json"))?,
-        groups: documents.groups.ok_or_else(|| missing("groups.json"))?,
+        unopened,
+        cluster: documents.cluster,
+        topics: documents.topics,
+        groups: documents.groups,
         configs: documents.configs,
         acls: documents.acls,
         quotas: documents.quotas,

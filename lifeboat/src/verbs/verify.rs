@@ -13,7 +13,12 @@ use crate::{
 
 pub(crate) async fn run(flags: &VerifyFlags, session: &Session) -> Result<Answer, Failure> {
     let (repository, commit) = session
-        .snapshot(&flags.repository, &flags.choice, &flags.snapshot)
+        .snapshot(
+            &flags.repository,
+            &flags.choice,
+            &flags.identities,
+            &flags.snapshot,
+        )
         .await?;
     let progress = Progress::default();
     session.progress.watch(&progress);

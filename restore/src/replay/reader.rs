@@ -12,7 +12,7 @@ use lifeboat_archive::{
     tarball::ArchiveError,
     words::{OffsetRange, Progress, TopicPartition},
 };
-use lifeboat_repository::{Repository, RepositoryError};
+use lifeboat_repository::{Repository, RepositoryError, is_sealed};
 use tokio::{
     runtime::Handle,
     sync::{Semaphore, mpsc},
@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{lane::Message, writer::Queued};
 use crate::{
-    object::{ObjectReader, PIECE, read_failure},
+    object::{ArchiveReader, OpenArchive, PIECE, read_failure},
     rewrite::{OutputBatch, Rewriter, Rewritten},
     verify::{Damage, Place},
 };
@@ -122,14 +122,15 @@ impl PartitionReader {
         Ok(rewritten)
     }
 
-    fn frames(&self, archive: &ArchiveReference, entry: &SegmentEntry) -> ObjectReader {
+    fn frames(
+        &self,
+        archive: &ArchiveReference,
+        entry: &SegmentEntry,
+    ) -> Result<ArchiveReader, ReadError> {
         let end = entry.position.saturating_add(entry.length);
-        ObjectReader::new(
-            &self.runtime,
-            &self.repository,
-            &archive.object,
-            entry.position..end,
-        )
+        OpenArchive::open(&self.runtime, &self.repository, archive)
+            .and_then(|archive| archive.read(entry.position..end))
+            .map_err(|error| failure(entry, error))
     }
 
     /// Checks a segment from front to back; whether its batches are in `held` now.
@@ -139,7 +140,7 @@ impl PartitionReader {
         entry: &SegmentEntry,
         held: &mut Vec<u8>,
     ) -> Result<bool, ReadError> {
-        let frames = Cancelling(&self.cancel, self.frames(archive, entry));
+        let frames = Cancelling(&self.cancel, self.frames(archive, entry)?);
         let hold = entry.raw_bytes <= self.hold;
         held.clear();
         if hold {
@@ -162,7 +163,7 @@ impl PartitionReader {
         entry: &SegmentEntry,
         out: &mut Vec<OutputBatch>,
     ) -> Result<(), ReadError> {
-        let mut segment = SegmentReader::new(entry, self.frames(archive, entry)).without_hash();
+        let mut segment = SegmentReader::new(entry, self.frames(archive, entry)?).without_hash();
         loop {
             match segment.next_block() {
                 Ok(Some(block)) => self.replay_block(archive, entry, block, out)?,
@@ -208,21 +209,24 @@ impl PartitionReader {
             return ReadError::Cancelled;
         }
         match read_failure(error) {
-            Ok(RepositoryError::Damaged { object, problem }) => {
-                let place = Place::segment(&object, entry, entry.range());
-                ReadError::Damaged(Box::new(Damage::new(place, problem)))
-            }
-            Ok(RepositoryError::NotFound { object }) => {
-                let place = Place::segment(&object, entry, entry.range());
-                ReadError::Damaged(Box::new(Damage::new(place, "the archive is missing")))
-            }
-            Ok(failure) => ReadError::Repository(failure),
+            Ok(error) => failure(entry, error),
             Err(damage) => {
                 let damage = Damage::of_segment(&archive.object, entry, &damage);
                 ReadError::Damaged(Box::new(damage))
             }
         }
     }
+}
+
+/// Why a segment can't be had.
+fn failure(entry: &SegmentEntry, error: RepositoryError) -> ReadError {
+    let (object, problem) = match error {
+        RepositoryError::Damaged { object, problem } => (object, problem),
+        RepositoryError::NotFound { object } => (object, "the archive is missing".to_owned()),
+        failure => return ReadError::Repository(failure),
+    };
+    let place = Place::segment(&object, entry, entry.range());
+    ReadError::Damaged(Box::new(Damage::new(place, problem)))
 }
 
 /// The checksum once more, right before the batch is written (R7).
@@ -286,6 +290,19 @@ pub(super) struct Memory {
     pub(super) room: u64,
     /// The largest segment that is held.
     pub(super) hold: u64,
+}
+
+impl Memory {
+    /// With a chunk as it is stored, and opened, where archives are sealed.
+    pub(super) fn of_sealed(self, archives: &[ArchiveReference]) -> Self {
+        const CHUNKS: u64 = 2 * (64 << 10) + (4 << 10);
+        let mut archives = archives.iter();
+        let chunks = archives.any(|archive| is_sealed(&archive.object));
+        Self {
+            total: self.total + if chunks { CHUNKS } else { 0 },
+            ..self
+        }
+    }
 }
 
 #[cfg(test)]

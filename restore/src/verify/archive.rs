@@ -1,10 +1,9 @@
 //! One archive, read once from front to back: the hash of the whole, and its segments on the way.
 
-use std::io::{self, Read};
+use std::io::Read;
 
 use lifeboat_archive::{
     index::{ArchiveIndex, SegmentEntry},
-    json::Xxh3Hasher,
     lists::ArchiveReference,
     segment::check_segment,
     tarball::{ArchiveError, ArchiveFooter},
@@ -14,8 +13,11 @@ use lifeboat_repository::{Repository, RepositoryError};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Damage, Place};
-use crate::object::{ObjectReader, read_failure};
+use super::{
+    Damage, Place,
+    content::{Content, Stored},
+};
+use crate::object::{ObjectReader, OpenArchive, read_error, read_failure};
 
 /// No index is larger.
 const LARGEST_INDEX: usize = 1 << 30;
@@ -33,6 +35,8 @@ pub(super) struct Outcome {
     pub(super) damage: Vec<Damage>,
     /// Why it could not be read, so that nothing is known of it.
     pub(super) unread: Option<RepositoryError>,
+    /// Why it could not be opened, although what is stored of it is sound.
+    pub(super) unopened: Option<RepositoryError>,
     pub(super) segments: u64,
     pub(super) batches: u64,
     pub(super) bytes: u64,
@@ -81,37 +85,24 @@ impl Check {
                 .push(Damage::new(Place::object(object), what));
         }
         let range = 0..stored.min(*size);
-        let mut stream = HashingReader {
-            inner: ObjectReader::new(&self.runtime, &self.repository, object, range),
-            xxh3_128: Xxh3Hasher::new(),
-            position: 0,
-            progress: &self.progress,
-            cancel: &self.cancel,
+        let reader = ObjectReader::new(&self.runtime, &self.repository, object, range);
+        let stored = Stored::new(reader, &self.progress, &self.cancel);
+        let opened = OpenArchive::open(&self.runtime, &self.repository, &archive.reference);
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(why) => return read_unopened(archive, stored, why, outcome),
         };
-        for entry in &archive.segments {
-            stream.skip_to(entry.position).map_err(sorted)?;
-            let mut batches = 0;
-            let checked =
-                check_segment(entry, stream.by_ref().take(entry.length), |_| batches += 1);
-            outcome.segments += 1;
-            outcome.batches += batches;
-            if let Err(error) = checked {
-                let error = match read_failure(error) {
-                    Ok(failure) => return Err(failure),
-                    Err(damage) => damage,
-                };
-                outcome
-                    .damage
-                    .push(Damage::of_segment(object, entry, &error));
-            }
-            let end = entry.position.saturating_add(entry.length);
-            stream.skip_to(end).map_err(sorted)?;
-        }
-        stream.skip_to(*size).map_err(sorted)?;
-        outcome.bytes += stream.position;
-        let found = stream.xxh3_128.finish();
+        let mut content = Content::new(stored, &opened)?;
+        check_segments(archive, &mut content, outcome)?;
+        content
+            .skip_to(opened.size())
+            .map_err(|error| read_error(object, error))?;
+        let (found, bytes) = content
+            .finish()
+            .map_err(|error| read_error(object, error))?;
+        outcome.bytes += bytes;
         if found == *xxh3_128 {
-            self.compare_index(archive, outcome)?;
+            compare_index(archive, &opened, outcome)?;
         } else if outcome.damage.is_empty() {
             // its segments are sound, so it is the end of the archive or what lies between
             let what = "its XXH3-128 is not the one that was stored, though the segments of this snapshot are sound";
@@ -121,90 +112,100 @@ impl Check {
         }
         Ok(())
     }
+}
 
-    /// What stock tools would go by must say the same as the lists.
-    fn compare_index(
-        &self,
-        archive: &Archive,
-        outcome: &mut Outcome,
-    ) -> Result<(), RepositoryError> {
-        let reference = &archive.reference;
-        let index = match self.index(reference)? {
-            Ok(index) => index,
-            Err(error) => {
-                let place = Place::object(&reference.object);
-                outcome.damage.push(Damage::new(place, error.to_string()));
-                return Ok(());
-            }
-        };
-        for entry in &archive.segments {
-            if !index.segments.contains(entry) {
-                let place = Place::segment(&reference.object, entry, entry.range());
-                let what = "the archive's own index says something else of it";
-                outcome.damage.push(Damage::new(place, what));
-            }
+fn check_segments(
+    archive: &Archive,
+    content: &mut Content<'_>,
+    outcome: &mut Outcome,
+) -> Result<(), RepositoryError> {
+    let object = &archive.reference.object;
+    for entry in &archive.segments {
+        content
+            .skip_to(entry.position)
+            .map_err(|error| read_error(object, error))?;
+        let mut batches = 0;
+        let frames = content.by_ref().take(entry.length);
+        let checked = check_segment(entry, frames, |_| batches += 1);
+        outcome.segments += 1;
+        outcome.batches += batches;
+        if let Err(error) = checked {
+            let error = match read_failure(error) {
+                Ok(failure) => return Err(failure),
+                Err(damage) => damage,
+            };
+            outcome
+                .damage
+                .push(Damage::of_segment(object, entry, &error));
         }
-        Ok(())
+        let end = entry.position.saturating_add(entry.length);
+        content
+            .skip_to(end)
+            .map_err(|error| read_error(object, error))?;
     }
-
-    fn index(
-        &self,
-        reference: &ArchiveReference,
-    ) -> Result<Result<ArchiveIndex, ArchiveError>, RepositoryError> {
-        let ArchiveReference { object, size, .. } = reference;
-        let read = |range| {
-            self.runtime
-                .block_on(self.repository.read_range(object, range))
-        };
-        let tail = read(size.saturating_sub(ArchiveFooter::SIZE as u64)..*size)?;
-        let footer = match ArchiveFooter::parse(&tail, *size) {
-            Ok(footer) => footer,
-            Err(error) => return Ok(Err(error)),
-        };
-        let end = footer.index_position.saturating_add(footer.index_length);
-        let frame = read(footer.index_position..end)?;
-        Ok(ArchiveIndex::parse_frame(&frame, LARGEST_INDEX))
-    }
+    Ok(())
 }
 
-fn sorted(error: io::Error) -> RepositoryError {
-    match error.downcast::<RepositoryError>() {
-        Ok(error) => error,
-        Err(other) => RepositoryError::Damaged {
-            object: "an archive".to_owned(),
-            problem: other.to_string(),
-        },
+/// Without a key, what is stored can still be held against its hash.
+fn read_unopened(
+    archive: &Archive,
+    mut stored: Stored<'_>,
+    why: RepositoryError,
+    outcome: &mut Outcome,
+) -> Result<(), RepositoryError> {
+    let ArchiveReference {
+        object, xxh3_128, ..
+    } = &archive.reference;
+    if !why.is_for_want_of_identity() {
+        return Err(why);
     }
-}
-
-/// Hashes what passes through.
-struct HashingReader<'c> {
-    inner: ObjectReader,
-    xxh3_128: Xxh3Hasher,
-    position: u64,
-    progress: &'c Progress,
-    cancel: &'c CancellationToken,
-}
-
-impl HashingReader<'_> {
-    /// Reads on up to `position`, or to the end where that comes first.
-    fn skip_to(&mut self, position: u64) -> io::Result<()> {
-        let left = position.saturating_sub(self.position);
-        io::copy(&mut self.by_ref().take(left), &mut io::sink())?;
-        Ok(())
+    let read = stored.hash_to_end();
+    let (found, bytes) = read.map_err(|error| read_error(object, error))?;
+    outcome.bytes += bytes;
+    if found == *xxh3_128 {
+        outcome.unopened = Some(why);
+    } else if outcome.damage.is_empty() {
+        let what = "its XXH3-128 is not the one that was stored";
+        outcome
+            .damage
+            .push(Damage::new(Place::object(object), what));
     }
+    Ok(())
 }
 
-impl Read for HashingReader<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.cancel.is_cancelled() {
-            return Ok(0);
+/// What stock tools would go by must say the same as the lists.
+fn compare_index(
+    archive: &Archive,
+    opened: &OpenArchive,
+    outcome: &mut Outcome,
+) -> Result<(), RepositoryError> {
+    let reference = &archive.reference;
+    let index = match index(opened)? {
+        Ok(index) => index,
+        Err(error) => {
+            let place = Place::object(&reference.object);
+            outcome.damage.push(Damage::new(place, error.to_string()));
+            return Ok(());
         }
-        let length = self.inner.read(buffer)?;
-        self.xxh3_128.update(&buffer[..length]);
-        self.position += length as u64;
-        self.progress.advance(length as u64);
-        self.progress.add_bytes(length as u64);
-        Ok(length)
+    };
+    for entry in &archive.segments {
+        if !index.segments.contains(entry) {
+            let place = Place::segment(&reference.object, entry, entry.range());
+            let what = "the archive's own index says something else of it";
+            outcome.damage.push(Damage::new(place, what));
+        }
     }
+    Ok(())
+}
+
+fn index(opened: &OpenArchive) -> Result<Result<ArchiveIndex, ArchiveError>, RepositoryError> {
+    let size = opened.size();
+    let tail = opened.read_whole(size.saturating_sub(ArchiveFooter::SIZE as u64)..size)?;
+    let footer = match ArchiveFooter::parse(&tail, size) {
+        Ok(footer) => footer,
+        Err(error) => return Ok(Err(error)),
+    };
+    let end = footer.index_position.saturating_add(footer.index_length);
+    let frame = opened.read_whole(footer.index_position..end)?;
+    Ok(ArchiveIndex::parse_frame(&frame, LARGEST_INDEX))
 }

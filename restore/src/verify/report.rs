@@ -39,6 +39,9 @@ pub struct Report {
     pub damage: Vec<Damage>,
     /// Everything that could not be read, so that nothing is known of it.
     pub unread: Vec<Unread>,
+    /// Everything that is stored as it was written, and could not be looked into: it is encrypted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unopened: Vec<Unread>,
 }
 
 impl Document for Report {
@@ -48,7 +51,7 @@ impl Document for Report {
 impl Report {
     /// Whether all of the snapshot was read and all of it is right.
     pub fn is_sound(&self) -> bool {
-        self.damage.is_empty() && self.unread.is_empty()
+        self.damage.is_empty() && self.unread.is_empty() && self.unopened.is_empty()
     }
 }
 
@@ -179,7 +182,7 @@ impl fmt::Display for Damage {
     }
 }
 
-/// Something that could not be read.
+/// Something that could not be read, or not be opened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unread {
     /// The object.

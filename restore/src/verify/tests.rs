@@ -2,17 +2,30 @@ use std::{fs, path::Path};
 
 use lifeboat_archive::{
     json,
+    seal::Identities,
     words::{OffsetRange, SnapshotId, Timestamp},
 };
 use lifeboat_repository::Repository;
 
 use super::*;
-use crate::testing::{NOW, files, new_snapshot, url};
+use crate::testing::{KEYS, NOW, files, new_sealed_snapshot, new_snapshot, url};
 
 const STRIDE: usize = 5;
 
 async fn verify(folder: &Path, commit: &Commit) -> Result<Report, VerifyError> {
+    verify_with(folder, commit, &[]).await
+}
+
+/// With the identities of these keys.
+async fn verify_with(
+    folder: &Path,
+    commit: &Commit,
+    keys: &[(&str, &str)],
+) -> Result<Report, VerifyError> {
+    let texts: Vec<_> = keys.iter().map(|(_, identity)| *identity).collect();
+    let identities = Identities::parse(&texts.join("\n")).ok();
     let repository = Repository::open(&url(folder)).await?;
+    let repository = repository.opening_with(identities);
     let verify = Verify {
         repository: repository.cluster("source")?,
         commit: commit.clone(),
@@ -150,5 +163,74 @@ async fn a_missing_or_cut_object_is_found_and_other_snapshots_that_need_it_are_n
                 assert_eq!(damage.also_used_by, [manifest.snapshot.clone()]);
             }
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_in_archives_of_two_keys_takes_both_and_tells_what_one_does_not_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let commit = new_sealed_snapshot(folder.path()).await;
+    let both = verify_with(folder.path(), &commit, &KEYS).await.unwrap();
+    assert!(both.is_sound(), "{both:?}");
+    assert_eq!((both.archives, both.segments, both.batches), (2, 4, 8));
+    for (keys, segments, unopened) in [
+        (&KEYS[1..], 2, ["/data/"].as_slice()),
+        (&KEYS[..1], 2, &["/metadata/", "/data/"]),
+        (&[], 0, &["/metadata/", "/data/", "/data/"]),
+    ] {
+        let report = verify_with(folder.path(), &commit, keys).await.unwrap();
+        assert!(
+            report.damage.is_empty() && report.unread.is_empty(),
+            "{report:?}"
+        );
+        assert!(!report.is_sound());
+        assert_eq!(report.segments, segments);
+        // whatever could not be opened was read, to the last byte
+        assert_eq!(report.bytes, both.bytes, "{report:?}");
+        assert_eq!(report.unopened.len(), unopened.len(), "{report:?}");
+        for (found, expected) in report.unopened.iter().zip(unopened) {
+            assert!(found.object.contains(expected), "{found:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flipped_byte_of_what_is_sealed_is_found_with_and_without_a_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let commit = new_sealed_snapshot(folder.path()).await;
+    let sealed = files(folder.path()).into_iter();
+    let sealed: Vec<_> = sealed
+        .filter(|path| path.extension().is_some_and(|ending| ending == "age"))
+        .collect();
+    assert_eq!(sealed.len(), 3);
+    for path in &sealed {
+        let sound = fs::read(path).unwrap();
+        for at in (0..sound.len()).step_by(7 * STRIDE) {
+            let mut damaged = sound.clone();
+            damaged[at] ^= 1 << (at % 8);
+            fs::write(path, &damaged).unwrap();
+            for keys in [&KEYS[..], &[]] {
+                let report = verify_with(folder.path(), &commit, keys).await.unwrap();
+                assert!(report.unread.is_empty(), "{report:?}");
+                let object = &report.damage[0].object;
+                assert!(
+                    path.ends_with(object),
+                    "byte {at} of {}: {report:?}",
+                    path.display()
+                );
+            }
+        }
+        for length in [0, 50, sound.len() - 1] {
+            fs::write(path, &sound[..length]).unwrap();
+            for keys in [&KEYS[..], &[]] {
+                let report = verify_with(folder.path(), &commit, keys).await.unwrap();
+                assert!(
+                    !report.damage.is_empty(),
+                    "{length} bytes of {}",
+                    path.display()
+                );
+            }
+        }
+        fs::write(path, &sound).unwrap();
     }
 }

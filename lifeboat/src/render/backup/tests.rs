@@ -47,6 +47,7 @@ fn report(state: SnapshotState, gaps: Vec<PartitionGap>, problems: Vec<Problem>)
         topics_left_out: 3,
         topics_unchanged: 0,
         builds_on: None,
+        encrypted_to: Vec::new(),
         users: lifeboat_agent::backup::UsersReport {
             users: 2,
             credentials: 3,

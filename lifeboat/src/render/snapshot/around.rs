@@ -34,7 +34,7 @@ impl ShowDocument {
 
     fn config_table(&self) -> String {
         let mut table = Table::new(&["OF", "NAME", "CONFIG", "VALUE"]);
-        for topic in &self.topics.topics {
+        for topic in self.topics.iter().flat_map(|document| &document.topics) {
             rows(&mut table, "topic", &topic.topic, topic.configs.as_ref());
         }
         let Some(configs) = &self.configs else {

@@ -184,7 +184,8 @@ fn document() -> ShowDocument {
                 },
             ],
         },
-        cluster: ClusterDocument {
+        unopened: false,
+        cluster: Some(ClusterDocument {
             cluster_id: "NrI2".to_owned(),
             captured_at: started_at,
             brokers: vec![Broker {
@@ -195,8 +196,8 @@ fn document() -> ShowDocument {
             }],
             reassignments: Some(Vec::new()),
             open_transactions: Some(Vec::new()),
-        },
-        topics: TopicsDocument {
+        }),
+        topics: Some(TopicsDocument {
             topics: vec![
                 topic_document(
                     "audit",
@@ -204,8 +205,8 @@ fn document() -> ShowDocument {
                 ),
                 topic_document("orders", &[("cleanup.policy", Some("compact"))]),
             ],
-        },
-        groups: GroupsDocument { groups: groups() },
+        }),
+        groups: Some(GroupsDocument { groups: groups() }),
         configs: None,
         acls: None,
         quotas: None,

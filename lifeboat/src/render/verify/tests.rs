@@ -16,6 +16,7 @@ fn report(damage: Vec<Damage>, unread: Vec<Unread>) -> Report {
         bytes: 1_020_000_000_000,
         damage,
         unread,
+        unopened: Vec::new(),
     }
 }
 
@@ -62,6 +63,22 @@ fn damage_names_object_segment_and_offsets_and_stands_last() {
     };
     let report = report(vec![damage(), missing], vec![unread]);
     assert_eq!(exit(&report), Exit::Damaged);
+    insta::assert_snapshot!(render(&report, Paint::never()));
+}
+
+#[test]
+fn what_could_not_be_opened_is_no_success_and_it_is_said_what_was_verified() {
+    let unopened = |n: u32| Unread {
+        object: format!("NrI2/data/{n}.tar.zst.age"),
+        problem: format!(
+            "NrI2/data/{n}.tar.zst.age is encrypted to 2 recipients (X25519), and no identity was given that opens it"
+        ),
+    };
+    let report = Report {
+        unopened: (0..7).map(unopened).collect(),
+        ..report(Vec::new(), Vec::new())
+    };
+    assert_eq!(exit(&report), Exit::Unverified);
     insta::assert_snapshot!(render(&report, Paint::never()));
 }
 

@@ -36,12 +36,18 @@ pub(super) async fn run(
         .hint("it holds configs, quotas, acls and users: name some of them, or leave out --only"));
     }
     let (repository, commit) = session
-        .snapshot(&flags.repository, &flags.choice, &flags.snapshot)
+        .snapshot(
+            &flags.repository,
+            &flags.choice,
+            &flags.identities,
+            &flags.snapshot,
+        )
         .await?;
     let manifest = repository.manifest(&commit).await?;
     let documents = repository.documents(&manifest).await?;
+    let identities = session.settings.identities(&flags.identities)?;
     let source = Source {
-        credentials: credentials(&documents, flags.users.identity.as_deref())?,
+        credentials: credentials(&documents, identities.as_ref())?,
         documents,
         parts,
     };

@@ -18,25 +18,17 @@ use crate::{failure::Failure, flags::UserFlags};
 /// What was sealed, where there is an identity to open it.
 pub(super) fn credentials(
     documents: &Documents,
-    identity: Option<&Path>,
+    identities: Option<&Identities>,
 ) -> Result<Option<CredentialsDocument>, Failure> {
-    let Some(path) = identity else {
+    let (Some(identities), Some(sealed)) = (identities, &documents.sealed) else {
         return Ok(None);
     };
-    let Some(sealed) = &documents.sealed else {
-        return Err(
-            Failure::usage("--identity opens nothing: the snapshot has no sealed credentials").hint(
-                "leave it out; a backup seals them with encryption.recipients and backup.exact-credentials",
-            ),
-        );
-    };
     let failed = |error: &dyn std::error::Error| {
-        Failure::usage(format!("--identity {}", path.display())).because(error)
+        Failure::usage("the sealed credentials can't be opened")
+            .because(error)
+            .hint("give the identity of one of the snapshot's recipients, or none to restore without credentials")
     };
-    let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
-    let text = zeroize::Zeroizing::new(text);
-    let identities = Identities::parse(&text).map_err(|error| failed(&error))?;
-    let plain = open(&identities, sealed).map_err(|error| failed(&error))?;
+    let plain = open(identities, sealed).map_err(|error| failed(&error))?;
     json::from_slice(&plain)
         .map(Some)
         .map_err(|error| failed(&error))
@@ -52,8 +44,12 @@ pub(super) struct Users<'f> {
 }
 
 impl<'f> Users<'f> {
-    pub(super) fn read(flags: &'f UserFlags, documents: &Documents) -> Result<Self, Failure> {
-        let exact = credentials(documents, flags.identity.as_deref())?;
+    pub(super) fn read(
+        flags: &'f UserFlags,
+        identities: Option<&Identities>,
+        documents: &Documents,
+    ) -> Result<Self, Failure> {
+        let exact = credentials(documents, identities)?;
         let passwords = match &flags.passwords {
             None => Passwords::default(),
             Some(path) => Passwords::read(path)
@@ -166,7 +162,7 @@ mod tests {
             generate_passwords: Some("/no/such/folder/new".into()),
             ..UserFlags::default()
         };
-        let refused = Users::read(&flags, &Documents::default()).unwrap_err();
+        let refused = Users::read(&flags, None, &Documents::default()).unwrap_err();
         let line = refused.line();
         assert!(
             line.contains("there is no folder /no/such/folder"),
@@ -176,6 +172,6 @@ mod tests {
             generate_passwords: Some("a-file-of-this-folder".into()),
             ..UserFlags::default()
         };
-        Users::read(&flags, &Documents::default()).unwrap();
+        Users::read(&flags, None, &Documents::default()).unwrap();
     }
 }
