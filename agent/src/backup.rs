@@ -214,11 +214,7 @@ impl Backup {
     ) -> Result<T, BackupError> {
         tokio::select! {
             biased;
-            () = self.cancel.cancelled() => {
-                // what was dropped may have been an upload
-                self.repository.settle().await;
-                Err(BackupError::Interrupted)
-            }
+            () = self.cancel.cancelled() => Err(BackupError::Interrupted),
             result = work => result.map_err(Into::into),
         }
     }

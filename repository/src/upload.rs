@@ -168,10 +168,14 @@ impl LargeUpload {
         if let Err(error) = parts.complete().await {
             // Done, and its answer lost: asked again, a store knows no such upload any more. The name was never used
             // before, so an object of that name and size is this one.
-            if matches!(self.store.size(&object).await, Ok(stored) if stored == size) {
-                return Ok(object);
+            match self.store.size(&object).await {
+                Ok(stored) if stored == size => return Ok(object),
+                // it would be waited for once more, and in vain
+                Err(RepositoryError::Unreachable { .. } | RepositoryError::Store { .. }) => {
+                    tracing::warn!(object, "parts of an upload may be left in the store");
+                }
+                _ => parts.give_up(&object).await,
             }
-            parts.give_up(&object).await;
             return Err(self.store.error("write", &object, error));
         }
         // Confirmed before anything names it: a manifest never points at an object that is not whole.

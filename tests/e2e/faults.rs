@@ -26,11 +26,26 @@ struct Verb {
 }
 
 /// What is swept.
-const VERBS: [Verb; 1] = [Verb {
-    name: "backup",
-    before: |_| (),
-    arguments: Place::backup_arguments,
-}];
+const VERBS: [Verb; 2] = [
+    Verb {
+        name: "full backup",
+        before: |_| (),
+        arguments: |place| {
+            let mut arguments = place.backup_arguments();
+            arguments.extend(["--kind", "full"].map(str::to_owned));
+            arguments
+        },
+    },
+    Verb {
+        name: "incremental backup",
+        before: |place| {
+            let one = Message::text("few", 1, "one more");
+            let workload = place.context.a().unwrap().workload();
+            workload.produce(&[], &[one]).unwrap();
+        },
+        arguments: Place::backup_arguments,
+    },
+];
 
 /// A cluster with little in it, and a repository in a store that fails.
 struct Place {
@@ -233,6 +248,44 @@ fn a_store_that_loses_an_operation_or_stops_at_it_leaves_whole_snapshots_whichev
         for weather in chosen.into_iter().map(|n| &all[n]) {
             println!("{}", place.sweep(verb, weather));
         }
+    }
+}
+
+#[test]
+fn an_init_of_which_any_operation_is_lost_makes_one_repository_that_is_told_as_made() {
+    let store = MinIo::start().unwrap();
+    store.make_bucket(BUCKET).unwrap();
+    let proxy = FaultProxy::before(&store).unwrap();
+    let environment = proxy.environment(&store, &MinIo::root_keys());
+    let set = |program: Program, (name, value)| program.env(name, value);
+    let program = environment.into_iter().fold(Program::built().unwrap(), set);
+    let init = |n: usize, weather: Weather| {
+        proxy.change(weather);
+        let url = format!("s3://{BUCKET}/{n}");
+        let made = program.run(&["init", "--repository", &url, "--json"]);
+        let made = made.unwrap().expect_code(0).unwrap().json().unwrap();
+        let operations = proxy.operations();
+        proxy.change(Weather::Calm);
+        let listed = program.run(&["snapshots", "--repository", &url]);
+        listed.unwrap().expect_code(0).unwrap();
+        (made, operations)
+    };
+    let (_, operations) = init(0, Weather::Calm);
+    let all = operations.len();
+    let is_root =
+        |operation: &String| operation.starts_with("PUT ") && operation.ends_with("/lifeboat.json");
+    let root = operations.iter().position(is_root).unwrap();
+    let mut chosen = Random::new(SEED).sample(rounds(5, all), all);
+    chosen.push(root);
+    println!("seed {SEED:#x}, {} of {all}", chosen.len());
+    let losses = [Loss::Request, Loss::Reply];
+    let cases = chosen
+        .into_iter()
+        .flat_map(|at| losses.map(|loss| (at, loss)));
+    for (n, (at, loss)) in cases.enumerate() {
+        println!("{at} {loss:?} {}", operations[at]);
+        let (made, _) = init(n + 1, Weather::Once(at, loss));
+        assert_eq!(made["store"]["conditional_create"], true, "{made:#}");
     }
 }
 

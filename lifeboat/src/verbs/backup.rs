@@ -30,7 +30,10 @@ pub(crate) async fn run(flags: &BackupFlags, session: &Session) -> Result<Answer
         cancel: session.interrupt.token(),
     };
     let denied = |error| Failure::from(error).of_principal(backup.cluster.principal());
-    let report = backup.run().await.map_err(denied)?;
+    let ended = backup.run().await;
+    // an upload that was under way when it was interrupted, or failed
+    backup.repository.settle().await;
+    let report = ended.map_err(denied)?;
     let exit = if report.is_partial() {
         Exit::Partial
     } else {

@@ -8,7 +8,8 @@ use object_store::client::{HttpError, HttpErrorKind};
 #[derive(Debug)]
 pub struct Cause {
     error: Box<dyn Error + Send + Sync>,
-    answer: Option<StoreAnswer>,
+    // in a box: errors are returned by everything
+    answer: Option<Box<StoreAnswer>>,
     /// The places were asked in vain where a machine in a cloud gets its credentials.
     of_metadata_service: bool,
 }
@@ -45,7 +46,7 @@ impl Cause {
         let text = error.to_string();
         Self {
             error,
-            answer: StoreAnswer::of(&text),
+            answer: StoreAnswer::of(&text).map(Box::new),
             of_metadata_service: is_of_metadata_service(&text),
         }
     }
@@ -65,7 +66,7 @@ impl Cause {
 
     /// The store's answer, where it gave one.
     pub fn answer(&self) -> Option<&StoreAnswer> {
-        self.answer.as_ref()
+        self.answer.as_deref()
     }
 
     /// The store's own word for it.
