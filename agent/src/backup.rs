@@ -79,11 +79,12 @@ impl Backup {
         // Earlier snapshots before bounds: what another backup commits meanwhile may lie behind ours.
         let names = topics.metadata.iter().map(|topic| &*topic.name);
         let earlier = self.unless_cancelled(Earlier::load(&store, names)).await?;
+        // Before they are asked for: no bound is older than that (R11), and the RPO is not flattered.
+        let bounds_at = self.clock.now();
         // Bounds once, before any data: producers can't move the end of the snapshot.
         let bounds = self
             .unless_cancelled(cut::capture(&self.cluster, &topics))
             .await?;
-        let bounds_at = self.clock.now();
         let activity = self
             .unless_cancelled(plan::activity(&self.cluster, bounds_at))
             .await?;
@@ -157,9 +158,11 @@ impl Backup {
         topics: &plan::PlannedTopics,
         bounds: &bounds::Bounds,
     ) -> Result<Readings, BackupError> {
-        let unfinished = Unfinished::load(store, earlier.newest.as_ref()).await?;
+        let sealing = !self.repository.recipients().is_empty();
+        let unfinished = Unfinished::load(store, earlier.newest.as_ref(), sealing).await?;
         let basis = Basis {
             kind: self.options.kind,
+            sealing,
             earlier,
             unfinished,
             cleanups: topics.cleanups.clone(),

@@ -90,7 +90,7 @@ fn original() -> &'static Original {
             let config = config.display().to_string();
             let mut more = vec!["--config", &config, "--controllers", &controllers];
             // several chunks in each segment, several segments in each archive
-            more.extend(["--segment-size", "256KiB"]);
+            more.extend(["--segment-size", "256KiB", "--kind", "full"]);
             let report = backup(&program, &url, &a.admin_bootstrap(), &more);
             assert_eq!(report["encrypted_to"][0], key.recipient, "{report:#}");
             let snapshot = report["commit"]["snapshot"].as_str().unwrap();

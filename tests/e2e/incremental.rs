@@ -7,7 +7,7 @@ use std::{
 };
 
 use lifeboat_tests::{
-    Bulk, Isolation, KafkaCluster, Message, Oracle, ReadOptions, Run, Signal, compare, folder_size,
+    Bulk, Fidelity, Isolation, KafkaCluster, Message, Oracle, ReadOptions, Run, Signal, compare,
 };
 use serde_json::Value;
 
@@ -444,6 +444,8 @@ fn r11_a_compacted_topic_that_takes_longer_to_read_than_its_tombstones_live_is_t
         "{report:#}"
     );
     // it is not built on
+    let long = [("delete.retention.ms", Some("86400000"))];
+    workload.alter_configs("users", &long).unwrap();
     let report = scene.snapshot(&[]);
     assert_eq!(
         told(&report, "topic users"),
@@ -455,44 +457,67 @@ fn r11_a_compacted_topic_that_takes_longer_to_read_than_its_tombstones_live_is_t
 #[test]
 fn r14_transactions_that_snapshots_cut_in_two_come_back_whole() {
     let mut scene = Scene::new();
-    let a = scene.context.a().unwrap();
-    let (workload, folder) = (a.workload(), scene.context.repository());
+    let workload = scene.context.a().unwrap().workload();
+    // committed, aborted and left open ones, in every kind of topic
+    let wanted = Fidelity {
+        compaction: false,
+        ..Fidelity::default()
+    };
+    let filled = workload.fidelity(&wanted).unwrap();
+    scene.snapshot(&[]);
+    assert!(has_open_transactions(&scene));
+    // those that were open are aborted, and new ones of the same producers follow
+    workload.settle(&filled.open_transactions).unwrap();
     let load = Bulk {
         partitions: 3,
-        records: 60_000,
+        records: 20_000,
         records_per_transaction: 700,
         abort_every: 3,
-        one_record_per_batch: false,
         batch_bytes: 1_000,
         ..Bulk::orders("orders")
     };
-    let writer = thread::spawn(move || workload.bulk(&load).unwrap());
-    let mut open_at_a_cut = 0;
-    let mut kinds = BTreeSet::new();
-    let deadline = Instant::now() + DEADLINE;
-    loop {
-        let before = folder_size(&folder).unwrap_or(0);
-        let run = scene.try_snapshot(&[]);
-        // the topic may not be there yet
-        if let Ok(run) = run.expect_code(0) {
-            let report = run.json().unwrap();
-            kinds.insert(report["commit"]["kind"].as_str().unwrap().to_owned());
-            open_at_a_cut += usize::from(has_open_transactions(&scene));
-            assert!(folder_size(&folder).unwrap_or(0) > before);
-        }
-        if writer.is_finished() || Instant::now() > deadline {
-            break;
-        }
-    }
-    let written = writer.join().unwrap();
+    let written = workload.bulk(&load).unwrap();
     assert!(written.aborted > 0);
-    assert!(
-        open_at_a_cut > 0,
-        "no snapshot was taken in mid-transaction"
-    );
-    let last = scene.snapshot(&[]);
-    assert_eq!(last["commit"]["kind"], "incremental", "{kinds:?}");
+    let second = scene.snapshot(&[]);
+    assert_eq!(second["commit"]["kind"], "incremental");
+    assert!(!has_open_transactions(&scene));
     assert_eq!(scene.differences(), Vec::<String>::new());
+}
+
+#[test]
+fn r15_a_snapshot_taken_in_mid_stream_holds_each_transaction_as_a_whole_or_not_at_all() {
+    const IN_ONE: u64 = 20_000;
+    let mut scene = Scene::new();
+    let workload = scene.context.a().unwrap().workload();
+    let load = Bulk {
+        partitions: 3,
+        records: 50 * IN_ONE,
+        records_per_transaction: u32::try_from(IN_ONE).unwrap(),
+        ..Bulk::orders("orders")
+    };
+    let writer = thread::spawn(move || workload.bulk(&load).unwrap());
+    let deadline = Instant::now() + DEADLINE;
+    let mut cut = 0;
+    while cut < 3 && !writer.is_finished() {
+        assert!(Instant::now() < deadline, "{cut} cut");
+        // not there yet, or nothing in it
+        let run = scene.try_snapshot(&[]);
+        if run.code != Some(0) || !has_open_transactions(&scene) {
+            continue;
+        }
+        cut += 1;
+        let restored = scene.restored().read(&ReadOptions::default()).unwrap();
+        assert_eq!(
+            restored.records() % IN_ONE,
+            0,
+            "half a transaction is there"
+        );
+    }
+    assert!(cut > 0, "no snapshot was taken in mid-transaction");
+    let written = writer.join().unwrap();
+    scene.snapshot(&[]);
+    let restored = scene.restored().read(&ReadOptions::default()).unwrap();
+    assert_eq!(restored.records(), written.records);
 }
 
 /// Whether the newest snapshot ends inside of a transaction.
@@ -560,16 +585,21 @@ fn a_list_that_is_gone_is_not_built_on() {
         .unwrap();
     scene.snapshot(&[]);
     let cluster = scene.context.a().unwrap().cluster_id().to_owned();
-    fs::remove_dir_all(scene.context.repository().join(cluster).join("lists")).unwrap();
+    let lists = scene.context.repository().join(cluster).join("lists");
+    fs::remove_dir_all(&lists).unwrap();
+    // also where nothing has changed, so that nobody reads it
+    let bootstrap = scene.source();
+    let report = backup(&scene.program, &scene.url, &bootstrap, &[]);
+    let damaged = ["its list in the last snapshot is damaged: 1 partition read in full"];
+    assert_eq!(told(&report, "topic orders"), damaged);
+    verify(&scene.program, &scene.url);
+
+    fs::remove_dir_all(&lists).unwrap();
     workload
         .produce(&[], &texts("orders", 0, "more", 50))
         .unwrap();
-    let bootstrap = scene.source();
     let report = backup(&scene.program, &scene.url, &bootstrap, &[]);
-    assert_eq!(
-        told(&report, "topic orders"),
-        ["its list in the last snapshot is damaged: 1 partition read in full"]
-    );
+    assert_eq!(told(&report, "topic orders"), damaged);
     verify(&scene.program, &scene.url);
     assert_eq!(scene.differences(), Vec::<String>::new());
 }

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use lifeboat_archive::{
-    manifest::{Cleanup, LastBatch, ManifestPartition},
+    manifest::{Cleanup, Gap, LastBatch, ManifestPartition},
     words::{OffsetRange, SnapshotId, Timestamp, TopicId},
 };
 use lifeboat_kafka::wire::EpochEnd;
@@ -87,6 +87,8 @@ pub(super) enum Why {
     Policy,
     /// The earlier segment list can't be read any more.
     Damaged,
+    /// What is sealed must not point at what is not.
+    Unsealed,
 }
 
 impl Why {
@@ -112,6 +114,7 @@ impl fmt::Display for Why {
             Self::Slow => "compacted, and reading it took longer than tombstones live",
             Self::Policy => "its cleanup.policy has changed since the last snapshot",
             Self::Damaged => "its list in the last snapshot is damaged",
+            Self::Unsealed => "not encrypted in the last snapshot",
         })
     }
 }
@@ -131,7 +134,8 @@ pub(super) fn decide(
         return Reading::Full(Why::Recreated);
     }
     let held = archived.partition;
-    if !held.gaps.is_empty() {
+    let missing = |gap: &Gap| gap.range.end > bounds.log_start_offset;
+    if held.gaps.iter().any(missing) {
         return Reading::Full(Why::Gaps);
     }
     if held.tombstones_unsafe {

@@ -32,26 +32,28 @@ pub(super) async fn capture(
     topics: &PlannedTopics,
 ) -> Result<Bounds, BackupError> {
     let deadline = Instant::now() + PATIENCE;
-    let mut before = in_flight(cluster).await;
+    let mut seen = in_flight(cluster).await;
     let mut bounds = bounds::capture(cluster, topics).await?;
+    let ours = bounds.partitions.iter();
+    let ours: BTreeSet<_> = ours.map(|one| one.topic_partition.clone()).collect();
     loop {
-        let after = in_flight(cluster).await;
-        let cut = cut_in_two(&before, &after);
+        let now = in_flight(cluster).await;
+        let cut = cut_in_two(&seen, &now, &ours);
         if cut.is_empty() {
             return Ok(bounds);
         }
-        if Instant::now() >= deadline {
+        let last = Instant::now() >= deadline;
+        if now.values().any(is_being_ended) && !last {
+            // markers are on their way: a moment later fewer are
+            sleep(PAUSE).await;
+        }
+        // what goes on is seen anew; what was cut stays known until its partitions were captured behind its end
+        seen = unite(now, &seen);
+        bounds::capture_again(cluster, &mut bounds, &cut).await;
+        if last {
             bounds.problems.push(undecided(cut.len()));
             return Ok(bounds);
         }
-        if after.values().any(is_being_ended) {
-            // their partitions are known from before; the markers are on their way
-            before = seen_first(before, after);
-            sleep(PAUSE).await;
-            continue;
-        }
-        before = after;
-        bounds::capture_again(cluster, &mut bounds, &cut).await;
     }
 }
 
@@ -68,30 +70,48 @@ async fn in_flight(cluster: &Cluster) -> InFlight {
     .collect()
 }
 
-/// What a transaction wrote to is told in full only before it is ended: partitions drop out as they are marked.
-fn seen_first(before: InFlight, after: InFlight) -> InFlight {
-    let mut seen = after;
-    for (id, open) in before {
-        seen.insert(id, open);
+/// Those that are in flight now, each with all that was ever told of what it writes to: partitions join one after the other,
+/// and drop out as they are marked.
+fn unite(now: InFlight, seen: &InFlight) -> InFlight {
+    let mut united = now;
+    for (id, open) in &mut united {
+        if let Some(before) = seen.get(id) {
+            let known: BTreeSet<_> = open.partitions.iter().cloned().collect();
+            let dropped = before.partitions.iter().filter(|tp| !known.contains(*tp));
+            open.partitions.extend(dropped.cloned());
+        }
     }
-    seen
+    united
 }
 
 fn is_being_ended(open: &TransactionInFlight) -> bool {
     BEING_ENDED.contains(&open.transaction.state.as_str())
 }
 
-/// The partitions of transactions that were ended, or are being ended, between the two.
-fn cut_in_two(before: &InFlight, after: &InFlight) -> BTreeSet<TopicPartition> {
-    let goes_on = |id| {
-        let now = after.get(id);
-        now.is_some_and(|open| !is_being_ended(open))
-    };
-    let ended = before.iter().filter(|(id, _)| !goes_on(*id));
-    let ended = ended.map(|(_, open)| open);
-    let being_ended = after.values().filter(|open| is_being_ended(open));
-    let partitions = ended.chain(being_ended).flat_map(|open| &open.partitions);
-    partitions.cloned().collect()
+/// Which of our partitions a transaction wrote to that was ended, or is being ended, between the two. One that wrote to a
+/// single one of them can't be cut in two, unless it may have been marked in others already.
+fn cut_in_two(
+    before: &InFlight,
+    after: &InFlight,
+    ours: &BTreeSet<TopicPartition>,
+) -> BTreeSet<TopicPartition> {
+    let mut cut = BTreeSet::new();
+    let ids: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    for id in ids {
+        let (then, now) = (before.get(id), after.get(id));
+        if now.is_some_and(|open| !is_being_ended(open)) {
+            // it goes on
+            continue;
+        }
+        let told = then.into_iter().chain(now);
+        let partitions = told.flat_map(|open| &open.partitions);
+        let partitions: BTreeSet<_> = partitions.filter(|tp| ours.contains(*tp)).collect();
+        let first_seen_ending = then.is_none_or(is_being_ended);
+        if partitions.len() > 1 || first_seen_ending {
+            cut.extend(partitions.into_iter().cloned());
+        }
+    }
+    cut
 }
 
 fn undecided(partitions: usize) -> Problem {
@@ -137,8 +157,12 @@ mod tests {
         told.collect()
     }
 
+    fn ours() -> BTreeSet<TopicPartition> {
+        (0..3).map(|n| TopicPartition::new("orders", n)).collect()
+    }
+
     fn cut(before: &[&TransactionInFlight], after: &[&TransactionInFlight]) -> Vec<i32> {
-        let cut = cut_in_two(&all(before), &all(after));
+        let cut = cut_in_two(&all(before), &all(after), &ours());
         cut.into_iter().map(|tp| tp.partition).collect()
     }
 
@@ -162,9 +186,21 @@ mod tests {
         assert_eq!(cut(&[&before], &[&after]), [0, 1]);
         assert_eq!(cut(&[], &[&after]), [1]);
         // while it is waited for, what it wrote to stays known
-        let seen = seen_first(all(&[&before]), all(&[&after]));
-        assert_eq!(cut_in_two(&seen, &InFlight::new()).len(), 2);
+        let united = unite(all(&[&after]), &all(&[&before]));
+        assert_eq!(cut_in_two(&united, &InFlight::new(), &ours()).len(), 2);
         let aborted = open("shop", 1, "PrepareAbort", &[1]);
         assert_eq!(cut(&[&aborted], &[]), [1]);
+    }
+
+    #[test]
+    fn r15_partitions_that_joined_later_count_and_those_of_others_do_not() {
+        let before = open("shop", 1, "Ongoing", &[0]);
+        let joined = open("shop", 1, "PrepareCommit", &[0, 1]);
+        assert_eq!(cut(&[&before], &[&joined]), [0, 1]);
+        // only one of ours: it is inside, or it is not
+        let with_others = open("shop", 1, "Ongoing", &[0, 50, 51]);
+        assert_eq!(cut(&[&with_others], &[]), NONE);
+        let of_others = open("shop", 1, "PrepareCommit", &[50, 51]);
+        assert_eq!(cut(&[], &[&of_others]), NONE);
     }
 }

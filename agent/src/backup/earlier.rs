@@ -6,7 +6,7 @@ use lifeboat_archive::{
     manifest::{ManifestTopic, Problem},
     words::{SnapshotId, Timestamp},
 };
-use lifeboat_repository::{ClusterRepository, RepositoryError};
+use lifeboat_repository::{ClusterRepository, RepositoryError, is_sealed};
 
 use super::BackupError;
 
@@ -21,6 +21,8 @@ pub(super) struct EarlierTopic {
     pub(super) snapshot: SnapshotId,
     /// When its bounds were captured.
     pub(super) bounds_at: Timestamp,
+    /// Whether all of that snapshot is sealed: one that is builds on none that is not.
+    pub(super) sealed: bool,
 }
 
 /// What can be built on.
@@ -66,6 +68,7 @@ impl Earlier {
                 }
                 Err(error) => return Err(error.into()),
             };
+            let sealed = is_sealed(&manifest.documents.object);
             for topic in manifest.topics {
                 if wanted.remove(topic.topic.as_str()) {
                     let name = topic.topic.clone();
@@ -73,6 +76,7 @@ impl Earlier {
                         topic,
                         snapshot: manifest.snapshot.clone(),
                         bounds_at: manifest.bounds_at,
+                        sealed,
                     };
                     earlier.topics.insert(name, found);
                 }

@@ -1,7 +1,7 @@
 //! From where each partition is read, and what of earlier snapshots is used again.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -113,6 +113,8 @@ impl PartitionReading {
 #[derive(Debug)]
 pub(super) struct Basis {
     pub(super) kind: Kind,
+    /// Archives are encrypted.
+    pub(super) sealing: bool,
     pub(super) earlier: Earlier,
     pub(super) unfinished: Unfinished,
     pub(super) cleanups: Cleanups,
@@ -146,6 +148,7 @@ impl Readings {
     ) -> Result<Self, BackupError> {
         let Basis {
             kind,
+            sealing,
             earlier,
             unfinished,
             cleanups,
@@ -167,10 +170,15 @@ impl Readings {
             let archived = readings.archived(bounds);
             let epoch = epochs.get(&bounds.topic_partition).copied();
             let cleanup = readings.cleanup(bounds);
-            let reading = decide(archived, bounds, epoch, cleanup, now);
+            let reading = if sealing && readings.is_plain(bounds) {
+                Reading::Full(Why::Unsealed)
+            } else {
+                decide(archived, bounds, epoch, cleanup, now)
+            };
             let reading = PartitionReading::of(bounds, reading);
             readings.partitions.push(reading);
         }
+        readings.look_for_lists(store, bounds).await?;
         readings.look_into_lists(store, bounds).await?;
         // last: transactions go on behind what is stored already
         readings.inherit(cluster, unfinished, bounds, now).await;
@@ -239,6 +247,45 @@ impl Readings {
         ends_of(cluster, asked.collect()).await
     }
 
+    /// Asks for every object that lists are to be used of again: those of topics that have not changed are not read.
+    async fn look_for_lists(
+        &mut self,
+        store: &ClusterRepository,
+        bounds: &Bounds,
+    ) -> Result<(), BackupError> {
+        let readings = bounds.partitions.iter().zip(&self.partitions);
+        let used = readings.filter(|(_, reading)| reading.is_continued());
+        let objects = used.filter_map(|(bounds, _)| {
+            let earlier = self.earlier.topic(&bounds.topic_partition.topic)?;
+            Some(earlier.topic.list.object.clone())
+        });
+        // one for each snapshot that something is used of
+        let objects: BTreeSet<String> = objects.collect();
+        let asked = objects.into_iter().map(|object| async move {
+            match store.repository().size(&object).await {
+                Ok(size) => Ok((object, size)),
+                Err(error) if means_unusable(&error) => {
+                    tracing::warn!(%error, "earlier lists are of no use");
+                    Ok((object, 0))
+                }
+                Err(error) => Err(error),
+            }
+        });
+        let sizes = stream::iter(asked).buffer_unordered(READS);
+        let sizes: HashMap<String, u64> = sizes.try_collect().await?;
+        for (bounds, reading) in bounds.partitions.iter().zip(&mut self.partitions) {
+            let earlier = self.earlier.topic(&bounds.topic_partition.topic);
+            if let Some(earlier) = earlier.filter(|_| reading.is_continued()) {
+                let list = &earlier.topic.list;
+                let end = list.position.saturating_add(list.length);
+                if sizes.get(&list.object).is_none_or(|&size| size < end) {
+                    *reading = PartitionReading::full(bounds, Why::Damaged);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Reads the lists that are to be carried on: what is used again must be there, and transactions go on.
     async fn look_into_lists(
         &mut self,
@@ -291,6 +338,12 @@ impl Readings {
             }
         }
         Ok(())
+    }
+
+    /// Whether what is archived of it can be read without a key.
+    fn is_plain(&self, bounds: &PartitionBounds) -> bool {
+        let earlier = self.earlier.topic(&bounds.topic_partition.topic);
+        earlier.is_some_and(|earlier| !earlier.sealed)
     }
 
     fn archived(&self, bounds: &PartitionBounds) -> Option<Archived<'_>> {

@@ -327,6 +327,12 @@ impl<'b> Streaming<'b> {
                 let asked = !self.readings[index].range.is_empty();
                 let slot = &mut self.slots[index];
                 slot.result.time.ended_at = asked.then(|| self.clock.now());
+                // the rest came as nothing, later: it may have been cleaned away between
+                if let Some(first) = slot.first_asked
+                    && slot.next_offset < self.bounds[index].high_watermark
+                {
+                    slot.result.time.took = first.elapsed();
+                }
                 slot.complete = true;
                 self.incomplete -= 1;
                 index

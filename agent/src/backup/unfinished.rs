@@ -12,7 +12,7 @@ use lifeboat_archive::{
     unfinished::{ProgressNote, StoredPart},
     words::{SnapshotId, Timestamp, TopicId, TopicPartition},
 };
-use lifeboat_repository::ClusterRepository;
+use lifeboat_repository::{ClusterRepository, is_sealed};
 use tokio::time::{Duration, Instant};
 
 use super::{BackupError, archives::WrittenSegment, readings::PartitionReading};
@@ -58,8 +58,17 @@ impl Unfinished {
     pub(super) async fn load(
         store: &ClusterRepository,
         newest: Option<&SnapshotId>,
+        sealing: bool,
     ) -> Result<Self, BackupError> {
-        Ok(Self::of(store.unfinished(newest).await?))
+        let mut unfinished = Self::of(store.unfinished(newest).await?);
+        if sealing {
+            // what is sealed must not point at what is not
+            unfinished.partitions.retain(|_, inherited| {
+                let mut segments = inherited.segments.iter();
+                segments.all(|(archive, _)| is_sealed(&archive.object))
+            });
+        }
+        Ok(unfinished)
     }
 
     fn of(notes: Vec<ProgressNote>) -> Self {
