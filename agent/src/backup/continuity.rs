@@ -77,6 +77,8 @@ pub(super) enum Why {
     Truncated,
     /// It can't be told whether the log still holds it.
     Unknown,
+    /// It can't be told whether it is compacted.
+    Settings,
     /// Something could not be read then and may be there now.
     Gaps,
     /// Deletions may have come and gone unseen since then.
@@ -107,6 +109,7 @@ impl fmt::Display for Why {
             Self::Recreated => "re-created since the last snapshot",
             Self::Truncated => "truncated since the last snapshot (unclean leader election)",
             Self::Unknown => "no leader tells whether it continues the last snapshot",
+            Self::Settings => "how it is cleaned up can't be read, or could not for the last snapshot",
             Self::Gaps => "the last snapshot has gaps in it",
             Self::Tombstones => {
                 "compacted, and the last snapshot is older than tombstones live (delete.retention.ms)"
@@ -166,7 +169,7 @@ pub(super) fn decide(
     if new == New::Batches {
         let (Some(then), Some(current)) = (archived.cleanup, cleanup) else {
             // it may be compacted
-            return Reading::Full(Why::Unknown);
+            return Reading::Full(Why::Settings);
         };
         if (then.compact, then.delete) != (current.compact, current.delete) {
             return Reading::Full(Why::Policy);

@@ -227,7 +227,9 @@ impl<'m> Merged<'m> {
             return place;
         }
         let earlier = self.earlier.expect("its segments come from it");
-        let place = place_of(&mut self.archives, &earlier.archives[archive]);
+        // each of them once, and none of those that are written now: no need to look
+        self.archives.push(earlier.archives[archive].clone());
+        let place = self.archives.len() - 1;
         self.places[archive] = Some(place);
         place
     }

@@ -142,9 +142,15 @@ fn what_the_last_snapshot_does_not_have_is_read_in_full() {
         reason: GapReason::Unavailable,
     };
     assert_eq!(
-        when(|it| it.partition.gaps.push(gap)),
+        when(|it| it.partition.gaps.push(gap.clone())),
         Reading::Full(Why::Gaps)
     );
+    // what was missing is not in the log any more
+    let passed = when(|it| {
+        it.partition.gaps.push(gap.clone());
+        it.bounds.log_start_offset = 30;
+    });
+    assert_eq!(passed, continued(90, New::Batches));
 }
 
 #[test]
@@ -176,8 +182,9 @@ fn r5_what_can_not_be_told_is_not_assumed() {
     assert_eq!(when(|it| it.epoch = told(-1, -1)), unknown);
     let magic_1 = |it: &mut Case| it.partition.last_batch.as_mut().unwrap().leader_epoch = -1;
     assert_eq!(when(magic_1), unknown);
-    assert_eq!(when(|it| it.then = None), unknown);
-    assert_eq!(when(|it| it.current = None), unknown);
+    let settings = Reading::Full(Why::Settings);
+    assert_eq!(when(|it| it.then = None), settings);
+    assert_eq!(when(|it| it.current = None), settings);
 }
 
 #[test]
