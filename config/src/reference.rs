@@ -24,8 +24,16 @@ fn key(section: &'static str, name: &'static str, default: &str, about: &'static
 }
 
 fn keys() -> Vec<Key> {
-    let defaults = BackupSettings::default();
-    let mut keys = vec![
+    let mut keys = section_keys();
+    keys.extend(backup_keys(&BackupSettings::default()));
+    keys.extend(repository_keys());
+    keys.extend(secret_keys());
+    keys
+}
+
+/// The sections.
+fn section_keys() -> Vec<Key> {
+    vec![
         key(
             "",
             "kafka",
@@ -48,6 +56,12 @@ fn keys() -> Vec<Key> {
         ),
         key("", "encryption", "", "to whom what is stored is encrypted"),
         key("", "backup", "", "how a backup is made"),
+    ]
+}
+
+/// How a backup is made.
+fn backup_keys(defaults: &BackupSettings) -> Vec<Key> {
+    vec![
         key(
             "backup",
             "topics",
@@ -122,10 +136,7 @@ fn keys() -> Vec<Key> {
             "`[]`",
             "patterns of which none may match; `--exclude`",
         ),
-    ];
-    keys.extend(repository_keys());
-    keys.extend(secret_keys());
-    keys
+    ]
 }
 
 /// Where snapshots go.

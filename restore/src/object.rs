@@ -165,6 +165,7 @@ impl OpenArchive {
 }
 
 /// Plain bytes of an archive.
+#[expect(clippy::large_enum_variant, reason = "a few of them at a time")]
 pub(crate) enum ArchiveReader {
     Plain(ObjectReader),
     Sealed(Box<PlainReader<ObjectReader>>),

@@ -7,7 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lifeboat_tests::{Bulk, Fidelity, Keys, Message, MinIo, Program, Running, Signal, TestContext};
+use lifeboat_tests::{
+    Bulk, Fidelity, Keys, Message, MinIo, Program, Running, Signal, TestContext, files_below,
+};
 use serde_json::Value;
 
 use crate::{
@@ -40,21 +42,6 @@ fn findings(report: &Value) -> Vec<&Value> {
     clusters
         .flat_map(|cluster| cluster["findings"].as_array().unwrap())
         .collect()
-}
-
-/// Every file below a folder, by its path.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
 }
 
 /// The lines that name a repository in the bucket for whoever has these keys.
@@ -125,7 +112,7 @@ fn a_copy_of_a_copy_restores_to_the_original() {
     assert_eq!(store.unfinished_uploads().unwrap(), 0);
 
     let original = context_files(&first);
-    let copied = files(&third);
+    let copied = files_below(&third);
     assert_eq!(original.len(), copied.len());
     for (one, other) in original.iter().zip(&copied) {
         if one.file_name().unwrap() != "lifeboat.json" {
@@ -140,7 +127,7 @@ fn a_copy_of_a_copy_restores_to_the_original() {
 }
 
 fn context_files(url: &str) -> Vec<PathBuf> {
-    files(Path::new(url.strip_prefix("file://").unwrap()))
+    files_below(Path::new(url.strip_prefix("file://").unwrap()))
 }
 
 #[test]

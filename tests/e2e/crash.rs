@@ -10,7 +10,8 @@ use std::{
 };
 
 use lifeboat_tests::{
-    Bulk, Message, Program, Random, Run, Running, Signal, TestContext, Workload, rounds,
+    Bulk, Message, Program, Random, Run, Running, Signal, TestContext, Workload, files_below,
+    rounds,
 };
 
 use serde_json::json;
@@ -74,20 +75,6 @@ fn fill(workload: &Workload, stored_bytes: u64) {
         .unwrap();
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    // what is not there yet has no files, and a staged one may vanish meanwhile
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found
-}
-
 fn is_staged(file: &Path) -> bool {
     file.to_string_lossy().contains(STAGED)
 }
@@ -130,7 +117,7 @@ impl Place {
     }
 
     fn count(&self, folder: &str) -> usize {
-        files(&self.cluster.join(folder)).len()
+        files_below(&self.cluster.join(folder)).len()
     }
 
     /// Waits until `phase` of a run has begun; `before` is what the folders held then.
@@ -179,7 +166,7 @@ impl Place {
             let orphans = cluster["orphans"].as_array().unwrap().len() as u64;
             cluster["objects"].as_u64().unwrap() + orphans
         });
-        let there = files(&self.cluster);
+        let there = files_below(&self.cluster);
         let there = there.iter().filter(|file| !is_staged(file)).count();
         assert_eq!(told.sum::<u64>(), there as u64, "{checked:#}");
     }
@@ -212,7 +199,7 @@ impl Place {
         self.verified = ids;
         self.check_repository();
         // an object has its name when it is whole, named by a snapshot or not
-        for file in files(&self.cluster) {
+        for file in files_below(&self.cluster) {
             let compressed = file.extension().is_some_and(|ending| ending == "zst");
             if is_staged(&file) || !compressed || !self.intact.insert(file.clone()) {
                 continue;
@@ -282,7 +269,7 @@ fn a_backup_killed_at_any_moment_leaves_only_whole_snapshots() {
                 }
                 None => killed += 1,
             }
-            let left = files(&place.cluster);
+            let left = files_below(&place.cluster);
             staged += usize::from(left.iter().any(|file| is_staged(file)));
         }
     }
@@ -309,7 +296,7 @@ fn a_backup_that_is_stopped_says_so_commits_nothing_and_clears_away() {
         let run = running.wait().unwrap().expect_code(code).unwrap();
         assert_clear(&run, "interrupted");
         assert_eq!(place.check(), 1);
-        let left: Vec<_> = files(&place.cluster)
+        let left: Vec<_> = files_below(&place.cluster)
             .into_iter()
             .filter(|file| is_staged(file))
             .collect();

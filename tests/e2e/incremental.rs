@@ -8,6 +8,7 @@ use std::{
 
 use lifeboat_tests::{
     Bulk, Fidelity, Isolation, KafkaCluster, Message, Oracle, ReadOptions, Run, Signal, compare,
+    files_below,
 };
 use serde_json::Value;
 
@@ -95,21 +96,8 @@ impl Scene {
     fn objects(&mut self, folder: &str) -> usize {
         let cluster = self.context.a().unwrap().cluster_id().to_owned();
         let folder = self.context.repository().join(cluster).join(folder);
-        files(&folder)
+        files_below(&folder).len()
     }
-}
-
-fn files(folder: &std::path::Path) -> usize {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries
-        .map(|entry| {
-            if entry.path().is_dir() {
-                files(&entry.path())
-            } else {
-                1
-            }
-        })
-        .sum()
 }
 
 /// What a report says of a topic.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use lifeboat_tests::{
-    DumpedFile, Program, Scratch, dump_segments, fidelity_cluster, segment_files,
+    DumpedFile, Program, Scratch, dump_segments, fidelity_cluster, files_below, segment_files,
 };
 use serde_json::Value;
 
@@ -57,16 +57,8 @@ pub(crate) fn untar(archive: &Path, directory: &Path) {
 
 /// All files below a folder whose name ends like that.
 pub(crate) fn files(directory: &Path, ending: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path, ending));
-        } else if path.to_string_lossy().ends_with(ending) {
-            found.push(path);
-        }
-    }
-    found.sort();
+    let mut found = files_below(directory);
+    found.retain(|path| path.to_string_lossy().ends_with(ending));
     found
 }
 

@@ -5,7 +5,7 @@ use std::{
     fs,
     io::Read,
     os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
     thread,
     time::{Duration, Instant},
@@ -13,7 +13,7 @@ use std::{
 
 use age::secrecy::ExposeSecret;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use lifeboat_tests::{ClusterBuilder, KafkaCluster, Message, Run, Security};
+use lifeboat_tests::{ClusterBuilder, KafkaCluster, Message, Run, Security, files_below};
 use serde_json::Value;
 
 use crate::lifeboat::Scene;
@@ -68,7 +68,7 @@ impl Keys {
 
 /// A member of the newest snapshot's documents, by stock tools.
 fn member(repository: &Path, name: &str) -> Vec<u8> {
-    let metadata = files(repository).into_iter();
+    let metadata = files_below(repository).into_iter();
     let newest = metadata
         .filter(|path| path.display().to_string().contains("/metadata/"))
         .max_by_key(|path| fs::metadata(path).unwrap().modified().unwrap())
@@ -79,19 +79,6 @@ fn member(repository: &Path, name: &str) -> Vec<u8> {
         .unwrap();
     assert!(tar.status.success(), "{tar:?}");
     tar.stdout
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found
 }
 
 fn fill(cluster: &KafkaCluster) {
@@ -146,7 +133,7 @@ fn wait_for_checkpoint(cluster: &KafkaCluster) {
     let folder = cluster.data_dir(0).join("__cluster_metadata-0");
     let deadline = Instant::now() + Duration::from_secs(60);
     let is_there = || {
-        let names = files(&folder);
+        let names = files_below(&folder);
         names
             .iter()
             .any(|path| path.extension().is_some_and(|kind| kind == "checkpoint"))
@@ -424,7 +411,7 @@ fn no_object_of_a_repository_holds_a_password_a_salt_or_a_key_in_the_clear() {
     }
     assert_eq!(secrets.len(), 4 + 6 * 3 * 2);
     let mut looked_at = 0;
-    for path in files(&scene.context.repository()) {
+    for path in files_below(&scene.context.repository()) {
         let stored = fs::read(&path).unwrap();
         let unpacked = Command::new("zstd")
             .args(["-dcq"])

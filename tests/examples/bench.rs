@@ -4,10 +4,12 @@
 
 #![expect(clippy::print_stdout, reason = "the figures are the result")]
 
-use std::{env, fs, path::Path, time::Duration};
+use std::{env, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use lifeboat_tests::{Bulk, BulkReport, KafkaCluster, Message, Program, Run, Scratch, folder_size};
+use lifeboat_tests::{
+    Bulk, BulkReport, KafkaCluster, Message, Program, Run, Scratch, files_below, folder_size,
+};
 
 /// What a target is given first.
 const WARM_UP: u64 = 400_000_000;
@@ -85,7 +87,7 @@ fn measure_incremental(thousands: u32) -> Result<()> {
         .expect_code(0)?;
     let from = cluster.bootstrap();
     let backup = |what: &str| -> Result<()> {
-        let before = file_count(&folder)?;
+        let before = files_below(&folder).len();
         let run = program
             .run(&[
                 "backup",
@@ -98,7 +100,7 @@ fn measure_incremental(thousands: u32) -> Result<()> {
             .expect_code(0)?;
         let read = &run.json()?["commit"]["totals"]["read_bytes"];
         let read = read.as_u64().context("no read_bytes in the report")?;
-        let objects = file_count(&folder)? - before;
+        let objects = files_below(&folder).len() - before;
         let more = format!("{read} bytes read, {objects} objects written");
         row(what, read, wall(&run), &run, &more);
         Ok(())
@@ -108,15 +110,6 @@ fn measure_incremental(thousands: u32) -> Result<()> {
     let one = Message::text("orders-0", 7, "one more");
     cluster.workload().produce(&[], &[one])?;
     backup("one partition has")
-}
-
-fn file_count(folder: &Path) -> Result<usize> {
-    let mut count = 0;
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        count += if path.is_dir() { file_count(&path)? } else { 1 };
-    }
-    Ok(count)
 }
 
 /// One data set on a cluster of its own, restored into another one.

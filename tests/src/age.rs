@@ -9,6 +9,8 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use crate::install::installed;
+
 /// A key pair of `age-keygen`.
 #[derive(Clone, Debug)]
 pub struct AgeKey {
@@ -84,21 +86,7 @@ impl AgeKey {
 /// Where the programs are; installs them where that was not done yet.
 fn home() -> Result<PathBuf> {
     static HOME: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    HOME.get_or_init(|| install().map_err(|error| format!("{error:#}")))
+    HOME.get_or_init(|| installed("age/get.sh", &[]).map_err(|error| format!("{error:#}")))
         .clone()
         .map_err(|error| anyhow!(error))
-}
-
-fn install() -> Result<PathBuf> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("age/get.sh");
-    let output = Command::new(script)
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .context("can't run tests/age/get.sh")?;
-    if !output.status.success() {
-        bail!("tests/age/get.sh failed");
-    }
-    let path = String::from_utf8(output.stdout).context("tests/age/get.sh printed no path")?;
-    Ok(PathBuf::from(path.trim()))
 }

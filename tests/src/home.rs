@@ -12,6 +12,8 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use crate::install::installed;
+
 /// The version that is used where `LIFEBOAT_KAFKA_VERSION` does not say another.
 const DEFAULT_VERSION: &str = "4.3.1";
 
@@ -34,20 +36,7 @@ impl KafkaHome {
     /// Exactly this version.
     pub fn get_version(version: &str) -> Result<Self> {
         let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let output = Command::new(tests.join("kafka/get.sh"))
-            .env("LIFEBOAT_KAFKA_VERSION", version)
-            .stdin(Stdio::null())
-            .stderr(Stdio::inherit())
-            .output()
-            .context("can't run tests/kafka/get.sh")?;
-        if !output.status.success() {
-            bail!("tests/kafka/get.sh failed for Kafka {version}");
-        }
-        let home = PathBuf::from(
-            String::from_utf8(output.stdout)
-                .context("tests/kafka/get.sh printed no path")?
-                .trim(),
-        );
+        let home = installed("kafka/get.sh", &[("LIFEBOAT_KAFKA_VERSION", version)])?;
         let compiled = compile(&tests.join("java"), &home, version)?;
         Ok(Self {
             version: version.to_owned(),

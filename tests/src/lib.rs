@@ -8,6 +8,7 @@ mod client;
 mod cluster;
 mod context;
 mod home;
+mod install;
 mod java;
 mod oracle;
 mod program;
@@ -31,7 +32,7 @@ pub use oracle::{
 pub use program::{Program, Run, Running, Signal, Terminal};
 pub use random::Random;
 pub use rounds::rounds;
-pub use scratch::{Scratch, folder_size};
+pub use scratch::{Scratch, files_below, folder_size};
 pub use security::{Certificate, Security};
 pub use segments::{DumpedFile, DumpedSegments, dump_segments, segment_files};
 pub use stores::{

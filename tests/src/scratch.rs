@@ -79,6 +79,21 @@ fn sweep() {
     }
 }
 
+/// Every file below `folder`, by path. What is not there yet has none, and one that vanishes meanwhile is passed over.
+pub fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files_below(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
 /// Bytes of all files below `folder`.
 pub fn folder_size(folder: &Path) -> Result<u64> {
     let mut bytes = 0;

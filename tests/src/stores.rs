@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use crate::{cluster::ports::free_port, scratch::Scratch};
+use crate::{cluster::ports::free_port, install::installed, scratch::Scratch};
 
 mod azurite;
 mod faults;
@@ -108,21 +108,7 @@ impl Drop for Server {
 /// Where the programs are; installs them where that was not done yet.
 fn home() -> Result<PathBuf> {
     static HOME: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    HOME.get_or_init(|| install().map_err(|error| format!("{error:#}")))
+    HOME.get_or_init(|| installed("stores/get.sh", &[]).map_err(|error| format!("{error:#}")))
         .clone()
         .map_err(|error| anyhow!(error))
-}
-
-fn install() -> Result<PathBuf> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("stores/get.sh");
-    let output = Command::new(script)
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .context("can't run tests/stores/get.sh")?;
-    if !output.status.success() {
-        bail!("tests/stores/get.sh failed");
-    }
-    let path = String::from_utf8(output.stdout).context("tests/stores/get.sh printed no path")?;
-    Ok(PathBuf::from(path.trim()))
 }
