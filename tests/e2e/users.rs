@@ -187,7 +187,8 @@ fn the_same_both_ways(version: &str, discover: bool) {
         let (discovered, _) = scene.exact(&keys, &bootstrap, &["--controllers", "discover"]);
         assert_eq!(network, discovered);
     } else {
-        let more = ["--recipient", &keys.recipient, "--controllers", "discover"];
+        let mut more = vec!["--recipient", &keys.recipient, "--plain-data"];
+        more.extend(["--controllers", "discover"]);
         let run = scene.back_up(&bootstrap, &more).expect_code(3).unwrap();
         assert!(run.stdout.contains("Kafka 3.9 and newer"), "{}", run.stdout);
     }
