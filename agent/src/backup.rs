@@ -26,6 +26,7 @@ mod cut;
 mod earlier;
 mod error;
 mod lists;
+mod notes;
 mod options;
 mod partition;
 mod plan;
@@ -34,10 +35,12 @@ mod report;
 mod secrets;
 mod stream;
 mod unfinished;
+mod written;
 
 use earlier::Earlier;
+use notes::Notes;
 use readings::{Basis, Readings};
-use unfinished::{Notes, Unfinished};
+use unfinished::Unfinished;
 
 pub use error::BackupError;
 pub use options::{Kind, Options, UnknownKind};
@@ -96,7 +99,7 @@ impl Backup {
 
         // Archives first, each confirmed before anything names it.
         let interval = self.options.progress_interval;
-        let notes = readings.notes_of(&store, snapshot.clone(), &bounds, bounds_at, interval);
+        let notes = readings.progress(&store, snapshot.clone(), &bounds, bounds_at, interval);
         let (readings, streamed) = self.stream(&store, &bounds, readings, notes).await?;
 
         self.progress.begin("committing", 0);
@@ -124,15 +127,8 @@ impl Backup {
         let manifest = self.unless_cancelled(assembly.store()).await?;
         // From here on the snapshot exists; before this line nothing does.
         let commit = store.commit(self.commit_of(&manifest)).await?;
-        Ok(Report {
-            encrypted_to: self
-                .repository
-                .recipients()
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
-            ..Report::new(commit, &manifest, begun.elapsed())
-        })
+        let recipients = self.repository.recipients();
+        Ok(Report::new(commit, &manifest, recipients, begun.elapsed()))
     }
 
     /// This cluster's folder. A cluster that is new to a repository in use must be expected.

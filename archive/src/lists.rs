@@ -45,6 +45,14 @@ pub struct TopicList {
     pub partitions: Vec<PartitionList>,
 }
 
+impl TopicList {
+    /// What it says of a partition.
+    pub fn partition(&self, number: i32) -> Option<&PartitionList> {
+        let mut partitions = self.partitions.iter();
+        partitions.find(|listed| listed.partition == number)
+    }
+}
+
 impl Document for TopicList {
     const FORMAT: &'static str = "lifeboat.list";
 }

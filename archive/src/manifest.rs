@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    index::SegmentEntry,
     json::{Document, Sha256Hex},
     lists::ObjectReference,
     words::{OffsetRange, SnapshotId, Timestamp, TopicId},
@@ -101,6 +102,16 @@ pub struct ManifestTopic {
     pub partitions: Vec<ManifestPartition>,
 }
 
+impl ManifestTopic {
+    /// What it says of a partition.
+    pub fn partition(&self, number: i32) -> Option<&ManifestPartition> {
+        let at = self
+            .partitions
+            .binary_search_by_key(&number, |partition| partition.partition);
+        self.partitions.get(at.ok()?)
+    }
+}
+
 /// What holds of a topic, whether it says so itself or its brokers do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cleanup {
@@ -172,6 +183,16 @@ impl ManifestPartition {
     /// The offsets that the snapshot vouches for.
     pub fn range(&self) -> OffsetRange {
         OffsetRange::new(self.log_start_offset, self.high_watermark)
+    }
+}
+
+impl LastBatch {
+    /// Where a partition ends whose last segment this is.
+    pub fn of(segment: &SegmentEntry) -> Self {
+        Self {
+            next_offset: segment.next_offset,
+            leader_epoch: segment.leader_epochs.last().map_or(-1, |last| last.epoch),
+        }
     }
 }
 

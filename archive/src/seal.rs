@@ -12,7 +12,9 @@ use zeroize::Zeroizing;
 
 mod opened;
 
-pub use opened::{DamagedAt, HEAD_BYTES, HeaderError, OpenedHeader, PlainReader, SealedTo};
+pub use opened::{
+    CHUNK_BYTES, DamagedAt, HEAD_BYTES, HeaderError, OpenedHeader, PlainReader, SealedTo,
+};
 
 /// More would not fit into [`HEAD_BYTES`] of a header.
 pub const MOST_RECIPIENTS: usize = 100;

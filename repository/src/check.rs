@@ -16,7 +16,6 @@ use crate::{
 
 mod findings;
 mod inventory;
-mod reading;
 mod report;
 
 use findings::{Findings, Told};

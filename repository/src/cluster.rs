@@ -31,6 +31,16 @@ pub struct ClusterRepository {
     layout: ClusterLayout,
 }
 
+/// Whose a commit's number is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Numbered {
+    Ours,
+    /// Another commit has it.
+    Taken,
+    /// The store says that it is there, and that it is not.
+    Nobodys,
+}
+
 impl ClusterRepository {
     pub(crate) fn new(repository: Repository, layout: ClusterLayout) -> Self {
         Self { repository, layout }
@@ -146,39 +156,45 @@ impl ClusterRepository {
                     "there is no number after this one",
                 )
             })?;
-            let object = self.layout.commit(commit.sequence);
-            let bytes = Bytes::from(json::to_root(&commit));
-            // The commit point: before this line the snapshot does not exist, after it it does, and nothing is in
-            // between, because the object appears whole.
-            match store.create(&object, bytes).await? {
-                Created::Now => return Ok(commit),
-                Created::Before => {}
-            }
-            // Somebody else took the number, or it was we ourselves and the store's answer was lost on the way.
-            match catalog::read_commit(store, &self.layout, commit.sequence).await {
-                Ok(there)
-                    if there.snapshot == commit.snapshot && there.manifest == commit.manifest =>
-                {
-                    return Ok(there);
-                }
-                Ok(_) | Err(RepositoryError::Damaged { .. } | RepositoryError::TooNew { .. }) => {
+            match self.create_commit(&commit).await? {
+                Numbered::Ours => return Ok(commit),
+                Numbered::Taken => {
                     tracing::debug!(sequence = commit.sequence, "another commit took the number");
                     taken = commit.sequence;
                 }
-                // nobody has it, whatever the store has said: the same number again
-                Err(RepositoryError::NotFound { .. }) => {
+                Numbered::Nobodys => {
                     contradictions += 1;
                     if contradictions == CONTRADICTIONS {
-                        return Err(contradiction(&object));
+                        return Err(contradiction(&self.layout.commit(commit.sequence)));
                     }
                     patience.pause().await;
                 }
-                Err(error) => return Err(error),
             }
         }
         Err(RepositoryError::Exists {
             object: self.layout.commit(commit.sequence),
         })
+    }
+
+    /// Creates a commit under the number that it has, if nobody has that.
+    pub(crate) async fn create_commit(&self, commit: &Commit) -> Result<Numbered, RepositoryError> {
+        let store = self.repository.store();
+        let object = self.layout.commit(commit.sequence);
+        let bytes = Bytes::from(json::to_root(commit));
+        // The commit point: before this line the snapshot does not exist, after it it does, and nothing is in between,
+        // because the object appears whole.
+        if store.create(&object, bytes).await? == Created::Now {
+            return Ok(Numbered::Ours);
+        }
+        // Somebody else took the number, or it was we ourselves and the store's answer was lost on the way.
+        match catalog::read_commit(store, &self.layout, commit.sequence).await {
+            Ok(there) if there == *commit => Ok(Numbered::Ours),
+            // nobody has it, whatever the store has said
+            Err(RepositoryError::NotFound { .. }) => Ok(Numbered::Nobodys),
+            Ok(_) => Ok(Numbered::Taken),
+            Err(error) if error.is_unusable() => Ok(Numbered::Taken),
+            Err(error) => Err(error),
+        }
     }
 
     async fn last_sequence(&self) -> Result<u64, RepositoryError> {

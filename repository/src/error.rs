@@ -272,6 +272,14 @@ impl RepositoryError {
         matches!(self, Self::NoIdentity { .. } | Self::WrongIdentity { .. })
     }
 
+    /// Whether the object is not there, damaged, or of a newer program: no other answer of the store makes it usable.
+    pub fn is_unusable(&self) -> bool {
+        matches!(
+            self,
+            Self::Damaged { .. } | Self::NotFound { .. } | Self::TooNew { .. }
+        )
+    }
+
     /// What a failure of the store comes to. Only the store's own "not found" means absent.
     pub(crate) fn from_store(
         operation: &'static str,

@@ -10,6 +10,7 @@ mod cluster;
 pub mod copy;
 mod error;
 mod layout;
+mod leftovers;
 mod lists;
 mod patience;
 mod probe;

@@ -14,6 +14,8 @@ use crate::{
     upload::LargeUpload,
 };
 
+mod reading;
+
 /// A lists object that is being written, topic by topic.
 ///
 /// Until [`finish`](Self::finish) nothing of it can be seen.

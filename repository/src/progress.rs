@@ -58,11 +58,7 @@ impl ClusterRepository {
                     notes.push(note);
                 }
                 Ok(_) => break,
-                Err(
-                    error @ (RepositoryError::Damaged { .. }
-                    | RepositoryError::NotFound { .. }
-                    | RepositoryError::TooNew { .. }),
-                ) => {
+                Err(error) if error.is_unusable() => {
                     tracing::warn!(%error, "a note is of no use: what came behind it is read again");
                     break;
                 }

@@ -11,8 +11,8 @@ use object_store::{
 };
 
 use crate::{
-    Cause, RepositoryError, error::is_conflict, layout, patience::Patience, remote,
-    upload::Leftovers,
+    Cause, RepositoryError, error::is_conflict, layout, leftovers::Leftovers, patience::Patience,
+    remote,
 };
 
 /// Bytes of one part of a large upload.

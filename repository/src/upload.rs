@@ -1,11 +1,9 @@
 //! Large objects, written in parts with bounded memory.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use bytes::Bytes;
 use lifeboat_archive::{json::Xxh3Hex, lists::ArchiveReference};
 use object_store::{MultipartUpload, PutPayloadMut};
-use tokio::{runtime::Handle, task::JoinSet};
+use tokio::task::JoinSet;
 use ulid::Ulid;
 
 use crate::{
@@ -18,31 +16,6 @@ use crate::{
 const SEALED_AT_ONCE: usize = 256 << 10;
 /// How many parts are on their way at once.
 const PARTS_IN_FLIGHT: usize = 2;
-
-/// Uploads whose writers went away, and that are being given up: parts that nobody can see are paid for all the same.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Leftovers(Arc<Mutex<JoinSet<()>>>);
-
-impl Leftovers {
-    fn clear_away(&self, mut parts: Parts, object: String) {
-        // without a runtime there is nobody who could do it
-        let Ok(runtime) = Handle::try_current() else {
-            return;
-        };
-        let abort = async move { parts.give_up(&object).await };
-        let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tasks.spawn_on(abort, &runtime);
-    }
-
-    /// Waits until nothing is left.
-    pub(crate) async fn cleared(&self) {
-        let mut tasks = {
-            let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::take(&mut *tasks)
-        };
-        while tasks.join_next().await.is_some() {}
-    }
-}
 
 /// The parts of a large object, some of them on their way.
 #[derive(Debug)]
@@ -101,7 +74,7 @@ impl Parts {
 
 /// A large object that is being written: in parts, waiting where the store is slower than we are.
 ///
-/// Dropped before its end it is given up: [`Leftovers::cleared`] waits for that.
+/// Dropped before its end it is given up: [`Leftovers::cleared`](crate::leftovers::Leftovers::cleared) waits for that.
 #[derive(Debug)]
 pub(crate) struct LargeUpload {
     store: Store,
@@ -194,9 +167,10 @@ impl LargeUpload {
 
 impl Drop for LargeUpload {
     fn drop(&mut self) {
-        if let Some(parts) = self.parts.take() {
+        if let Some(mut parts) = self.parts.take() {
             let object = std::mem::take(&mut self.object);
-            self.store.leftovers().clear_away(parts, object);
+            let leftovers = self.store.leftovers();
+            leftovers.clear_away(async move { parts.give_up(&object).await });
         }
     }
 }

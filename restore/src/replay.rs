@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use lifeboat_archive::{
     digest::RecordDigest,
-    lists::{PartitionList, TopicList, TransactionTable},
+    lists::{TopicList, TransactionTable},
     manifest::{Manifest, ManifestPartition},
     words::{ByteSize, Progress, TopicId, TopicPartition},
 };
@@ -142,7 +142,11 @@ impl Replay<'_> {
             };
             let list = Arc::new(self.repository.list(topic).await?);
             for partition in &topic.partitions {
-                let needs = memory_for(partition, listed(&list, partition), budget.for_one());
+                let needs = memory_for(
+                    partition,
+                    list.partition(partition.partition),
+                    budget.for_one(),
+                );
                 let needs = needs.of_sealed(&list.archives);
                 let memory = loop {
                     tokio::select! {
@@ -232,7 +236,9 @@ impl Replay<'_> {
             .cloned()
             .unwrap_or_default();
         let none = TransactionTable::default();
-        let transactions = listed(list, partition).map_or(&none, |listed| &listed.transactions);
+        let transactions = list
+            .partition(partition.partition)
+            .map_or(&none, |listed| &listed.transactions);
         let rewriter = Rewriter::new(
             partition,
             transactions,
@@ -297,11 +303,6 @@ impl Replay<'_> {
             }
         }
     }
-}
-
-fn listed<'l>(list: &'l TopicList, partition: &ManifestPartition) -> Option<&'l PartitionList> {
-    let mut partitions = list.partitions.iter();
-    partitions.find(|listed| listed.partition == partition.partition)
 }
 
 /// One partition to be written.

@@ -334,11 +334,7 @@ fn check_topic(topic: &ManifestTopic, list: &TopicList, report: &mut Report) {
             offsets,
             ..Place::object(&topic.list.object)
         };
-        let listed = list
-            .partitions
-            .iter()
-            .find(|listed| listed.partition == partition.partition);
-        let Some(listed) = listed else {
+        let Some(listed) = list.partition(partition.partition) else {
             let damage = Damage::new(place(None), "the list lacks this partition");
             report.damage.push(damage);
             continue;

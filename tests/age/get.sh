@@ -9,37 +9,14 @@
 # Built from modules that Go checks against its checksum database. Safe to be run by several at once: the first one installs,
 # the others wait for it.
 set -euo pipefail
+. "$(dirname "$0")/../once.sh"
 . "$(dirname "$0")/../twice.sh"
 
 # the newest that the Go of Debian builds
 age=v1.2.1
 
 tools=${XDG_CACHE_HOME:-$HOME/.cache}/lifeboat/tools
-name=age-$age
-home=$tools/$name
-
-if [ -e "$home/complete" ]; then
-    echo "$home"
-    exit 0
-fi
-
-for tool in go flock; do
-    if ! command -v "$tool" >/dev/null; then
-        echo "error: $tool is missing; age, which opens what is encrypted, is built with Go" >&2
-        echo "  hint: apt-get install -y golang-go util-linux" >&2
-        exit 1
-    fi
-done
-
-mkdir -p "$tools"
-exec 9>"$tools/$name.lock"
-flock 9
-if [ -e "$home/complete" ]; then
-    echo "$home"
-    exit 0
-fi
-rm -rf "$home"
-mkdir -p "$home"
+once "$tools/age-$age" "age, which opens what is encrypted, is built with Go" golang-go go
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 echo "building age, once" >&2
@@ -49,5 +26,4 @@ if ! twice "$log" env GOBIN="$home" CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS= \
     exit 1
 fi
 
-touch "$home/complete"
-echo "$home"
+completed

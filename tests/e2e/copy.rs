@@ -3,19 +3,17 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    thread,
-    time::{Duration, Instant},
 };
 
 use lifeboat_tests::{
-    Bulk, Fidelity, Keys, Message, MinIo, Program, Running, Signal, TestContext, files_below,
+    Bulk, Fidelity, Keys, Message, MinIo, Program, Signal, TestContext, files_below,
 };
 use serde_json::Value;
 
 use crate::{
     lifeboat::{Scene, backup, init, restore, verify},
     roundtrip::{differences, not_compacted_any_more},
-    stores::policies,
+    stores::{policies, uploads},
 };
 
 const BUCKET: &str = "kafka-backups";
@@ -216,19 +214,6 @@ fn damage_in_the_first_site_is_named_and_every_other_snapshot_of_every_cluster_i
     }
 }
 
-/// Waits until an upload was begun.
-fn uploads(store: &MinIo, running: &Running) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while store.unfinished_uploads().unwrap() == 0 {
-        assert!(
-            !running.has_ended() && Instant::now() < deadline,
-            "no upload was begun: {}",
-            running.stderr()
-        );
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
 #[test]
 fn a_copy_that_is_killed_or_stopped_shows_nothing_and_the_next_one_goes_on() {
     let mut scene = Scene::new();
@@ -263,22 +248,14 @@ fn a_copy_that_is_killed_or_stopped_shows_nothing_and_the_next_one_goes_on() {
         assert_eq!(run["snapshots"].as_array().unwrap().len(), 0, "{run:#}");
     };
     let running = program.spawn(&slowly).unwrap();
-    uploads(&store, &running);
+    uploads(&store, &running, 0);
     running.signal(Signal::SIGKILL).unwrap();
     assert_eq!(running.wait().unwrap().signal, Some(9));
     let left = store.unfinished_uploads().unwrap();
     shows_nothing();
 
     let running = program.spawn(&slowly).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while store.unfinished_uploads().unwrap() <= left {
-        assert!(
-            !running.has_ended() && Instant::now() < deadline,
-            "{}",
-            running.stderr()
-        );
-        thread::sleep(Duration::from_millis(20));
-    }
+    uploads(&store, &running, left);
     running.signal(Signal::SIGINT).unwrap();
     let run = running.wait().unwrap().expect_code(130).unwrap();
     assert!(

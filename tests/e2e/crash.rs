@@ -16,7 +16,7 @@ use lifeboat_tests::{
 
 use serde_json::json;
 
-use crate::lifeboat::{backup, init, verify};
+use crate::lifeboat::{backup, init, verify, verify_all};
 
 const SEED: u64 = 0xC4A5;
 /// Nothing is new between two of these backups, and there must be much to read.
@@ -174,29 +174,7 @@ impl Place {
     /// Every snapshot that is listed is whole, and so is every object; the number of snapshots.
     fn check(&mut self) -> usize {
         let url = self.url();
-        let listed = self
-            .program
-            .run(&["snapshots", "--repository", &url, "--json"])
-            .unwrap()
-            .expect_code(0)
-            .unwrap();
-        let listed = listed.json().unwrap();
-        assert_eq!(listed["damaged"].as_array().unwrap().len(), 0, "{listed}");
-        let ids: BTreeSet<_> = listed["snapshots"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|commit| commit["snapshot"].as_str().unwrap().to_owned())
-            .collect();
-        assert!(self.verified.is_subset(&ids), "{listed}");
-        for id in ids.difference(&self.verified) {
-            self.program
-                .run(&["verify", id, "--repository", &url])
-                .unwrap()
-                .expect_code(0)
-                .unwrap();
-        }
-        self.verified = ids;
+        verify_all(&self.program, &url, &mut self.verified);
         self.check_repository();
         // an object has its name when it is whole, named by a snapshot or not
         for file in files_below(&self.cluster) {

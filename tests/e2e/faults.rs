@@ -1,10 +1,6 @@
 //! A store that fails in every way that stores fail: what is listed is whole, and what did not work is said.
 
-use std::{
-    collections::BTreeSet,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, thread, time::Duration};
 
 use lifeboat_tests::{
     Bulk, FaultProxy, Loss, Message, MinIo, Program, Random, Run, Running, Signal, Storm,
@@ -12,7 +8,11 @@ use lifeboat_tests::{
 };
 use serde_json::{Value, json};
 
-use crate::{lifeboat::run_restore, roundtrip::differences, stores::with_keys};
+use crate::{
+    lifeboat::{run_restore, verify_all, wait_until},
+    roundtrip::differences,
+    stores::with_keys,
+};
 
 const BUCKET: &str = "kafka-backups";
 const URL: &str = "s3://kafka-backups/prod";
@@ -108,6 +108,13 @@ impl Place {
         .to_vec()
     }
 
+    /// For whoever looks into the log.
+    fn told(&self, what: &str, run: &Run) -> String {
+        let asked = self.proxy.operations().len();
+        let (code, elapsed, lost) = (run.code, run.elapsed, self.proxy.lost());
+        format!("{what}: {code:?} in {elapsed:?}, {lost} lost of {asked}")
+    }
+
     fn json(&self, arguments: &[&str]) -> Value {
         let run = self.direct.run(arguments).unwrap();
         run.expect_code(0).unwrap().json().unwrap()
@@ -117,20 +124,7 @@ impl Place {
     /// snapshots.
     fn check(&mut self) -> usize {
         self.proxy.change(Weather::Calm);
-        let listed = self.json(&["snapshots", "--repository", URL, "--json"]);
-        assert_eq!(listed["damaged"], json!([]), "{listed}");
-        let ids: BTreeSet<_> = listed["snapshots"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|commit| commit["snapshot"].as_str().unwrap().to_owned())
-            .collect();
-        assert!(self.verified.is_subset(&ids), "{listed}");
-        for id in ids.difference(&self.verified) {
-            let verify = ["verify", id, "--repository", URL];
-            self.direct.run(&verify).unwrap().expect_code(0).unwrap();
-        }
-        self.verified = ids;
+        verify_all(&self.direct, URL, &mut self.verified);
         let checked = self.json(&["check", "--repository", URL, "--json"]);
         let mut told = 0;
         for cluster in checked["clusters"].as_array().unwrap() {
@@ -317,13 +311,7 @@ fn through_a_storm_backups_and_restores_complete_or_fail_loudly_and_what_they_co
         let had = place.verified.len();
         place.proxy.change(Weather::Storm(storm.clone()));
         let run = place.program.run(&place.backup_arguments()).unwrap();
-        println!(
-            "backup: {:?} in {:?}, {} lost of {}",
-            run.code,
-            run.elapsed,
-            place.proxy.lost(),
-            place.proxy.operations().len()
-        );
+        println!("{}", place.told("backup", &run));
         let done = loud(&run);
         let has = place.check();
         assert!(has == had + 1 || !done && has == had, "{run:?}");
@@ -336,13 +324,7 @@ fn through_a_storm_backups_and_restores_complete_or_fail_loudly_and_what_they_co
         let state = place.context.scratch().join(format!("state-{round}"));
         let b = place.context.b().unwrap().bootstrap();
         let run = run_restore(&place.program, URL, &b, &state.display().to_string(), &[]);
-        println!(
-            "restore: {:?} in {:?}, {} lost of {}",
-            run.code,
-            run.elapsed,
-            place.proxy.lost(),
-            place.proxy.operations().len()
-        );
+        println!("{}", place.told("restore", &run));
         if loud(&run) {
             let (a, b) = place.context.both().unwrap();
             assert_eq!(differences(&a.oracle(), &b.oracle()), Vec::<String>::new());
@@ -353,17 +335,10 @@ fn through_a_storm_backups_and_restores_complete_or_fail_loudly_and_what_they_co
 
 /// Waits until the store is asked for something like this.
 fn asked_for(place: &Place, running: &Running, what: &str) {
-    let deadline = Instant::now() + Duration::from_secs(60);
     let asked = || place.proxy.operations();
-    while !asked().iter().any(|operation| operation.contains(what)) {
-        assert!(
-            !running.has_ended() && Instant::now() < deadline,
-            "{:?}\n{}",
-            asked(),
-            running.stderr()
-        );
-        thread::sleep(Duration::from_millis(5));
-    }
+    wait_until(running, Duration::from_secs(60), what, || {
+        asked().iter().any(|operation| operation.contains(what))
+    });
 }
 
 #[test]

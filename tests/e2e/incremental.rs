@@ -12,7 +12,7 @@ use lifeboat_tests::{
 };
 use serde_json::Value;
 
-use crate::lifeboat::{Scene, backup, restore, run_restore, verify};
+use crate::lifeboat::{Scene, backup, restore, run_restore, verify, wait_until};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 /// Records keep their place, however old their times are.
@@ -621,15 +621,10 @@ fn a_backup_that_was_killed_is_gone_on_with_and_nothing_is_read_twice() {
     for round in 1..=2 {
         let before = scene.objects("progress");
         let running = scene.program.spawn(&slow).unwrap();
-        let deadline = Instant::now() + DEADLINE;
-        while scene.objects("progress") < before + 4 {
-            assert!(
-                !running.has_ended() && Instant::now() < deadline,
-                "round {round}: no note is written:\n{}",
-                running.stderr()
-            );
-            thread::sleep(Duration::from_millis(20));
-        }
+        let what = format!("noting anything in round {round}");
+        wait_until(&running, DEADLINE, &what, || {
+            scene.objects("progress") >= before + 4
+        });
         running.signal(Signal::SIGKILL).unwrap();
         running.wait().unwrap();
         assert_eq!(scene.objects("commits"), 0);

@@ -1,6 +1,7 @@
 //! The program's verbs, as the tests use them.
 
 use std::{
+    collections::BTreeSet,
     thread,
     time::{Duration, Instant},
 };
@@ -35,17 +36,47 @@ impl Scene {
     }
 }
 
-/// Waits until `size` has grown by so many bytes while the program runs; for so long at the most.
-pub(crate) fn goes_on(running: &Running, limit: Duration, bytes: u64, size: impl Fn() -> u64) {
-    let (from, deadline) = (size(), Instant::now() + limit);
-    while size() < from + bytes {
+/// Waits until it is so, while the program runs; for so long at the most.
+pub(crate) fn wait_until(
+    running: &Running,
+    limit: Duration,
+    what: &str,
+    mut so: impl FnMut() -> bool,
+) {
+    let deadline = Instant::now() + limit;
+    while !so() {
         assert!(
             !running.has_ended() && Instant::now() < deadline,
-            "it does not go on:\n{}",
+            "not {what}:\n{}",
             running.stderr()
         );
-        thread::sleep(Duration::from_millis(10));
+        thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Verifies every snapshot that is listed, but for those that were `verified` before and must still be there.
+pub(crate) fn verify_all(program: &Program, url: &str, verified: &mut BTreeSet<String>) {
+    let listed = program.run(&["snapshots", "--repository", url, "--json"]);
+    let listed = listed.unwrap().expect_code(0).unwrap().json().unwrap();
+    assert_eq!(listed["damaged"].as_array().unwrap().len(), 0, "{listed}");
+    let ids: BTreeSet<_> = listed["snapshots"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|commit| commit["snapshot"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(verified.is_subset(&ids), "{listed}");
+    for id in ids.difference(verified) {
+        let verify = program.run(&["verify", id, "--repository", url]);
+        verify.unwrap().expect_code(0).unwrap();
+    }
+    *verified = ids;
+}
+
+/// Waits until `size` has grown by so many bytes while the program runs; for so long at the most.
+pub(crate) fn goes_on(running: &Running, limit: Duration, bytes: u64, size: impl Fn() -> u64) {
+    let from = size();
+    wait_until(running, limit, "going on", || size() >= from + bytes);
 }
 
 /// Makes the repository.

@@ -3,16 +3,17 @@
 use std::{
     fs,
     net::TcpStream,
-    thread,
     time::{Duration, Instant},
 };
 
-use lifeboat_tests::{Bulk, Fidelity, Keys, MinIo, Program, Run, Scratch, Signal, TestContext};
+use lifeboat_tests::{
+    Bulk, Fidelity, Keys, MinIo, Program, Run, Running, Scratch, Signal, TestContext,
+};
 use serde_json::Value;
 
 use crate::{
     docs::root,
-    lifeboat::{backup, restore, verify},
+    lifeboat::{backup, restore, verify, wait_until},
     roundtrip::{differences, not_compacted_any_more},
 };
 
@@ -35,6 +36,13 @@ pub(crate) fn policies() -> (String, String) {
         block.to_owned()
     };
     (next(), next())
+}
+
+/// Waits until there are more uploads under way than these.
+pub(crate) fn uploads(store: &MinIo, running: &Running, before: usize) {
+    wait_until(running, Duration::from_secs(60), "uploading", || {
+        store.unfinished_uploads().unwrap() > before
+    });
 }
 
 #[test]
@@ -166,15 +174,7 @@ fn a_backup_into_a_bucket_that_is_stopped_leaves_no_part_of_an_upload() {
         "1MiB",
     ];
     let running = program.spawn(&arguments).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while store.unfinished_uploads().unwrap() == 0 {
-        assert!(
-            !running.has_ended() && Instant::now() < deadline,
-            "no upload was begun: {}",
-            running.stderr()
-        );
-        thread::sleep(Duration::from_millis(20));
-    }
+    uploads(&store, &running, 0);
     running.signal(Signal::SIGINT).unwrap();
     let run = running.wait().unwrap().expect_code(130).unwrap();
     assert_eq!(store.unfinished_uploads().unwrap(), 0, "{}", run.stderr);

@@ -10,37 +10,15 @@
 #
 # Safe to be run by several at once: the first one fetches, the others wait for it.
 set -euo pipefail
+. "$(dirname "$0")/../once.sh"
 . "$(dirname "$0")/../twice.sh"
 
 version=${LIFEBOAT_KAFKA_VERSION:-4.3.1}
 scala=2.13
 plugin=org.apache.maven.plugins:maven-dependency-plugin:2.8
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/lifeboat/kafka
-home=$cache/$version
-
-if [ -e "$home/complete" ]; then
-    echo "$home"
-    exit 0
-fi
-
-for tool in java mvn flock; do
-    if ! command -v "$tool" >/dev/null; then
-        echo "error: $tool is missing; Kafka is fetched by Maven and runs on Java 17 or newer" >&2
-        echo "  hint: apt-get install -y openjdk-17-jdk-headless maven util-linux" >&2
-        exit 1
-    fi
-done
-
-mkdir -p "$cache"
-exec 9>"$cache/$version.lock"
-flock 9
-if [ -e "$home/complete" ]; then
-    echo "$home"
-    exit 0
-fi
-
+once "$cache/$version" "Kafka is fetched by Maven and runs on Java 17 or newer" "openjdk-17-jdk-headless maven" java mvn
 echo "fetching Apache Kafka $version" >&2
-rm -rf "$home"
 mkdir -p "$home/libs"
 work=$(mktemp -d)
 export MAVEN_OPTS="${MAVEN_OPTS:-} -Djava.io.tmpdir=$work -XX:-UsePerfData"
@@ -91,5 +69,4 @@ fi
 cp "$work/formatted/bootstrap.checkpoint" "$home/bootstrap.checkpoint"
 chmod 644 "$home/bootstrap.checkpoint"
 
-touch "$home/complete"
-echo "$home"
+completed

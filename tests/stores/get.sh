@@ -9,6 +9,7 @@
 # MinIO is built from source (minutes), from modules that Go checks against its checksum database.
 # Safe to be run by several at once: the first one installs, the others wait for it.
 set -euo pipefail
+. "$(dirname "$0")/../once.sh"
 . "$(dirname "$0")/../twice.sh"
 
 # MinIO's releases are no versions of a module: this is the last commit of its main branch, of 2026-02-12
@@ -20,31 +21,8 @@ go_minor=24
 go_toolchain=go1.24.9
 
 tools=${XDG_CACHE_HOME:-$HOME/.cache}/lifeboat/tools
-name=stores-${minio##*-}-$azurite
-home=$tools/$name
-
-if [ -e "$home/complete" ]; then
-    echo "$home"
-    exit 0
-fi
-
-for tool in go npm node flock; do
-    if ! command -v "$tool" >/dev/null; then
-        echo "error: $tool is missing; object stores to test against are built with Go and Node.js" >&2
-        echo "  hint: apt-get install -y golang-go nodejs npm util-linux" >&2
-        exit 1
-    fi
-done
-
-mkdir -p "$tools"
-exec 9>"$tools/$name.lock"
-flock 9
-if [ -e "$home/complete" ]; then
-    echo "$home"
-    exit 0
-fi
-rm -rf "$home"
-mkdir -p "$home"
+once "$tools/stores-${minio##*-}-$azurite" "object stores to test against are built with Go and Node.js" \
+    "golang-go nodejs npm" go npm node
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -74,5 +52,4 @@ echo "installing Azurite" >&2
 quietly npm install --prefix "$home" --no-audit --no-fund --ignore-scripts --omit=dev "azurite@$azurite"
 ln -s node_modules/.bin/azurite-blob "$home/azurite-blob"
 
-touch "$home/complete"
-echo "$home"
+completed

@@ -1,25 +1,23 @@
 //! Packs closed segments into archives and uploads them.
 
-use std::{
-    collections::HashSet,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use lifeboat_archive::{
-    index::SegmentEntry,
-    lists::{ArchiveReference, TransactionTable},
-    segment::FrameCompressor,
-    tarball::ArchiveBuilder,
-    words::Clock,
+    lists::TransactionTable, segment::FrameCompressor, tarball::ArchiveBuilder, words::Clock,
 };
 use lifeboat_repository::{ArchiveUpload, ClusterRepository};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::{BackupError, Options, partition::Closed, unfinished::Notes};
+use super::{
+    BackupError, Options,
+    notes::Notes,
+    partition::Closed,
+    written::{WrittenArchives, WrittenSegment},
+};
 
 /// A segment that is to be stored.
 #[derive(Debug)]
@@ -27,40 +25,6 @@ pub(super) struct QueuedSegment {
     /// Which partition, by its index in the bounds.
     pub(super) partition: usize,
     pub(super) closed: Closed,
-}
-
-/// The archives that were written, each confirmed.
-#[derive(Debug, Default)]
-pub(super) struct WrittenArchives {
-    pub(super) archives: Vec<ArchiveReference>,
-    /// In the order in which they were closed: those of one partition by offset.
-    pub(super) segments: Vec<WrittenSegment>,
-}
-
-impl WrittenArchives {
-    /// Adds what was written `later`, which takes the place of all that was written of the `replaced` partitions.
-    pub(super) fn append(&mut self, later: Self, replaced: &HashSet<usize>) {
-        let before = self.archives.len();
-        self.segments
-            .retain(|segment| !replaced.contains(&segment.partition));
-        self.archives.extend(later.archives);
-        let segments = later.segments.into_iter();
-        self.segments.extend(segments.map(|segment| WrittenSegment {
-            archive: before + segment.archive,
-            ..segment
-        }));
-    }
-}
-
-/// A segment that is stored.
-#[derive(Debug)]
-pub(super) struct WrittenSegment {
-    pub(super) partition: usize,
-    /// Which archive, by its index in [`WrittenArchives::archives`].
-    pub(super) archive: usize,
-    pub(super) entry: SegmentEntry,
-    /// What is known of transactions at its end, until that is noted.
-    pub(super) transactions: Option<Box<TransactionTable>>,
 }
 
 /// Bytes of closed segments that are not written yet.

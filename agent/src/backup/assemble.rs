@@ -81,8 +81,7 @@ impl Assembly<'_> {
         problems.extend(secrets.problems);
         problems.extend(self.offsets_beyond_the_data());
         problems.extend(self.unreadable(&topics));
-        problems.append(&mut self.readings.earlier.problems);
-        problems.extend(self.readings.notes(&self.bounds));
+        problems.extend(self.readings.problems(&self.bounds));
         problems.extend(resurrected(&topics));
         let totals = self.totals(&topics, read_bytes);
         let partial = totals.gaps > 0 || problems.iter().any(|problem| problem.partial);

@@ -37,6 +37,18 @@ pub(super) struct Bounds {
     pub(super) problems: Vec<Problem>,
 }
 
+impl Bounds {
+    /// Where the partitions of each topic are, the topics by name.
+    pub(super) fn by_topic(&self) -> BTreeMap<&str, Vec<usize>> {
+        let mut by_topic: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (index, bounds) in self.partitions.iter().enumerate() {
+            let topic = &*bounds.topic_partition.topic;
+            by_topic.entry(topic).or_default().push(index);
+        }
+        by_topic
+    }
+}
+
 /// Captures the bounds.
 ///
 /// # Order

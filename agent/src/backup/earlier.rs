@@ -6,7 +6,7 @@ use lifeboat_archive::{
     manifest::{ManifestTopic, Problem},
     words::{SnapshotId, Timestamp},
 };
-use lifeboat_repository::{ClusterRepository, RepositoryError, is_sealed};
+use lifeboat_repository::{ClusterRepository, is_sealed};
 
 use super::BackupError;
 
@@ -58,7 +58,7 @@ impl Earlier {
             };
             let manifest = match read {
                 Ok(manifest) => manifest,
-                Err(error) if means_unusable(&error) => {
+                Err(error) if error.is_unusable() => {
                     earlier.problems.push(Problem {
                         subject: format!("commit {}", entry.sequence()),
                         problem: format!("can't be built on: {error}"),
@@ -88,14 +88,4 @@ impl Earlier {
     pub(super) fn topic(&self, name: &str) -> Option<&EarlierTopic> {
         self.topics.get(name)
     }
-}
-
-/// Whether the object is not what it was, so that no answer of the store will make it usable.
-pub(super) fn means_unusable(error: &RepositoryError) -> bool {
-    matches!(
-        error,
-        RepositoryError::Damaged { .. }
-            | RepositoryError::NotFound { .. }
-            | RepositoryError::TooNew { .. }
-    )
 }

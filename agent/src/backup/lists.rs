@@ -1,6 +1,6 @@
 //! The segment lists of a snapshot: what was read now, behind what earlier snapshots hold (R6).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use lifeboat_archive::{
     lists::{ArchiveReference, ListedSegment, PartitionList, TopicList},
@@ -11,12 +11,11 @@ use lifeboat_repository::ClusterRepository;
 
 use super::{
     BackupError,
-    archives::WrittenSegment,
     bounds::{Bounds, PartitionBounds},
     earlier::EarlierTopic,
     readings::{PartitionReading, Readings},
     stream::{Streamed, StreamedPartition},
-    unfinished::place_of,
+    written::{WrittenSegment, place_of},
 };
 
 /// What the lists are made of.
@@ -52,8 +51,8 @@ impl Listing<'_> {
         }
         let archives = &streamed.archives.archives;
         let mut lists = self.store.lists(self.snapshot);
-        for (topic, indices) in self.by_topic() {
-            if let Some(earlier) = self.readings.unchanged(topic, &indices, self.bounds) {
+        for (topic, indices) in self.bounds.by_topic() {
+            if let Some(earlier) = self.readings.unchanged(topic, &indices) {
                 stored.build_on(&earlier.snapshot);
                 stored.unchanged += 1;
                 stored.topics.push(self.same_topic(earlier, &indices));
@@ -88,15 +87,6 @@ impl Listing<'_> {
         }
         lists.finish().await?;
         Ok(stored)
-    }
-
-    fn by_topic(&self) -> BTreeMap<&str, Vec<usize>> {
-        let mut by_topic: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for (index, bounds) in self.bounds.partitions.iter().enumerate() {
-            let topic = &*bounds.topic_partition.topic;
-            by_topic.entry(topic).or_default().push(index);
-        }
-        by_topic
     }
 
     /// The earlier list of a topic, if something of it is used again.
@@ -187,10 +177,7 @@ impl<'m> Merged<'m> {
         let mut segments = Vec::new();
         let inherited = reading.inherited.as_deref();
         let earlier = self.earlier.filter(|_| reading.is_continued());
-        let earlier = earlier.and_then(|list| {
-            let mut partitions = list.partitions.iter();
-            partitions.find(|listed| listed.partition == number)
-        });
+        let earlier = earlier.and_then(|list| list.partition(number));
         for segment in earlier.iter().flat_map(|listed| &listed.segments) {
             // what Kafka has deleted must not come back (R6)
             if segment.entry.next_offset > bounds.log_start_offset {
@@ -242,10 +229,6 @@ fn manifest_partition(
     tombstones_unsafe: bool,
 ) -> ManifestPartition {
     let entries = || list.segments.iter().map(|segment| &segment.entry);
-    let last_batch = entries().next_back().map(|entry| LastBatch {
-        next_offset: entry.next_offset,
-        leader_epoch: entry.leader_epochs.last().map_or(-1, |last| last.epoch),
-    });
     ManifestPartition {
         partition: bounds.topic_partition.partition,
         log_start_offset: bounds.log_start_offset,
@@ -260,7 +243,7 @@ fn manifest_partition(
             .max()
             .unwrap_or(0),
         max_timestamp_ms: entries().filter_map(|entry| entry.max_timestamp_ms).max(),
-        last_batch,
+        last_batch: entries().next_back().map(LastBatch::of),
         tombstones_unsafe,
         gaps: read.gaps,
     }

@@ -1,10 +1,13 @@
 //! What the snapshot is to hold besides records: topics, their settings, groups.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use lifeboat_archive::{
     documents::{ClusterDocument, GroupsDocument, TopicsDocument},
-    manifest::Problem,
+    manifest::{Cleanup, Problem},
     words::Timestamp,
 };
 use lifeboat_kafka::{
@@ -12,7 +15,10 @@ use lifeboat_kafka::{
     wire::{Cluster, TopicMetadata, TopicScope},
 };
 
-use super::{BackupError, Options, readings::Cleanups};
+use super::{BackupError, Options};
+
+/// How topics are cleaned up, as far as it could be read.
+pub(super) type Cleanups = BTreeMap<Arc<str>, Cleanup>;
 
 /// The chosen topics and their settings.
 #[derive(Debug)]

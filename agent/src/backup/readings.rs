@@ -1,14 +1,13 @@
 //! From where each partition is read, and what of earlier snapshots is used again.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::Duration,
 };
 
-use futures::{StreamExt, TryStreamExt, stream};
 use lifeboat_archive::{
-    lists::{PartitionList, TopicList, TransactionTable},
+    lists::TransactionTable,
     manifest::{Cleanup, Problem},
     words::{ByteSize, OffsetRange, SnapshotId, Timestamp, TopicPartition},
 };
@@ -21,16 +20,14 @@ use super::{
     continuity::{
         Archived, New, Reading, Why, can_inherit, decide, tombstones_are_seen, was_quick_enough,
     },
-    earlier::{Earlier, EarlierTopic, means_unusable},
+    earlier::{Earlier, EarlierTopic},
+    notes::{Beginning, Notes},
     options::Kind,
-    unfinished::{Inherited, Notes, Unfinished},
+    plan::Cleanups,
+    unfinished::{Inherited, Unfinished},
 };
 
-/// Lists that are read at the same time.
-const READS: usize = 16;
-
-/// How topics are cleaned up, as far as it could be read.
-pub(super) type Cleanups = BTreeMap<Arc<str>, Cleanup>;
+mod carried;
 
 /// What is read of one partition.
 #[derive(Clone, Debug)]
@@ -87,11 +84,11 @@ impl PartitionReading {
     }
 
     /// Goes on behind what another run has stored.
-    fn inherit(&mut self, inherited: &Inherited, behind: i64) {
+    fn inherit(&mut self, inherited: Inherited, behind: i64) {
         self.range.start = behind;
         self.from = behind;
         self.transactions = Some(inherited.transactions.clone());
-        self.inherited = Some(Arc::new(inherited.clone()));
+        self.inherited = Some(Arc::new(inherited));
     }
 
     pub(super) fn is_continued(&self) -> bool {
@@ -127,6 +124,8 @@ pub(super) struct Readings {
     pub(super) earlier: Earlier,
     pub(super) cleanups: Cleanups,
     pub(super) partitions: Vec<PartitionReading>,
+    /// What a person should know of what was found.
+    notes: Vec<Problem>,
 }
 
 /// When a partition was read.
@@ -158,6 +157,7 @@ impl Readings {
             earlier,
             cleanups,
             partitions: Vec::with_capacity(bounds.partitions.len()),
+            notes: Vec::new(),
         };
         if kind == Kind::Full {
             let full = |bounds: &_| PartitionReading::full(bounds, Why::Wanted);
@@ -189,7 +189,7 @@ impl Readings {
     async fn inherit(
         &mut self,
         cluster: &Cluster,
-        unfinished: Unfinished,
+        mut unfinished: Unfinished,
         bounds: &Bounds,
         now: Timestamp,
     ) {
@@ -201,12 +201,12 @@ impl Readings {
         let mut raw_bytes = 0;
         for (index, bounds) in bounds.partitions.iter().enumerate() {
             let tp = &bounds.topic_partition;
-            let Some(inherited) = unfinished.partitions.get(tp) else {
+            let Some(inherited) = unfinished.partitions.remove(tp) else {
                 continue;
             };
             let builds_on = self.earlier.topic(&tp.topic);
             let usable = can_inherit(
-                inherited,
+                &inherited,
                 self.partitions[index].reading,
                 builds_on.map(|earlier| &earlier.snapshot),
                 bounds,
@@ -220,7 +220,7 @@ impl Readings {
             }
         }
         if let Some(snapshot) = unfinished.snapshot.filter(|_| raw_bytes > 0) {
-            self.earlier.problems.push(Problem {
+            self.notes.push(Problem {
                 subject: format!("backup {snapshot}"),
                 problem: format!(
                     "it did not finish: {} that it had stored are used again",
@@ -247,99 +247,6 @@ impl Readings {
         ends_of(cluster, asked.collect()).await
     }
 
-    /// Asks for every object that lists are to be used of again: those of topics that have not changed are not read.
-    async fn look_for_lists(
-        &mut self,
-        store: &ClusterRepository,
-        bounds: &Bounds,
-    ) -> Result<(), BackupError> {
-        let readings = bounds.partitions.iter().zip(&self.partitions);
-        let used = readings.filter(|(_, reading)| reading.is_continued());
-        let objects = used.filter_map(|(bounds, _)| {
-            let earlier = self.earlier.topic(&bounds.topic_partition.topic)?;
-            Some(earlier.topic.list.object.clone())
-        });
-        // one for each snapshot that something is used of
-        let objects: BTreeSet<String> = objects.collect();
-        let asked = objects.into_iter().map(|object| async move {
-            match store.repository().size(&object).await {
-                Ok(size) => Ok((object, size)),
-                Err(error) if means_unusable(&error) => {
-                    tracing::warn!(%error, "earlier lists are of no use");
-                    Ok((object, 0))
-                }
-                Err(error) => Err(error),
-            }
-        });
-        let sizes = stream::iter(asked).buffer_unordered(READS);
-        let sizes: HashMap<String, u64> = sizes.try_collect().await?;
-        for (bounds, reading) in bounds.partitions.iter().zip(&mut self.partitions) {
-            let earlier = self.earlier.topic(&bounds.topic_partition.topic);
-            if let Some(earlier) = earlier.filter(|_| reading.is_continued()) {
-                let list = &earlier.topic.list;
-                let end = list.position.saturating_add(list.length);
-                if sizes.get(&list.object).is_none_or(|&size| size < end) {
-                    *reading = PartitionReading::full(bounds, Why::Damaged);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads the lists that are to be carried on: what is used again must be there, and transactions go on.
-    async fn look_into_lists(
-        &mut self,
-        store: &ClusterRepository,
-        bounds: &Bounds,
-    ) -> Result<(), BackupError> {
-        let mut topics: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for (index, bounds) in bounds.partitions.iter().enumerate() {
-            let topic = &*bounds.topic_partition.topic;
-            topics.entry(topic).or_default().push(index);
-        }
-        let mut carried = Vec::new();
-        for (topic, indices) in topics {
-            let some = indices
-                .iter()
-                .any(|&index| self.partitions[index].is_continued());
-            let all = indices.iter().map(|&index| &bounds.partitions[index]);
-            if some
-                && !self.topic_is_unchanged(topic, &indices, all)
-                && let Some(earlier) = self.earlier.topic(topic)
-            {
-                carried.push((indices, earlier.clone()));
-            }
-        }
-        let lists = carried.into_iter().map(|(indices, earlier)| async move {
-            match store.list(&earlier.topic).await {
-                Ok(list) => Ok((indices, Some((earlier, list)))),
-                Err(error) if means_unusable(&error) => {
-                    tracing::warn!(%error, "the earlier list is of no use");
-                    Ok((indices, None))
-                }
-                Err(error) => Err(error),
-            }
-        });
-        let mut lists = stream::iter(lists).buffer_unordered(READS);
-        while let Some((indices, list)) = lists.try_next().await? {
-            for index in indices {
-                let reading = &mut self.partitions[index];
-                if !reading.is_continued() {
-                    continue;
-                }
-                let bounds = &bounds.partitions[index];
-                let listed = list
-                    .as_ref()
-                    .and_then(|(earlier, list)| listed(earlier, list, bounds));
-                match listed {
-                    Some(listed) => reading.transactions = Some(listed.transactions.clone()),
-                    None => *reading = PartitionReading::full(bounds, Why::Damaged),
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Whether what is archived of it can be read without a key.
     fn is_plain(&self, bounds: &PartitionBounds) -> bool {
         let earlier = self.earlier.topic(&bounds.topic_partition.topic);
@@ -349,11 +256,9 @@ impl Readings {
     fn archived(&self, bounds: &PartitionBounds) -> Option<Archived<'_>> {
         let tp = &bounds.topic_partition;
         let earlier = self.earlier.topic(&tp.topic)?;
-        let partitions = &earlier.topic.partitions;
-        let at = partitions.binary_search_by_key(&tp.partition, |held| held.partition);
         Some(Archived {
             topic_id: earlier.topic.topic_id,
-            partition: &partitions[at.ok()?],
+            partition: earlier.topic.partition(tp.partition)?,
             bounds_at: earlier.bounds_at,
             cleanup: earlier.topic.cleanup,
         })
@@ -363,33 +268,13 @@ impl Readings {
         self.cleanups.get(&bounds.topic_partition.topic).copied()
     }
 
-    /// Whether the earlier list of a topic, of whose partitions these are all, says all that is to be said of it.
-    fn topic_is_unchanged<'p>(
-        &self,
-        topic: &str,
-        indices: &[usize],
-        mut all: impl Iterator<Item = &'p PartitionBounds>,
-    ) -> bool {
-        let Some(earlier) = self.earlier.topic(topic) else {
-            return false;
-        };
-        earlier.topic.partitions.len() == indices.len()
-            && all.all(|bounds| self.archived(bounds).is_some())
-            && indices
-                .iter()
-                .all(|&index| self.partitions[index].is_unchanged())
-    }
-
-    /// The topic as an earlier snapshot has it, if nothing of it has changed; its partitions are those of `indices`.
-    pub(super) fn unchanged(
-        &self,
-        topic: &str,
-        indices: &[usize],
-        bounds: &Bounds,
-    ) -> Option<&EarlierTopic> {
-        let all = indices.iter().map(|&index| &bounds.partitions[index]);
-        let same = self.topic_is_unchanged(topic, indices, all);
-        self.earlier.topic(topic).filter(|_| same)
+    /// The topic as an earlier snapshot has it, if its list there says all that is to be said of these, all of its partitions.
+    pub(super) fn unchanged(&self, topic: &str, indices: &[usize]) -> Option<&EarlierTopic> {
+        let mut readings = indices.iter().map(|&index| &self.partitions[index]);
+        let earlier = self.earlier.topic(topic)?;
+        let same = earlier.topic.partitions.len() == indices.len()
+            && readings.all(PartitionReading::is_unchanged);
+        same.then_some(earlier)
     }
 
     /// Which partitions must be read anew, because deletions may have come and gone unseen (R11).
@@ -444,8 +329,8 @@ impl Readings {
         only
     }
 
-    /// Notes of what is going to be stored of the snapshot.
-    pub(super) fn notes_of(
+    /// Writes down what is going to be stored of the snapshot.
+    pub(super) fn progress(
         &self,
         store: &ClusterRepository,
         snapshot: SnapshotId,
@@ -454,22 +339,28 @@ impl Readings {
         interval: Duration,
     ) -> Notes {
         let partitions = bounds.partitions.iter().zip(&self.partitions);
-        let partitions = partitions.map(|(bounds, reading)| {
+        let beginnings = partitions.map(|(bounds, reading)| {
             let tp = &bounds.topic_partition;
             let earlier = self
                 .earlier
                 .topic(&tp.topic)
                 .filter(|_| reading.is_continued());
-            let builds_on = earlier.map(|earlier| earlier.snapshot.clone());
-            (tp, reading, builds_on)
+            let inherited = reading.inherited.as_ref();
+            Beginning {
+                topic_partition: tp.clone(),
+                builds_on: earlier.map(|earlier| earlier.snapshot.clone()),
+                from: inherited.map_or(reading.from, |inherited| inherited.from),
+                inherited: inherited.cloned(),
+            }
         });
-        Notes::begin(store, snapshot, bounds_at, interval, partitions)
+        Notes::begin(store, snapshot, bounds_at, interval, beginnings.collect())
     }
 
     /// What a person should know of how it was read.
-    pub(super) fn notes(&self, bounds: &Bounds) -> Vec<Problem> {
+    pub(super) fn problems(&self, bounds: &Bounds) -> Vec<Problem> {
         let mut in_full: BTreeMap<(&str, Why), u64> = BTreeMap::new();
-        let mut notes = Vec::new();
+        let found = self.earlier.problems.iter().chain(&self.notes);
+        let mut problems: Vec<_> = found.cloned().collect();
         for (bounds, reading) in bounds.partitions.iter().zip(&self.partitions) {
             let tp = &bounds.topic_partition;
             if let Reading::Full(why) = reading.reading
@@ -480,7 +371,7 @@ impl Readings {
             let lost = self.archived(bounds);
             let lost = lost.map(|archived| archived.lost_before_saved(bounds));
             if let Some(lost) = lost.filter(|lost| !lost.is_empty()) {
-                notes.push(Problem {
+                problems.push(Problem {
                     subject: format!("partition {tp}"),
                     problem: format!(
                         "offsets {lost} were deleted in Kafka before any snapshot held them"
@@ -490,7 +381,7 @@ impl Readings {
             }
         }
         let in_full = in_full.into_iter();
-        notes.extend(in_full.map(|((topic, why), partitions)| {
+        problems.extend(in_full.map(|((topic, why), partitions)| {
             let partitions = match partitions {
                 1 => "1 partition".to_owned(),
                 several => format!("{several} partitions"),
@@ -501,7 +392,7 @@ impl Readings {
                 partial: false,
             }
         }));
-        notes
+        problems
     }
 }
 
@@ -522,20 +413,4 @@ async fn ends_of(
         }
     })
     .collect()
-}
-
-/// The partition's part of an earlier list; `None` where that is not the list that the manifest speaks of.
-fn listed<'l>(
-    earlier: &EarlierTopic,
-    list: &'l TopicList,
-    bounds: &PartitionBounds,
-) -> Option<&'l PartitionList> {
-    let number = bounds.topic_partition.partition;
-    let mut held = earlier.topic.partitions.iter();
-    let held = held.find(|held| held.partition == number)?;
-    let mut listed = list.partitions.iter();
-    let listed = listed.find(|listed| listed.partition == number)?;
-    let end = listed.segments.last();
-    let end = end.map(|segment| segment.entry.next_offset);
-    (end == held.last_batch.map(|last| last.next_offset)).then_some(listed)
 }

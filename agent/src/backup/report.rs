@@ -5,6 +5,7 @@ use std::time::Duration;
 use lifeboat_archive::{
     json::Document,
     manifest::{Commit, Gap, Problem, SnapshotState},
+    seal::Recipient,
     words::SnapshotId,
 };
 use serde::{Deserialize, Serialize};
@@ -59,7 +60,12 @@ pub struct PartitionGap {
 }
 
 impl Report {
-    pub(super) fn new(commit: Commit, stored: &StoredManifest, elapsed: Duration) -> Self {
+    pub(super) fn new(
+        commit: Commit,
+        stored: &StoredManifest,
+        recipients: &[Recipient],
+        elapsed: Duration,
+    ) -> Self {
         let manifest = &stored.manifest;
         let mut gaps = Vec::new();
         for topic in &manifest.topics {
@@ -79,7 +85,7 @@ impl Report {
             topics_left_out: stored.topics_left_out,
             topics_unchanged: stored.topics_unchanged,
             builds_on: manifest.builds_on.clone(),
-            encrypted_to: Vec::new(),
+            encrypted_to: recipients.iter().map(ToString::to_string).collect(),
             users: stored.users.clone(),
             gaps,
             problems: manifest.problems.clone(),

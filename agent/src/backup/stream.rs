@@ -32,12 +32,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Backup, BackupError,
-    archives::{ArchiveWriter, Backlog, QueuedSegment, WrittenArchives},
+    archives::{ArchiveWriter, Backlog, QueuedSegment},
     bounds::{Bounds, PartitionBounds},
+    notes::Notes,
     options::Shares,
     partition::{Closed, PartitionWork, Step},
     readings::{PartitionReading, ReadTime},
-    unfinished::Notes,
+    written::WrittenArchives,
 };
 
 /// Everything that is stored, by the index of the partition in [`Bounds`].

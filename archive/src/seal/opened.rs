@@ -18,7 +18,7 @@ use super::Identities;
 /// No header is longer.
 pub const HEAD_BYTES: u64 = 16 << 10;
 /// Plain bytes of a chunk; only the last one has fewer.
-const CHUNK: u64 = 64 << 10;
+pub const CHUNK_BYTES: u64 = 64 << 10;
 /// What a chunk has besides, sealed.
 const TAG: u64 = 16;
 
@@ -72,8 +72,8 @@ impl OpenedHeader {
     /// How many plain bytes there are in something sealed of `stored` bytes; `None` where there is no such size.
     pub fn plain_size(&self, stored: u64) -> Option<u64> {
         let chunks = stored.checked_sub(self.length())?;
-        let count = chunks.div_ceil(CHUNK + TAG);
-        let last = chunks.checked_sub(count.checked_sub(1)? * (CHUNK + TAG))?;
+        let count = chunks.div_ceil(CHUNK_BYTES + TAG);
+        let last = chunks.checked_sub(count.checked_sub(1)? * (CHUNK_BYTES + TAG))?;
         // only nothing at all is sealed as an empty chunk
         let has_some = last > TAG || (last == TAG && count == 1);
         has_some.then(|| chunks - count * TAG)
@@ -82,14 +82,14 @@ impl OpenedHeader {
     /// The sealed bytes that hold the plain ones of `plain`: whole chunks, not beyond `stored`.
     pub fn stored_range(&self, plain: &Range<u64>, stored: u64) -> Range<u64> {
         let place = |chunk: u64| {
-            let place = chunk.saturating_mul(CHUNK + TAG);
+            let place = chunk.saturating_mul(CHUNK_BYTES + TAG);
             place.saturating_add(self.length()).min(stored)
         };
-        let begin = place(plain.start / CHUNK);
+        let begin = place(plain.start / CHUNK_BYTES);
         if plain.is_empty() {
             return begin..begin;
         }
-        begin..place(plain.end.div_ceil(CHUNK))
+        begin..place(plain.end.div_ceil(CHUNK_BYTES))
     }
 
     /// Reads the plain bytes of `plain` out of `chunks`, which gives what [`stored_range`](Self::stored_range) says.
@@ -144,7 +144,7 @@ impl<R: Read> PlainReader<R> {
         let start = self.position;
         // age reads the last chunk, for the size, when it is to stand right before a chunk other than the first; not so
         // when it stands inside of that chunk already
-        if start >= CHUNK && start.is_multiple_of(CHUNK) {
+        if start >= CHUNK_BYTES && start.is_multiple_of(CHUNK_BYTES) {
             self.reader.seek(SeekFrom::Start(start + 1))?;
         }
         self.reader.seek(SeekFrom::Start(start))?;

@@ -12,9 +12,9 @@ use crate::{
 pub(crate) async fn run(flags: &BackupFlags, session: &Session) -> Result<Answer, Failure> {
     let options = session.settings.backup(flags)?;
     let properties = session.settings.source(&flags.source)?;
-    // The repository first: it is near, and a wrong path is the commoner mistake.
     let recipients = &options.credentials.recipients;
     let recipients = session.settings.sealed_to(&flags.credentials, recipients)?;
+    // The repository first: it is near, and a wrong path is the commoner mistake.
     let repository = session.repository(&flags.repository).await?;
     let repository = repository.sealing_to(recipients);
     let connect = async { Ok(Cluster::connect(&properties).await?) };

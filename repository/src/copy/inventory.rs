@@ -152,23 +152,27 @@ impl Reader<'_> {
     }
 
     async fn read_lists(&mut self, topics: &[ManifestTopic]) -> Result<(), RepositoryError> {
-        let source = self.source;
-        let mut unread = Vec::new();
-        for topic in topics {
-            let place = (topic.list.object.clone(), topic.list.position);
-            if !self.lists.contains_key(&place) {
-                unread.push((place, topic));
-            }
-        }
-        let mut read = stream::iter(unread)
-            .map(async |(place, topic)| (place, source.list(topic).await))
-            .buffered(READS);
-        while let Some((place, list)) = read.next().await {
-            let archives = match list {
+        let place = |topic: &ManifestTopic| (topic.list.object.clone(), topic.list.position);
+        let unread = topics.iter();
+        let unread = unread.filter(|topic| !self.lists.contains_key(&place(topic)));
+        let (source, unread) = (self.source, unread.collect());
+        let mut failed = Vec::new();
+        source
+            .archives_of(unread, |topic, archives| match archives {
+                Ok(archives) => {
+                    let named = self.name_archives(archives);
+                    self.lists.insert(place(topic), named);
+                }
+                Err(_) => failed.push(topic),
+            })
+            .await;
+        // alone: one failure of several that were read at once says nothing of each
+        for topic in failed {
+            let archives = match source.list(topic).await {
                 Ok(list) => self.name_archives(&list.archives),
-                Err(error) => Err(Obstacle::of(Side::Source, &place.0, error)?),
+                Err(error) => Err(Obstacle::of(Side::Source, &topic.list.object, error)?),
             };
-            self.lists.insert(place, archives);
+            self.lists.insert(place(topic), archives);
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Snapshot after snapshot: objects, then the commit.
 
 use futures::{StreamExt, stream};
-use lifeboat_archive::{json, words::SnapshotId};
+use lifeboat_archive::words::SnapshotId;
 
 use super::{
     CopyError,
@@ -9,10 +9,11 @@ use super::{
     plan::{Held, Plan, Step, needed_by},
     report::{CopyState, Obstacle, Report, SnapshotReport},
 };
-use crate::{CatalogEntry, RepositoryError, catalog::read_commit, store::Created};
-
-/// So often a store may say that a commit has a number that none has, before it is not believed any more.
-const CONTRADICTIONS: usize = 5;
+use crate::{
+    CatalogEntry,
+    cluster::Numbered,
+    store::{CONTRADICTIONS, contradiction},
+};
 
 /// Objects and bytes that were copied.
 #[derive(Clone, Copy, Debug, Default)]
@@ -140,6 +141,7 @@ impl ClusterCopy<'_> {
         sight: &mut Sight,
     ) -> Result<Result<u64, Obstacle>, CopyError> {
         let mut contradictions = 0;
+        let mut patience = self.to.repository().store().patience();
         loop {
             let numbers = sight.numbers();
             let choice = sight.choice();
@@ -161,47 +163,27 @@ impl ClusterCopy<'_> {
             };
             let mut commit = commit.clone();
             commit.sequence = number;
-            if self.create(&commit).await.map_err(CopyError::Target)? {
-                let entries = &mut sight.target.entries;
-                entries.push(CatalogEntry::Committed(commit));
-                entries.sort_by_key(CatalogEntry::sequence);
-                return Ok(Ok(number));
+            let repository = self.to.repository();
+            repository.confirm().await.map_err(CopyError::Target)?;
+            let created = self.to.create_commit(&commit).await;
+            match created.map_err(CopyError::Target)? {
+                Numbered::Ours => {
+                    let entries = &mut sight.target.entries;
+                    entries.push(CatalogEntry::Committed(commit));
+                    entries.sort_by_key(CatalogEntry::sequence);
+                    return Ok(Ok(number));
+                }
+                Numbered::Taken => tracing::debug!(number, "another commit took the number"),
+                Numbered::Nobodys => {
+                    contradictions += 1;
+                    if contradictions == CONTRADICTIONS {
+                        let object = self.to.layout().commit(number);
+                        return Err(CopyError::Target(contradiction(&object)));
+                    }
+                    patience.pause().await;
+                }
             }
-            tracing::debug!(number, "another commit took the number");
             sight.target = self.to.catalog().await.map_err(CopyError::Target)?;
-            let mut numbers = sight.target.entries.iter().map(CatalogEntry::sequence);
-            if !numbers.any(|there| there == number) {
-                contradictions += 1;
-            }
-            if contradictions == CONTRADICTIONS {
-                let object = self.to.layout().commit(number);
-                return Err(CopyError::Target(RepositoryError::Exists { object }));
-            }
-        }
-    }
-
-    /// Creates the commit; false where another one has its number.
-    async fn create(
-        &self,
-        commit: &lifeboat_archive::manifest::Commit,
-    ) -> Result<bool, RepositoryError> {
-        let repository = self.to.repository();
-        repository.confirm().await?;
-        let (store, layout) = (repository.store(), self.to.layout());
-        let object = layout.commit(commit.sequence);
-        let bytes = json::to_root(commit).into();
-        if store.create(&object, bytes).await? == Created::Now {
-            return Ok(true);
-        }
-        // it may be our own, and the store's answer was lost
-        match read_commit(store, layout, commit.sequence).await {
-            Ok(there) => Ok(there == *commit),
-            Err(
-                RepositoryError::Damaged { .. }
-                | RepositoryError::TooNew { .. }
-                | RepositoryError::NotFound { .. },
-            ) => Ok(false),
-            Err(error) => Err(error),
         }
     }
 }

@@ -76,15 +76,10 @@ impl Transfer<'_> {
             Ok(())
         })
         .await?;
-        let store = self.to.store();
-        let created = store.create_same(&object.name, bytes.freeze()).await;
-        created.map_err(target)?;
         // confirmed before anything names it
-        let stored = store.size(&object.name).await.map_err(target)?;
-        match object.wrong_size(stored) {
-            None => Ok(()),
-            Some(problem) => Err(Trouble::damaged(Side::Target, object, problem)),
-        }
+        let store = self.to.store();
+        let created = store.create_confirmed(&object.name, bytes.freeze()).await;
+        created.map_err(target)
     }
 
     async fn copy_large(&self, object: &Object) -> Result<(), Trouble> {

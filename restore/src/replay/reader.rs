@@ -8,6 +8,7 @@ use lifeboat_archive::{
     lists::{ArchiveReference, PartitionList, TopicList},
     manifest::ManifestPartition,
     records::RecordError,
+    seal::CHUNK_BYTES,
     segment::{SegmentProblem, SegmentReader, check_segment},
     tarball::ArchiveError,
     words::{OffsetRange, Progress, TopicPartition},
@@ -95,9 +96,7 @@ impl PartitionReader {
     /// Reads everything and sends it; blocking.
     pub(super) fn run(mut self) -> Result<Rewritten, ReadError> {
         let list = Arc::clone(&self.list);
-        let number = self.topic_partition.partition;
-        let mut partitions = list.partitions.iter();
-        let partition = partitions.find(|listed| listed.partition == number);
+        let partition = list.partition(self.topic_partition.partition);
         let mut out = Vec::new();
         let mut held = Vec::new();
         for segment in partition.iter().flat_map(|listed| &listed.segments) {
@@ -295,7 +294,7 @@ pub(super) struct Memory {
 impl Memory {
     /// With a chunk as it is stored, and opened, where archives are sealed.
     pub(super) fn of_sealed(self, archives: &[ArchiveReference]) -> Self {
-        const CHUNKS: u64 = 2 * (64 << 10) + (4 << 10);
+        const CHUNKS: u64 = 2 * CHUNK_BYTES + (4 << 10);
         let mut archives = archives.iter();
         let chunks = archives.any(|archive| is_sealed(&archive.object));
         Self {

@@ -9,16 +9,13 @@ use std::{
 
 use lifeboat_archive::{
     json::{Xxh3Hasher, Xxh3Hex},
-    seal::{DamagedAt, OpenedHeader, PlainReader},
+    seal::{CHUNK_BYTES, DamagedAt, OpenedHeader, PlainReader},
     words::Progress,
 };
 use lifeboat_repository::RepositoryError;
 use tokio_util::sync::CancellationToken;
 
 use crate::object::{ObjectReader, OpenArchive, read_error, unopened};
-
-/// Plain bytes of a chunk of what is sealed.
-const CHUNK: u64 = 64 << 10;
 
 /// What is stored, hashed as it passes through.
 pub(super) struct Stored<'c> {
@@ -189,7 +186,7 @@ impl Read for Content<'_> {
             Err(error) => {
                 if is_damage(&error) {
                     sealed.reader = None;
-                    sealed.next = (self.position / CHUNK + 1) * CHUNK;
+                    sealed.next = (self.position / CHUNK_BYTES + 1) * CHUNK_BYTES;
                 }
                 Err(error)
             }

@@ -196,11 +196,9 @@ impl Report {
     pub(super) fn sound<T>(&mut self, object: &str, read: Result<T, RepositoryError>) -> Option<T> {
         match read {
             Ok(read) => return Some(read),
-            Err(
-                error @ (RepositoryError::Damaged { .. }
-                | RepositoryError::NotFound { .. }
-                | RepositoryError::TooNew { .. }),
-            ) => self.damage.push(Damage::of_object(object, &error)),
+            Err(error) if error.is_unusable() => {
+                self.damage.push(Damage::of_object(object, &error));
+            }
             Err(error) => self.unread.push(unread(object, &error)),
         }
         None

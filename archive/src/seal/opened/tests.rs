@@ -35,7 +35,15 @@ fn read(header: &OpenedHeader, sealed: &[u8], range: Range<u64>) -> io::Result<(
 #[test]
 fn every_range_is_read_from_the_chunks_that_hold_it_and_no_others() {
     let (recipient, identities) = pair();
-    let sizes = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK, 3 * CHUNK + 77];
+    let sizes = [
+        0,
+        1,
+        CHUNK_BYTES - 1,
+        CHUNK_BYTES,
+        CHUNK_BYTES + 1,
+        3 * CHUNK_BYTES,
+        3 * CHUNK_BYTES + 77,
+    ];
     for size in sizes {
         let plain = plain(size);
         let sealed = seal(std::slice::from_ref(&recipient), &plain).unwrap();
@@ -45,11 +53,11 @@ fn every_range_is_read_from_the_chunks_that_hold_it_and_no_others() {
             0,
             1,
             100,
-            CHUNK - 1,
-            CHUNK,
-            CHUNK + 1,
-            2 * CHUNK,
-            3 * CHUNK,
+            CHUNK_BYTES - 1,
+            CHUNK_BYTES,
+            CHUNK_BYTES + 1,
+            2 * CHUNK_BYTES,
+            3 * CHUNK_BYTES,
             size,
         ];
         for start in edges {
@@ -57,7 +65,7 @@ fn every_range_is_read_from_the_chunks_that_hold_it_and_no_others() {
                 let (found, fetched) = read(&header, &sealed, start..end).unwrap();
                 let (from, to) = (start.try_into().unwrap(), end.try_into().unwrap());
                 assert!(found == plain[from..to], "{start}..{end} of {size}");
-                assert!(fetched <= (end - start) + 2 * (CHUNK + TAG) + (end - start) / 4_096);
+                assert!(fetched <= (end - start) + 2 * (CHUNK_BYTES + TAG) + (end - start) / 4_096);
             }
         }
     }
@@ -86,26 +94,30 @@ fn what_is_handed_over_in_pieces_is_sealed_as_a_whole() {
 #[test]
 fn a_flipped_byte_is_told_where_it_is_needed_and_costs_only_its_chunk() {
     let (recipient, identities) = pair();
-    let size = 3 * CHUNK + 5;
+    let size = 3 * CHUNK_BYTES + 5;
     let plain = plain(size);
     let sealed = seal(&[recipient], &plain).unwrap();
     let header = OpenedHeader::open(Some(&identities), &sealed).unwrap();
-    let in_second = usize::try_from(header.length() + CHUNK + TAG + 7).unwrap();
+    let in_second = usize::try_from(header.length() + CHUNK_BYTES + TAG + 7).unwrap();
     let mut damaged = sealed.clone();
     damaged[in_second] ^= 1;
     let error = read(&header, &damaged, 10..size).unwrap_err();
     let told = error.downcast::<DamagedAt>().unwrap();
-    assert_eq!(told.position, CHUNK);
-    for sound in [0..CHUNK, 2 * CHUNK..size, CHUNK - 10..CHUNK] {
+    assert_eq!(told.position, CHUNK_BYTES);
+    for sound in [
+        0..CHUNK_BYTES,
+        2 * CHUNK_BYTES..size,
+        CHUNK_BYTES - 10..CHUNK_BYTES,
+    ] {
         let (found, _) = read(&header, &damaged, sound.clone()).unwrap();
         assert_eq!(found.len() as u64, sound.end - sound.start);
     }
     // a chunk that was put in the place of another is none, either
     let mut exchanged = sealed.clone();
-    let chunk = usize::try_from(CHUNK + TAG).unwrap();
+    let chunk = usize::try_from(CHUNK_BYTES + TAG).unwrap();
     let first = usize::try_from(header.length()).unwrap();
     exchanged.copy_within(first..first + chunk, first + chunk);
-    assert!(read(&header, &exchanged, CHUNK..CHUNK + 1).is_err());
+    assert!(read(&header, &exchanged, CHUNK_BYTES..CHUNK_BYTES + 1).is_err());
     // what is cut off is not taken for the end
     let cut = &sealed[..first + chunk];
     assert!(read(&header, cut, 0..size).is_err());
@@ -156,11 +168,11 @@ fn a_size_that_nothing_sealed_has_is_none() {
     let header = OpenedHeader::open(Some(&identities), &sealed).unwrap();
     let size = |chunks: u64| header.plain_size(header.length() + chunks);
     assert_eq!(header.plain_size(header.length() - 1), None);
-    for impossible in [0, 15, CHUNK + TAG + 1, CHUNK + TAG + 16] {
+    for impossible in [0, 15, CHUNK_BYTES + TAG + 1, CHUNK_BYTES + TAG + 16] {
         assert_eq!(size(impossible), None, "{impossible}");
     }
     assert_eq!(size(16), Some(0));
     assert_eq!(size(17), Some(1));
-    assert_eq!(size(CHUNK + TAG), Some(CHUNK));
-    assert_eq!(size(CHUNK + TAG + 17), Some(CHUNK + 1));
+    assert_eq!(size(CHUNK_BYTES + TAG), Some(CHUNK_BYTES));
+    assert_eq!(size(CHUNK_BYTES + TAG + 17), Some(CHUNK_BYTES + 1));
 }

@@ -48,11 +48,11 @@ fn runs(mut topics: Vec<&ManifestTopic>) -> Vec<Run<'_>> {
 }
 
 /// What a topic's list says where its archives are.
-type Named = Result<Vec<ArchiveReference>, RepositoryError>;
+pub(crate) type Named = Result<Vec<ArchiveReference>, RepositoryError>;
 
 impl ClusterRepository {
     /// The archives of these topics, each told to `tell` as soon as it is known.
-    pub(super) async fn archives_of<'m>(
+    pub(crate) async fn archives_of<'m>(
         &self,
         topics: Vec<&'m ManifestTopic>,
         mut tell: impl FnMut(&'m ManifestTopic, &Named),
