@@ -162,6 +162,9 @@ pub struct ManifestPartition {
     /// The last batch; `null` where there is none.
     #[serde(default)]
     pub last_batch: Option<LastBatch>,
+    /// How often segments were appended to the list since it was read in full. Missing where never.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub appended: u32,
     /// Reading it took longer than its tombstones live: a deleted key may have come back (R11). Missing where not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub tombstones_unsafe: bool,
@@ -177,6 +180,14 @@ pub struct LastBatch {
     pub next_offset: i64,
     /// The leader epoch that it was written in; −1 for magic 0 and 1.
     pub leader_epoch: i32,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks with a reference"
+)]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl ManifestPartition {

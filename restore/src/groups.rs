@@ -370,6 +370,7 @@ mod tests {
             largest_batch_bytes: 1,
             max_timestamp_ms: None,
             last_batch: None,
+            appended: 0,
             tombstones_unsafe: false,
             gaps: Vec::new(),
         };

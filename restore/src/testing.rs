@@ -106,6 +106,7 @@ fn manifest_partition(list: &PartitionList) -> ManifestPartition {
         largest_batch_bytes: 1_000,
         max_timestamp_ms: Some(1_039),
         last_batch: None,
+        appended: 0,
         tombstones_unsafe: false,
         gaps: Vec::new(),
     }

@@ -167,6 +167,15 @@ fn what_has_not_changed_is_neither_read_nor_written_and_everything_comes_back() 
     let group = scene.context.b().unwrap().oracle().groups().unwrap();
     assert_eq!(group[0].offset, 1_003);
 
+    // how often is counted, only where something came
+    assert_eq!(appended(&scene, "growing"), [Some(1), None]);
+    let workload = scene.context.a().unwrap().workload();
+    let other = texts("growing", 1, "other", 10);
+    workload.produce(&[], &[later, other].concat()).unwrap();
+    let grown = scene.snapshot(&[]);
+    // the other was empty until now, so all of it was read
+    assert_eq!(appended(&scene, "growing"), [Some(2), None]);
+
     // everything is read again where that is wanted, and shares nothing
     let again = scene.snapshot(&["--kind", "full"]);
     assert_eq!(again["commit"]["kind"], "full");
@@ -175,10 +184,11 @@ fn what_has_not_changed_is_neither_read_nor_written_and_everything_comes_back() 
         grown["commit"]["totals"]["raw_bytes"]
     );
     assert_eq!(again.get("builds_on"), None);
+    assert_eq!(appended(&scene, "growing"), [None, None]);
     // and the earlier snapshots are what they were
     let run = scene
         .program
-        .run(&["verify", "latest~3", "--repository", &scene.url])
+        .run(&["verify", "latest~4", "--repository", &scene.url])
         .unwrap();
     run.expect_code(0).unwrap();
 }
@@ -508,17 +518,33 @@ fn r15_a_snapshot_taken_in_mid_stream_holds_each_transaction_as_a_whole_or_not_a
     assert_eq!(restored.records(), written.records);
 }
 
-/// Whether the newest snapshot ends inside of a transaction.
-fn has_open_transactions(scene: &Scene) -> bool {
+/// What the newest snapshot's manifest says of the partitions of topics.
+fn shown_partitions(scene: &Scene, chosen: impl Fn(&str) -> bool) -> Vec<Value> {
     let run = scene
         .program
         .run(&["show", "latest", "--repository", &scene.url, "--json"])
         .unwrap();
     let shown = run.expect_code(0).unwrap().json().unwrap();
-    let topics = shown["manifest"]["topics"].as_array().unwrap();
+    let topics = shown["manifest"]["topics"].as_array().unwrap().iter();
     topics
+        .filter(|topic| chosen(topic["topic"].as_str().unwrap()))
+        .flat_map(|topic| topic["partitions"].as_array().unwrap().clone())
+        .collect()
+}
+
+/// How often segments were appended to each partition of a topic since it was read in full.
+fn appended(scene: &Scene, topic: &str) -> Vec<Option<u64>> {
+    let partitions = shown_partitions(scene, |name| name == topic);
+    partitions
         .iter()
-        .flat_map(|topic| topic["partitions"].as_array().unwrap())
+        .map(|it| it["appended"].as_u64())
+        .collect()
+}
+
+/// Whether the newest snapshot ends inside of a transaction.
+fn has_open_transactions(scene: &Scene) -> bool {
+    shown_partitions(scene, |_| true)
+        .iter()
         .any(|it| it["last_stable_offset"].as_i64() < it["high_watermark"].as_i64())
 }
 

@@ -13,6 +13,12 @@ use super::{bounds::PartitionBounds, unfinished::Inherited};
 /// What the clocks of two agents, and of the broker, may differ by.
 const CLOCK_MARGIN: Duration = Duration::from_secs(60);
 
+/// A partition that so many snapshots have appended to is read in full once more, if they brought little: its list, and
+/// the ranges that a restore reads, grow with their number.
+const MANY_APPENDED: u32 = 500;
+/// Bytes of one of them, on average, that are little.
+const LITTLE: u64 = 1 << 20;
+
 /// What the last snapshot has of a partition.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Archived<'m> {
@@ -89,6 +95,8 @@ pub(super) enum Why {
     Policy,
     /// The earlier segment list can't be read any more.
     Damaged,
+    /// It is in very many small segments.
+    Fragmented,
     /// What is sealed must not point at what is not.
     Unsealed,
 }
@@ -117,6 +125,7 @@ impl fmt::Display for Why {
             Self::Slow => "compacted, and reading it took longer than tombstones live",
             Self::Policy => "its cleanup.policy has changed since the last snapshot",
             Self::Damaged => "its list in the last snapshot is damaged",
+            Self::Fragmented => "in very many small segments of earlier snapshots",
             Self::Unsealed => "not encrypted in the last snapshot",
         })
     }
@@ -177,11 +186,20 @@ pub(super) fn decide(
         if !tombstones_are_seen(archived.bounds_at, then, current, now) {
             return Reading::Full(Why::Tombstones);
         }
+        if is_fragmented(held) {
+            return Reading::Full(Why::Fragmented);
+        }
     }
     Reading::Continued {
         start: last.next_offset,
         new,
     }
+}
+
+/// Whether so many snapshots appended so little that it is worth reading all of it: no more than it would be to append it
+/// once again.
+fn is_fragmented(held: &ManifestPartition) -> bool {
+    held.appended >= MANY_APPENDED && held.raw_bytes / u64::from(held.appended) < LITTLE
 }
 
 /// Whether what an unfinished run has stored of a partition can be used: it must go on where `reading` begins, and the log

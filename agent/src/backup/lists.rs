@@ -72,8 +72,9 @@ impl Listing<'_> {
                 let new = written.remove(&index).unwrap_or_default();
                 let reading = &self.readings.partitions[index];
                 let safe = self.readings.is_safe_after(index, bounds, read.time);
+                let appended = self.readings.appended(index, bounds, !new.is_empty());
                 let list = merged.partition(bounds, &read, new, reading);
-                partitions.push(manifest_partition(bounds, read, &list, !safe));
+                partitions.push(manifest_partition(bounds, read, &list, appended, !safe));
                 merged.partitions.push(list);
             }
             let cleanup = self.readings.cleanup(&self.bounds.partitions[indices[0]]);
@@ -226,6 +227,7 @@ fn manifest_partition(
     bounds: &PartitionBounds,
     read: StreamedPartition,
     list: &PartitionList,
+    appended: u32,
     tombstones_unsafe: bool,
 ) -> ManifestPartition {
     let entries = || list.segments.iter().map(|segment| &segment.entry);
@@ -244,6 +246,7 @@ fn manifest_partition(
             .unwrap_or(0),
         max_timestamp_ms: entries().filter_map(|entry| entry.max_timestamp_ms).max(),
         last_batch: entries().next_back().map(LastBatch::of),
+        appended,
         tombstones_unsafe,
         gaps: read.gaps,
     }

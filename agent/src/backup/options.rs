@@ -97,14 +97,14 @@ pub(super) struct Shares {
 impl Options {
     pub(super) fn shares(&self, lanes: u64) -> Shares {
         let memory = self.memory.0.max(16 << 20);
-        // half stays for the parts of uploads, and for what compressors, connections and the allocator keep
-        let fetched = memory / 6;
+        // the rest stays for the parts of uploads, and for what compressors, connections and the allocator keep
+        let fetched = memory / 7;
         // a connection keeps the memory of one answer for the next, beside the budget
         let request = (fetched / (2 * lanes + 2)).clamp(1 << 20, 8 << 20);
         Shares {
             fetched,
-            segments: memory / 3,
-            open: memory / 6,
+            segments: memory * 2 / 7,
+            open: memory / 7,
             request: u32::try_from(request).unwrap_or(8 << 20),
         }
     }

@@ -313,6 +313,17 @@ impl Readings {
         tombstones_are_seen(bounds_at, then, current, ended_at)
     }
 
+    /// How often segments were appended to a partition since it was read in full; now once more, if it `grew`.
+    pub(super) fn appended(&self, index: usize, bounds: &PartitionBounds, grew: bool) -> u32 {
+        if !self.partitions[index].is_continued() {
+            return 0;
+        }
+        let before = self
+            .archived(bounds)
+            .map_or(0, |archived| archived.partition.appended);
+        before.saturating_add(u32::from(grew))
+    }
+
     /// Gives up what was decided of these partitions for reading them in full; tells what is to be read now.
     pub(super) fn only_in_full(
         &mut self,

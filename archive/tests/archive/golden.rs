@@ -230,6 +230,7 @@ fn manifest() -> Manifest {
                     next_offset: 9,
                     leader_epoch: 3,
                 }),
+                appended: 0,
                 tombstones_unsafe: false,
                 gaps: vec![Gap {
                     range: OffsetRange::new(2, 3),

@@ -18,6 +18,7 @@ fn partition(log_start_offset: i64, high_watermark: i64, gaps: &[(i64, i64)]) ->
         largest_batch_bytes: 0,
         max_timestamp_ms: None,
         last_batch: None,
+        appended: 0,
         tombstones_unsafe: false,
         gaps: gaps
             .iter()

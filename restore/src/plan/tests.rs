@@ -40,6 +40,7 @@ fn partition(partition: i32, records: i64, bytes: u64) -> ManifestPartition {
         largest_batch_bytes: 1_000,
         max_timestamp_ms: Some(NOW.as_millis()),
         last_batch: None,
+        appended: 0,
         tombstones_unsafe: false,
         gaps: Vec::new(),
     }

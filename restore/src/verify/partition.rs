@@ -195,6 +195,7 @@ mod tests {
             largest_batch_bytes: 50,
             max_timestamp_ms: None,
             last_batch: None,
+            appended: 0,
             tombstones_unsafe: false,
             gaps: Vec::new(),
         }

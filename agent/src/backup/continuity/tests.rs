@@ -53,6 +53,7 @@ impl Case {
                     next_offset: 90,
                     leader_epoch: 4,
                 }),
+                appended: 0,
                 tombstones_unsafe: false,
                 gaps: Vec::new(),
             },
@@ -272,6 +273,27 @@ fn r11_what_may_hold_deleted_keys_is_not_built_on() {
         when(|it| it.partition.tombstones_unsafe = true),
         Reading::Full(Why::Slow)
     );
+}
+
+#[test]
+fn what_many_snapshots_appended_little_to_is_read_in_full_when_it_grows() {
+    let of = |appended, raw_bytes| {
+        when(|it| {
+            it.partition.appended = appended;
+            it.partition.raw_bytes = raw_bytes;
+        })
+    };
+    let fragmented = Reading::Full(Why::Fragmented);
+    assert_eq!(of(500, 499 << 20), fragmented);
+    assert_eq!(of(u32::MAX, 1), fragmented);
+    assert_ne!(of(500, 500 << 20), fragmented);
+    assert_ne!(of(499, 1), fragmented);
+    // what does not grow costs nothing
+    let idle = when(|it| {
+        it.partition.appended = 500;
+        it.bounds.high_watermark = it.partition.high_watermark;
+    });
+    assert_ne!(idle, fragmented);
 }
 
 #[test]

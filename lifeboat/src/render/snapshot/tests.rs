@@ -32,6 +32,7 @@ fn partition(number: i32, start: i64, end: i64, gaps: Vec<Gap>) -> ManifestParti
         largest_batch_bytes: 16_384,
         max_timestamp_ms: (records > 0).then(|| NOW.as_millis() - 10_000),
         last_batch: None,
+        appended: 0,
         tombstones_unsafe: false,
         gaps,
     }
