@@ -1,6 +1,7 @@
 //! `make bench`: how fast, with how much memory; raw fetch and a plain consumer beside it, on the same topic.
 //!
-//! `LIFEBOAT_BENCH=quick` leaves out the large data sets, `LIFEBOAT_BENCH=incremental` all but incremental backups.
+//! `LIFEBOAT_BENCH=quick` leaves out the large data sets, `LIFEBOAT_BENCH=incremental` all but incremental backups;
+//! the name of a data set, such as `orders-8GB`, leaves out all others.
 
 #![expect(clippy::print_stdout, reason = "the figures are the result")]
 
@@ -16,8 +17,17 @@ const WARM_UP: u64 = 400_000_000;
 
 fn main() -> Result<()> {
     let mode = env::var("LIFEBOAT_BENCH").unwrap_or_default();
-    if mode != "incremental" {
-        measure_all(mode == "quick")?;
+    let loads = match mode.as_str() {
+        "" => loads(),
+        "quick" => loads().into_iter().take(2).collect(),
+        "incremental" => Vec::new(),
+        name => {
+            let load = loads().into_iter().find(|load| load.topic == name);
+            return measure(&load.with_context(|| format!("no data set {name:?}"))?);
+        }
+    };
+    for load in loads {
+        measure(&load)?;
     }
     for thousands in [1, 10] {
         measure_incremental(thousands)?;
@@ -25,40 +35,35 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn measure_all(quick: bool) -> Result<()> {
+/// The data sets; the first two are measured always.
+fn loads() -> Vec<Bulk> {
     let sized = |topic: &str, stored_bytes: u64| Bulk {
         stored_bytes,
         ..Bulk::orders(topic)
     };
-    // records of 1 KB, as most benchmarks have them, and small ones, which cost most
-    let mut loads = vec![
+    vec![
+        // records of 1 KB, as most benchmarks have them, and small ones, which cost most
         Bulk {
             kind: "documents".to_owned(),
             ..sized("documents-1.5GB", 1_500_000_000)
         },
         sized("orders-1.5GB", 1_500_000_000),
-    ];
-    if !quick {
-        loads.push(Bulk {
+        Bulk {
             codec: "none".to_owned(),
             ..sized("plain-1.5GB", 1_500_000_000)
-        });
-        loads.push(sized("orders-0.5GB", 500_000_000));
-        loads.push(sized("orders-2GB", 2_000_000_000));
-        loads.push(sized("orders-8GB", 8_000_000_000));
-        loads.push(Bulk {
+        },
+        sized("orders-0.5GB", 500_000_000),
+        sized("orders-2GB", 2_000_000_000),
+        sized("orders-8GB", 8_000_000_000),
+        Bulk {
             partitions: 1_000,
             ..sized("orders-1000-partitions", 1_000_000_000)
-        });
-        loads.push(Bulk {
+        },
+        Bulk {
             one_record_per_batch: true,
             ..sized("one-record-per-batch", 100_000_000)
-        });
-    }
-    for load in loads {
-        measure(&load)?;
-    }
-    Ok(())
+        },
+    ]
 }
 
 /// What a snapshot costs when nothing, and when one of so many thousand partitions has changed.
