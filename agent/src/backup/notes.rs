@@ -28,8 +28,6 @@ pub(super) struct Notes {
     beginnings: Vec<Beginning>,
     number: u32,
     last: Instant,
-    /// The first note of a run says what it has from others, too.
-    inherited: Vec<(TopicPartition, Arc<Inherited>)>,
     waiting: BTreeMap<usize, Waiting>,
     archives: Vec<ArchiveReference>,
 }
@@ -40,7 +38,7 @@ pub(super) struct Beginning {
     pub(super) topic_partition: TopicPartition,
     pub(super) builds_on: Option<SnapshotId>,
     pub(super) from: i64,
-    /// What it has from a run that did not finish.
+    /// What it has from a run that did not finish, until the first note has said so.
     pub(super) inherited: Option<Arc<Inherited>>,
 }
 
@@ -60,21 +58,16 @@ impl Notes {
         interval: Duration,
         beginnings: Vec<Beginning>,
     ) -> Self {
-        let inherited = beginnings.iter().filter_map(|begin| {
-            let inherited = Arc::clone(begin.inherited.as_ref()?);
-            Some((begin.topic_partition.clone(), inherited))
-        });
-        let inherited: Vec<_> = inherited.collect();
-        let begun = inherited.iter().map(|(_, part)| part.begun_at);
+        let inherited = beginnings.iter().flat_map(|begin| &begin.inherited);
+        let begun = inherited.map(|part| part.begun_at);
         Self {
             store: store.clone(),
             snapshot,
             bounds_at: begun.fold(bounds_at, Timestamp::min),
             interval,
+            beginnings,
             number: 0,
             last: Instant::now(),
-            inherited,
-            beginnings,
             waiting: BTreeMap::new(),
             archives: Vec::new(),
         }
@@ -111,7 +104,11 @@ impl Notes {
     fn note(&mut self) -> ProgressNote {
         let mut archives = std::mem::take(&mut self.archives);
         let mut partitions = Vec::new();
-        for (tp, part) in std::mem::take(&mut self.inherited) {
+        for begin in &mut self.beginnings {
+            let Some(part) = begin.inherited.take() else {
+                continue;
+            };
+            let tp = &begin.topic_partition;
             let segments = part.segments.iter().map(|(archive, entry)| ListedSegment {
                 archive: place_of(&mut archives, archive),
                 entry: entry.clone(),
