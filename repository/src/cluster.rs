@@ -16,7 +16,7 @@ use crate::{
     ArchiveUpload, Catalog, ListsUpload, Repository, RepositoryError, catalog,
     layout::{ClusterLayout, new_ulid},
     repository::check_sha256,
-    store::{CONTRADICTIONS, Created, contradiction},
+    store::Created,
 };
 
 /// No manifest, and no list of a topic, is larger when it is unpacked.
@@ -146,7 +146,7 @@ impl ClusterRepository {
         self.repository.confirm().await?;
         let store = self.repository.store();
         let mut patience = store.patience();
-        let (mut taken, mut contradictions) = (0, 0);
+        let mut taken = 0;
         for _ in 0..RACES {
             // Numbers only go up, past damaged and foreign commits too, so none is ever used twice.
             let last = self.last_sequence().await?.max(taken);
@@ -163,11 +163,8 @@ impl ClusterRepository {
                     taken = commit.sequence;
                 }
                 Numbered::Nobodys => {
-                    contradictions += 1;
-                    if contradictions == CONTRADICTIONS {
-                        return Err(contradiction(&self.layout.commit(commit.sequence)));
-                    }
-                    patience.pause().await;
+                    let object = self.layout.commit(commit.sequence);
+                    patience.contradicted(&object).await?;
                 }
             }
         }

@@ -7,7 +7,13 @@ use std::time::{Duration, Instant};
 
 use object_store::{BackoffConfig, RetryConfig};
 
-use crate::error::{is_conflict, is_lost_on_the_way};
+use crate::{
+    Cause, RepositoryError,
+    error::{is_conflict, is_lost_on_the_way},
+};
+
+/// How often a store may say that an object is there, and that it is not, before it is not believed any more.
+const CONTRADICTIONS: usize = 5;
 
 /// How long one request is made again.
 #[derive(Debug)]
@@ -16,6 +22,7 @@ pub(crate) struct Patience<'r> {
     begun: Instant,
     tried: usize,
     pause: Duration,
+    contradictions: usize,
 }
 
 impl<'r> Patience<'r> {
@@ -25,6 +32,7 @@ impl<'r> Patience<'r> {
             begun: Instant::now(),
             tried: 0,
             pause: retries.backoff.init_backoff,
+            contradictions: 0,
         }
     }
 
@@ -45,8 +53,23 @@ impl<'r> Patience<'r> {
         true
     }
 
+    /// Waits, because the store said that an object is there already, and then that it is not. An error where it does not
+    /// stop.
+    pub(crate) async fn contradicted(&mut self, object: &str) -> Result<(), RepositoryError> {
+        self.contradictions += 1;
+        if self.contradictions == CONTRADICTIONS {
+            return Err(RepositoryError::Store {
+                operation: "write",
+                object: object.to_owned(),
+                source: Cause::new("the store says that it is there already, and that it is not"),
+            });
+        }
+        self.pause().await;
+        Ok(())
+    }
+
     /// Waits, longer each time.
-    pub(crate) async fn pause(&mut self) {
+    async fn pause(&mut self) {
         tokio::time::sleep(self.pause).await;
         let BackoffConfig {
             max_backoff, base, ..

@@ -11,8 +11,7 @@ use object_store::{
 };
 
 use crate::{
-    Cause, RepositoryError, error::is_conflict, layout, leftovers::Leftovers, patience::Patience,
-    remote,
+    RepositoryError, error::is_conflict, layout, leftovers::Leftovers, patience::Patience, remote,
 };
 
 /// Bytes of one part of a large upload.
@@ -21,8 +20,6 @@ pub(crate) const PART_BYTES: usize = 8 << 20;
 const READ_BYTES: u64 = 4 << 20;
 /// How many reads a stream has under way at once.
 const READS_AHEAD: usize = 2;
-/// How often a store may say that an object is there, and that it is not, before it is not believed any more.
-pub(crate) const CONTRADICTIONS: usize = 5;
 
 /// An object store whose objects are created once and never changed.
 #[derive(Clone, Debug)]
@@ -175,7 +172,7 @@ impl Store {
         bytes: Bytes,
     ) -> Result<(), RepositoryError> {
         let mut patience = self.patience();
-        for _ in 0..CONTRADICTIONS {
+        loop {
             if self.create(object, bytes.clone()).await? == Created::Now {
                 return Ok(());
             }
@@ -187,11 +184,10 @@ impl Store {
                     });
                 }
                 // it was not written, whatever the store has said
-                Err(RepositoryError::NotFound { .. }) => patience.pause().await,
+                Err(RepositoryError::NotFound { .. }) => patience.contradicted(object).await?,
                 Err(error) => return Err(error),
             }
         }
-        Err(contradiction(object))
     }
 
     /// The same, and asks the store whether all of it is there: what is named next never names what is not whole.
@@ -389,15 +385,6 @@ pub(crate) struct Children {
 
 fn too_short(object: &str, end: u64) -> RepositoryError {
     RepositoryError::damaged(object, format!("it ends before byte {end}"))
-}
-
-/// The store says that an object is there already, and then that it is not, and does not stop.
-pub(crate) fn contradiction(object: &str) -> RepositoryError {
-    RepositoryError::Store {
-        operation: "write",
-        object: object.to_owned(),
-        source: Cause::new("the store says that it is there already, and that it is not"),
-    }
 }
 
 #[cfg(test)]

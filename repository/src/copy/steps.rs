@@ -9,11 +9,7 @@ use super::{
     plan::{Held, Plan, Step, needed_by},
     report::{CopyState, Obstacle, Report, SnapshotReport},
 };
-use crate::{
-    CatalogEntry,
-    cluster::Numbered,
-    store::{CONTRADICTIONS, contradiction},
-};
+use crate::{CatalogEntry, cluster::Numbered};
 
 /// Objects and bytes that were copied.
 #[derive(Clone, Copy, Debug, Default)]
@@ -140,7 +136,6 @@ impl ClusterCopy<'_> {
         snapshot: &SnapshotId,
         sight: &mut Sight,
     ) -> Result<Result<u64, Obstacle>, CopyError> {
-        let mut contradictions = 0;
         let mut patience = self.to.repository().store().patience();
         loop {
             let numbers = sight.numbers();
@@ -175,12 +170,9 @@ impl ClusterCopy<'_> {
                 }
                 Numbered::Taken => tracing::debug!(number, "another commit took the number"),
                 Numbered::Nobodys => {
-                    contradictions += 1;
-                    if contradictions == CONTRADICTIONS {
-                        let object = self.to.layout().commit(number);
-                        return Err(CopyError::Target(contradiction(&object)));
-                    }
-                    patience.pause().await;
+                    let object = self.to.layout().commit(number);
+                    let waited = patience.contradicted(&object).await;
+                    waited.map_err(CopyError::Target)?;
                 }
             }
             sight.target = self.to.catalog().await.map_err(CopyError::Target)?;
