@@ -162,7 +162,7 @@ pub struct ManifestPartition {
     /// The last batch; `null` where there is none.
     #[serde(default)]
     pub last_batch: Option<LastBatch>,
-    /// How often segments were appended to the list since it was read in full. Missing where never.
+    /// How many snapshots appended segments to the list since all was read, never more than it has. Missing where none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub appended: u32,
     /// Reading it took longer than its tombstones live: a deleted key may have come back (R11). Missing where not.

@@ -35,7 +35,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The data sets; the first two are measured always.
+/// The data sets; the first two are the quick ones.
 fn loads() -> Vec<Bulk> {
     let sized = |topic: &str, stored_bytes: u64| Bulk {
         stored_bytes,

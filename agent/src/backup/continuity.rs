@@ -13,10 +13,10 @@ use super::{bounds::PartitionBounds, unfinished::Inherited};
 /// What the clocks of two agents, and of the broker, may differ by.
 const CLOCK_MARGIN: Duration = Duration::from_secs(60);
 
-/// A partition that so many snapshots have appended to is read in full once more, if they brought little: its list, and
-/// the ranges that a restore reads, grow with their number.
+/// A partition that so many snapshots have appended to may be read in full once more: its list, and the ranges that a
+/// restore reads, grow with their number.
 const MANY_APPENDED: u32 = 500;
-/// Bytes of one of them, on average, that are little.
+/// Bytes for each of these snapshots that it may cost.
 const LITTLE: u64 = 1 << 20;
 
 /// What the last snapshot has of a partition.
@@ -196,10 +196,18 @@ pub(super) fn decide(
     }
 }
 
-/// Whether so many snapshots appended so little that it is worth reading all of it: no more than it would be to append it
-/// once again.
+/// Whether it is in many small segments, and reading all of it costs little for each snapshot that appended to it.
+///
+/// What is counted are snapshots: small segments that the limit of the memory makes come back after each reading in full.
 fn is_fragmented(held: &ManifestPartition) -> bool {
     held.appended >= MANY_APPENDED && held.raw_bytes / u64::from(held.appended) < LITTLE
+}
+
+/// How often segments were appended to a partition since it was read in full, now once more if it `grew`. Each time brought
+/// one at least: no more are counted than there are, for Kafka deletes the oldest and the list forgets them.
+pub(super) fn count_appended(before: u32, grew: bool, segments: usize) -> u32 {
+    let appended = before.saturating_add(u32::from(grew));
+    appended.min(u32::try_from(segments).unwrap_or(u32::MAX))
 }
 
 /// Whether what an unfinished run has stored of a partition can be used: it must go on where `reading` begins, and the log

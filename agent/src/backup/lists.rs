@@ -72,8 +72,10 @@ impl Listing<'_> {
                 let new = written.remove(&index).unwrap_or_default();
                 let reading = &self.readings.partitions[index];
                 let safe = self.readings.is_safe_after(index, bounds, read.time);
-                let appended = self.readings.appended(index, bounds, !new.is_empty());
+                let grew = !new.is_empty();
                 let list = merged.partition(bounds, &read, new, reading);
+                let segments = list.segments.len();
+                let appended = self.readings.appended(index, bounds, grew, segments);
                 partitions.push(manifest_partition(bounds, read, &list, appended, !safe));
                 merged.partitions.push(list);
             }

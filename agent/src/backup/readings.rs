@@ -18,7 +18,8 @@ use super::{
     BackupError,
     bounds::{Bounds, PartitionBounds},
     continuity::{
-        Archived, New, Reading, Why, can_inherit, decide, tombstones_are_seen, was_quick_enough,
+        Archived, New, Reading, Why, can_inherit, count_appended, decide, tombstones_are_seen,
+        was_quick_enough,
     },
     earlier::{Earlier, EarlierTopic},
     notes::{Beginning, Notes},
@@ -313,15 +314,21 @@ impl Readings {
         tombstones_are_seen(bounds_at, then, current, ended_at)
     }
 
-    /// How often segments were appended to a partition since it was read in full; now once more, if it `grew`.
-    pub(super) fn appended(&self, index: usize, bounds: &PartitionBounds, grew: bool) -> u32 {
-        if !self.partitions[index].is_continued() {
-            return 0;
+    /// How often segments were appended to a partition since it was read in full; it has so many now, of which some are
+    /// new if it `grew`.
+    pub(super) fn appended(
+        &self,
+        index: usize,
+        bounds: &PartitionBounds,
+        grew: bool,
+        segments: usize,
+    ) -> u32 {
+        match self.archived(bounds) {
+            Some(archived) if self.partitions[index].is_continued() => {
+                count_appended(archived.partition.appended, grew, segments)
+            }
+            _ => 0,
         }
-        let before = self
-            .archived(bounds)
-            .map_or(0, |archived| archived.partition.appended);
-        before.saturating_add(u32::from(grew))
     }
 
     /// Gives up what was decided of these partitions for reading them in full; tells what is to be read now.

@@ -297,6 +297,17 @@ fn what_many_snapshots_appended_little_to_is_read_in_full_when_it_grows() {
 }
 
 #[test]
+fn what_kafka_has_deleted_does_not_count_as_appended_any_more() {
+    assert_eq!(count_appended(0, true, 1), 1);
+    assert_eq!(count_appended(7, true, 100), 8);
+    assert_eq!(count_appended(7, false, 100), 7);
+    // a day's retention: there are never more than those of a day
+    assert_eq!(count_appended(24, true, 24), 24);
+    assert_eq!(count_appended(24, false, 0), 0);
+    assert_eq!(count_appended(u32::MAX, true, usize::MAX), u32::MAX);
+}
+
+#[test]
 fn r11_a_reading_in_full_takes_less_time_than_tombstones_live() {
     let quick = |took_ms: u64, delete_retention_ms: u64| {
         let cleanup = Cleanup {
