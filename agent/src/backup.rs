@@ -5,8 +5,9 @@
 //! behind are named by nothing and harm nothing.
 //!
 //! # Completeness
-//! The bounds of all partitions are captured at once and every partition is read exactly up to them. What can't be read
-//! is a recorded gap or problem, and the snapshot is partial.
+//! The bounds of all partitions are captured at once and every partition is read exactly up to them; compacted ones are
+//! read on until nothing can have been cleaned away between (R11). What can't be read is a recorded gap or problem, and
+//! the snapshot is partial.
 
 use std::time::Instant;
 
@@ -85,7 +86,7 @@ impl Backup {
         // Before they are asked for: no bound is older than that (R11), and the RPO is not flattered.
         let bounds_at = self.clock.now();
         // Bounds once, before any data: producers can't move the end of the snapshot.
-        let bounds = self
+        let mut bounds = self
             .unless_cancelled(cut::capture(&self.cluster, &topics))
             .await?;
         let activity = self
@@ -100,7 +101,7 @@ impl Backup {
         // Archives first, each confirmed before anything names it.
         let interval = self.options.progress_interval;
         let notes = readings.progress(&store, snapshot.clone(), &bounds, bounds_at, interval);
-        let (readings, streamed) = self.stream(&store, &bounds, readings, notes).await?;
+        let (readings, streamed) = self.stream(&store, &mut bounds, readings, notes).await?;
 
         self.progress.begin("committing", 0);
         // Small and quick, so last: what is read together lies close together in time.
@@ -171,12 +172,21 @@ impl Backup {
     async fn stream(
         &self,
         store: &ClusterRepository,
-        bounds: &bounds::Bounds,
+        bounds: &mut bounds::Bounds,
         mut readings: Readings,
         notes: Notes,
     ) -> Result<(Readings, stream::Streamed), BackupError> {
-        let mut streamed =
-            stream::stream(self, store, bounds, &readings.partitions, Some(notes)).await?;
+        let cleanups = readings.cleanups.clone();
+        let first = stream::stream(
+            self,
+            store,
+            bounds,
+            &cleanups,
+            &readings.partitions,
+            Some(notes),
+        );
+        let mut streamed = first.await?;
+        bounds.move_to(&streamed.ends());
         let again = readings.unsafe_after(bounds, &streamed.times());
         if !again.is_empty() {
             tracing::warn!(
@@ -184,7 +194,8 @@ impl Backup {
                 "reading took longer than tombstones live, reading in full again"
             );
             let anew = readings.only_in_full(&again, bounds);
-            let read = stream::stream(self, store, bounds, &anew, None).await?;
+            let read = stream::stream(self, store, bounds, &cleanups, &anew, None).await?;
+            bounds.move_to(&read.ends());
             streamed.replace(&again, read);
         }
         Ok((readings, streamed))

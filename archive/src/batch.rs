@@ -5,6 +5,7 @@
 use std::fmt;
 
 use bytes::Buf;
+use serde::{Deserialize, Serialize};
 
 use crate::varint::{take_varint, take_varlong};
 
@@ -30,7 +31,8 @@ pub(crate) const CONTROL: i16 = 0x20;
 pub(crate) const DELETE_HORIZON: i16 = 0x40;
 
 /// How the records of a batch are compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Codec {
     /// Not at all.
     None,

@@ -11,7 +11,7 @@ use zstd::zstd_safe::{self, CParameter, DCtx, DParameter, InBuffer, OutBuffer};
 use crate::batch::Codec;
 
 /// The first four bytes of a frame.
-const MAGIC: [u8; 4] = 0xfd2f_b528u32.to_le_bytes();
+pub(crate) const FRAME_MAGIC: [u8; 4] = 0xfd2f_b528u32.to_le_bytes();
 /// A frame's header is never longer.
 const LONGEST_HEADER: usize = 18;
 /// The highest level whose window fits [`WINDOW_LOG`].
@@ -230,7 +230,7 @@ impl<R> fmt::Debug for FrameReader<R> {
 
 fn content_size(head: &[u8]) -> Result<u64, FrameError> {
     // asked for by name: zstd may be built to read its old formats too
-    if !head.starts_with(&MAGIC) {
+    if !head.starts_with(&FRAME_MAGIC) {
         return Err(FrameError::NotAFrame);
     }
     zstd_safe::get_frame_content_size(head)
@@ -342,7 +342,7 @@ mod tests {
     #[test]
     fn a_claimed_size_is_not_allocated_before_the_bytes_are_there() {
         // a frame of one raw block that says it holds 2^60 bytes, then stops
-        let mut frame = MAGIC.to_vec();
+        let mut frame = FRAME_MAGIC.to_vec();
         frame.push(0b1100_0000);
         frame.push(0x58);
         frame.extend((1u64 << 60).to_le_bytes());

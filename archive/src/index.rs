@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    batch::Codec,
     json::{Document, Sha256Hex},
     words::{OffsetRange, Timestamp, TopicId, TopicPartition},
 };
@@ -32,7 +33,11 @@ pub struct SegmentEntry {
     pub max_timestamp_ms: Option<i64>,
     /// Where each leader epoch begins, in order.
     pub leader_epochs: Vec<EpochStart>,
-    /// Bytes of the member: the batches as Kafka stores them.
+    /// What Kafka's batches were compressed with, where the member holds them uncompressed (R27), by where another codec
+    /// begins; missing where the member holds them as they were. A batch that is compressed here is as it was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub codecs: Vec<CodecStart>,
+    /// Bytes of the member: the batches as Kafka stores them, or without their compression where they are repacked.
     pub raw_bytes: u64,
     /// The largest batch, in bytes.
     pub largest_batch_bytes: u64,
@@ -58,6 +63,14 @@ impl SegmentEntry {
         OffsetRange::new(self.first_offset, self.next_offset)
     }
 
+    /// What the batch at `base_offset` was compressed with, as far as the member does not tell.
+    pub fn codec_at(&self, base_offset: i64) -> Codec {
+        let behind = |start: &CodecStart| start.start_offset <= base_offset;
+        let at = self.codecs.partition_point(behind);
+        let start = at.checked_sub(1).and_then(|at| self.codecs.get(at));
+        start.map_or(Codec::None, |start| start.codec)
+    }
+
     /// The name of the first field in which two entries differ.
     pub(crate) fn difference(&self, other: &Self) -> Option<&'static str> {
         macro_rules! first_difference {
@@ -79,6 +92,7 @@ impl SegmentEntry {
             min_timestamp_ms,
             max_timestamp_ms,
             leader_epochs,
+            codecs,
             raw_bytes,
             largest_batch_bytes,
             holes,
@@ -88,6 +102,15 @@ impl SegmentEntry {
         );
         None
     }
+}
+
+/// Where batches begin that Kafka has compressed another way than those before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodecStart {
+    /// How.
+    pub codec: Codec,
+    /// Base offset of the first of them.
+    pub start_offset: i64,
 }
 
 /// The holes of a segment, by offset. Only so many are listed: in a compacted topic each batch may have one before it,

@@ -153,8 +153,11 @@ pub struct ManifestPartition {
     pub record_count: Option<u64>,
     /// Record batches.
     pub batch_count: u64,
-    /// Bytes as Kafka stores them.
+    /// Bytes as Kafka stores them; of repacked batches without their compression.
     pub raw_bytes: u64,
+    /// Of them, those in segments with repacked batches (R27); missing where none.
+    #[serde(default, skip_serializing_if = "is_zero_bytes")]
+    pub repacked_bytes: u64,
     /// The largest batch in bytes, for `max.message.bytes`.
     pub largest_batch_bytes: u64,
     /// Largest record timestamp, `null` where there is none.
@@ -187,6 +190,14 @@ pub struct LastBatch {
     reason = "serde asks with a reference"
 )]
 fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks with a reference"
+)]
+fn is_zero_bytes(number: &u64) -> bool {
     *number == 0
 }
 
@@ -270,8 +281,11 @@ pub struct Totals {
     pub records: u64,
     /// Record batches.
     pub batches: u64,
-    /// Bytes as Kafka stores them.
+    /// Bytes as Kafka stores them; of repacked batches without their compression.
     pub raw_bytes: u64,
+    /// Of them, those in segments with repacked batches (R27); missing where none.
+    #[serde(default, skip_serializing_if = "is_zero_bytes")]
+    pub repacked_bytes: u64,
     /// Of them, those that were read for this snapshot; the others stand in earlier archives.
     #[serde(default)]
     pub read_bytes: u64,

@@ -9,9 +9,11 @@ use crate::{
 
 mod build;
 mod decompress;
+mod repack;
 
 pub use build::{BatchBuilder, Passage, Produced, passage, patch_for_produce};
 pub use decompress::Decompressor;
+pub use repack::Repacker;
 
 /// A record, still in the bytes of its batch.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,15 +8,18 @@ use crate::{
     batch::{Batch, BatchError, BatchHeader, BatchProblem, Batches, Codec},
     index::SegmentEntry,
     json::Sha256Hasher,
+    records::Repacker,
     words::{TopicId, TopicPartition},
 };
 
 mod facts;
 mod reader;
+mod salvage;
 
 pub use crate::frames::FrameCompressor;
 use facts::Facts;
 pub use reader::{SegmentProblem, SegmentReader, check_segment};
+pub use salvage::{Salvaged, salvage_segment};
 
 /// A frame holds whole batches of together no more than this, unless a single batch is larger.
 pub const FRAME_BYTES: usize = 1 << 20;
@@ -133,6 +136,45 @@ impl SegmentBuilder {
             self.pending.extend_from_slice(&batches[framed..accepted]);
         }
         outcome.map(|()| accepted)
+    }
+
+    /// Like [`Self::take`], but keeps batches uncompressed where `repacker` can; the index says what they were (R27).
+    pub fn take_repacked(
+        &mut self,
+        batches: &[u8],
+        target_bytes: u64,
+        compressor: &mut FrameCompressor,
+        repacker: &mut Repacker,
+    ) -> Result<usize, BatchError> {
+        let mut taken = 0;
+        for batch in Batches::new(batches) {
+            let batch = batch?;
+            // what was stored by Kafka, before there is another checksum (R7)
+            batch.check_crc().map_err(|error| error.at(taken))?;
+            let codec = batch.header.codec();
+            let repacked = repacker.repack(&batch);
+            let bytes = repacked.unwrap_or(batch.bytes);
+            let header = BatchHeader::parse(bytes)?.unwrap_or_else(|| batch.header.clone());
+            let full = self.raw_bytes() >= target_bytes || self.must_close_before(&header);
+            if full && !self.is_empty() {
+                break;
+            }
+            self.facts
+                .observe(&header)
+                .map_err(|problem| BatchError::new(Some(header.base_offset), problem).at(taken))?;
+            self.facts
+                .was_compressed(&header, codec?, repacked.is_some());
+            self.sha256.update(bytes);
+            if !self.pending.is_empty() && self.pending.len() + bytes.len() > FRAME_BYTES {
+                self.close_frame(&[], compressor);
+            }
+            self.pending.extend_from_slice(bytes);
+            if self.pending.len() >= FRAME_BYTES {
+                self.close_frame(&[], compressor);
+            }
+            taken += batch.bytes.len();
+        }
+        Ok(taken)
     }
 
     fn accept(&mut self, batch: &Batch<'_>) -> Result<(), BatchError> {

@@ -51,6 +51,7 @@ fn entry(raw_bytes: u64) -> SegmentEntry {
         min_timestamp_ms: None,
         max_timestamp_ms: None,
         leader_epochs: Vec::new(),
+        codecs: Vec::new(),
         raw_bytes,
         largest_batch_bytes: raw_bytes,
         holes: Holes::default(),

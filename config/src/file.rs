@@ -406,6 +406,11 @@ impl Resolver<'_> {
         if let Some(number) = &section.max_connections {
             backup.max_connections = number.value;
         }
+        if let Some(text) = &section.batches
+            && let Some(keeping) = self.parsed("backup.batches", text)
+        {
+            backup.batches = keeping;
+        }
         if let Some(level) = &section.compression_level {
             backup.compression_level = level.value;
         }

@@ -19,6 +19,9 @@ pub use kafka::{
 };
 pub use reference::reference;
 pub use repository_url::{Bucket, Place, Provider, RepositoryLocation, RepositoryUrl, UrlError};
-pub use resolved::{BackupSettings, ControllerAddresses, ExactCredentials, ResolvedConfig};
+pub use resolved::{
+    BackupSettings, BatchKeeping, ControllerAddresses, ExactCredentials, ResolvedConfig,
+};
 pub use secret::Secret;
 pub use store_options::{OptionError, StoreOptions, is_credential_option, store_option_names};
+pub use suggestion::closest;

@@ -94,6 +94,13 @@ fn backup_keys(defaults: &BackupSettings) -> Vec<Key> {
         ),
         key(
             "backup",
+            "batches",
+            &defaults.batches.to_string(),
+            "`verbatim`: as Kafka stores them; `repack`: without the compression of their own, which makes smaller archives \
+             of topics compressed with lz4, snappy or gzip, takes more time, and is undone by restores; `--batches`",
+        ),
+        key(
+            "backup",
             "max-rate",
             "no limit",
             "bytes read a second at most, as Kafka stores them, over all connections; `--max-rate`",

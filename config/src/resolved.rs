@@ -50,6 +50,8 @@ pub struct BackupSettings {
     pub archive_size: ByteSize,
     /// zstd's level.
     pub compression_level: i32,
+    /// How record batches are kept.
+    pub batches: BatchKeeping,
     /// Bytes per second that are read at most, as Kafka stores them.
     pub max_rate: Option<ByteSize>,
     /// Connections to each broker that data are read by.
@@ -60,6 +62,43 @@ pub struct BackupSettings {
     pub progress_interval: TimeSpan,
     /// Where what proves who the users are is read, if it is.
     pub exact_credentials: ExactCredentials,
+}
+
+/// How record batches are kept in archives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BatchKeeping {
+    /// As Kafka stores them, byte by byte.
+    #[default]
+    Verbatim,
+    /// Without the compression of their own, so that the archive's sees plain records: smaller archives of topics that
+    /// are compressed with lz4, snappy or gzip. Restores compress them again.
+    Repack,
+}
+
+impl fmt::Display for BatchKeeping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Verbatim => "verbatim",
+            Self::Repack => "repack",
+        })
+    }
+}
+
+/// Text that is no way to keep batches.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("neither verbatim nor repack")]
+pub struct UnknownKeeping;
+
+impl FromStr for BatchKeeping {
+    type Err = UnknownKeeping;
+
+    fn from_str(text: &str) -> Result<Self, UnknownKeeping> {
+        match text {
+            "verbatim" => Ok(Self::Verbatim),
+            "repack" => Ok(Self::Repack),
+            _ => Err(UnknownKeeping),
+        }
+    }
 }
 
 /// Where the keys of SCRAM users and sensitive settings are read: in one of two ways, or not at all.
@@ -171,6 +210,7 @@ impl Default for BackupSettings {
             segment_size: ByteSize::mib(64),
             archive_size: ByteSize::mib(128),
             compression_level: 3,
+            batches: BatchKeeping::default(),
             max_rate: None,
             max_connections: 2,
             retry_deadline: TimeSpan::seconds(120),

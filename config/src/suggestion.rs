@@ -1,10 +1,7 @@
 //! The word that was probably meant.
 
 /// The candidate nearest to `word`, if any is near enough to be a slip of the pen.
-pub(crate) fn closest<'c>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'c str>,
-) -> Option<&'c str> {
+pub fn closest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let limit = (word.chars().count() / 3).clamp(1, 4);
     candidates
         .into_iter()

@@ -71,6 +71,7 @@ async fn ranges(cluster: &Cluster, topic: &str) -> Result<Vec<ReadRange>, Box<dy
             topic_id: topic.id,
             range: OffsetRange::new(start, end),
             leader_epoch: -1,
+            compacted: false,
         });
     }
     Ok(ranges)

@@ -298,6 +298,8 @@ impl ErrorCode {
     pub const DUPLICATE_SEQUENCE_NUMBER: Self = Self(46);
     /// The principal may not use the transactional id.
     pub const TRANSACTIONAL_ID_AUTHORIZATION_FAILED: Self = Self(53);
+    /// The settings of the topic do not allow it.
+    pub const POLICY_VIOLATION: Self = Self(44);
     /// The cluster has no authorizer.
     pub const SECURITY_DISABLED: Self = Self(54);
     /// The broker's disk fails.

@@ -49,6 +49,12 @@ pub struct ReadRange {
     /// The leader's epoch when the end was captured, −1 where it is not known: what a later leader wrote below that end
     /// replaces records that were lost (R2, R5).
     pub leader_epoch: i32,
+    /// It may be compacted: it is read early, and on behind its end until one answer brings all that is there (R11).
+    ///
+    /// Kafka's cleaner drops a value at once when a newer one of its key is there. Where that lies behind the captured
+    /// end, neither would be in what is read up to there. What is transactional behind the end is never read: of a
+    /// transaction another partition may have its other half.
+    pub compacted: bool,
 }
 
 /// How much is asked at a time, and how long is waited.
@@ -111,6 +117,8 @@ pub enum ReadEvent {
     Done {
         /// Which range.
         index: usize,
+        /// That end: the captured one, or behind it where the partition may be compacted.
+        end: i64,
     },
 }
 
@@ -178,11 +186,13 @@ pub fn read_ranges(
     let mut empty = Vec::new();
     for (index, range) in ranges.into_iter().enumerate() {
         if range.range.is_empty() {
-            empty.push(index);
+            empty.push((index, range.range.end));
         } else {
             waiting.push(Position::new(index, range));
         }
     }
+    // what waits may be cleaned away meanwhile
+    waiting.sort_by_key(|position| !position.range.compacted);
     let router = Router {
         context: Context {
             cluster,
@@ -199,11 +209,11 @@ pub fn read_ranges(
         turn: 0,
     };
     tokio::spawn(async move {
-        for index in empty {
+        for (index, end) in empty {
             if router
                 .context
                 .events
-                .send(ReadEvent::Done { index })
+                .send(ReadEvent::Done { index, end })
                 .await
                 .is_err()
             {
@@ -228,6 +238,10 @@ struct Context {
 impl Context {
     /// Ends a range whose rest can't be read. False when nobody listens any more.
     async fn lose(&self, position: &Position, reason: GapReason) -> bool {
+        if position.is_behind_end() {
+            // all that was promised is read
+            return self.finish(position).await;
+        }
         let range = OffsetRange::new(position.offset, position.range.range.end);
         tracing::warn!(topic_partition = %position.range.topic_partition, offsets = %range, %reason, "gap");
         let index = position.index;
@@ -241,8 +255,11 @@ impl Context {
 
     /// Ends a range. False when nobody listens any more.
     async fn finish(&self, position: &Position) -> bool {
-        let index = position.index;
-        self.events.send(ReadEvent::Done { index }).await.is_ok()
+        let (index, end) = (position.index, position.end());
+        self.events
+            .send(ReadEvent::Done { index, end })
+            .await
+            .is_ok()
             && self.returned.send(Returned::Finished).await.is_ok()
     }
 }

@@ -156,7 +156,7 @@ fn on_topic(api: &str) -> Operation {
         }
         "Produce" => Operation::Write,
         "CreateTopics" => Operation::Create,
-        "DeleteTopics" => Operation::Delete,
+        "DeleteTopics" | "DeleteRecords" => Operation::Delete,
         "DescribeConfigs" => Operation::DescribeConfigs,
         "IncrementalAlterConfigs" => Operation::AlterConfigs,
         _ => Operation::Describe,
@@ -199,6 +199,7 @@ fn topic_of<'s>(api: &str, subject: &'s str) -> &'s str {
             | "OffsetCommit"
             | "OffsetFetch"
             | "DescribeProducers"
+            | "DeleteRecords"
             | "DescribeShareGroupOffsets"
             | "AlterShareGroupOffsets"
     );

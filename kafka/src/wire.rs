@@ -16,6 +16,7 @@ mod acls;
 pub(crate) mod answer;
 mod configs;
 mod connection;
+mod delete_records;
 mod epochs;
 #[cfg(test)]
 pub(crate) mod fake_broker;
@@ -55,7 +56,7 @@ pub use fetch::{
     NodeEndpoint, SnapshotEnd, fetch,
 };
 pub use groups::{CommitOutcomes, GroupListing, GroupOffsets, GroupState, ListedGroup};
-pub use log_dirs::TopicsOnDisk;
+pub use log_dirs::{DiskSpace, TopicsOnDisk};
 pub use metadata::{Leadership, PartitionMetadata, TopicMetadata, TopicScope};
 pub use metadata_log::Controllers;
 pub(crate) use metadata_log::passes;

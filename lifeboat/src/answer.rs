@@ -29,6 +29,14 @@ impl Answer {
         Self { bytes, exit }
     }
 
+    /// With some lines before it, for people.
+    pub(crate) fn headed(mut self, session: &Session, lines: &str) -> Self {
+        if !session.json {
+            self.bytes.splice(0..0, lines.bytes());
+        }
+        self
+    }
+
     pub(crate) fn exit(&self) -> Exit {
         self.exit
     }

@@ -64,8 +64,8 @@ Exit codes:
    14  format too new for this program
    20  damage found
    21  verification incomplete
-   22  what was restored differs from the snapshot, or something changed (diff --exit-code)
-  130  interrupted (143 by SIGTERM); nothing half-done is visible";
+   22  a cluster differs from the snapshot, or something changed (diff --exit-code)
+  130  interrupted (143 by SIGTERM); nothing half-done is visible, but of a restore: that goes on with --resume";
 
 #[cfg(test)]
 mod tests {

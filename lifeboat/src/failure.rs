@@ -7,7 +7,16 @@ use lifeboat_archive::json::{self, Document};
 use lifeboat_config::{LoadError, PropertyError, UrlError};
 use lifeboat_kafka::{KafkaError, rights::Right};
 use lifeboat_repository::{RepositoryError, copy::CopyError};
-use lifeboat_restore::{plan::PlanError, restore::RestoreError, verify::VerifyError};
+use lifeboat_restore::{
+    live::CompareError,
+    names::{Kind, NameError},
+    offset_map::MapError,
+    plan::PlanError,
+    rehearse::RehearseError,
+    restore::RestoreError,
+    translate::TranslateError,
+    verify::VerifyError,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -17,6 +26,7 @@ use crate::{
 };
 
 mod kafka;
+mod restore;
 mod store;
 
 const NO_IDENTITY: &str = "give the identity of one of its recipients: --identity FILE, LIFEBOAT_IDENTITY, or \
@@ -33,6 +43,8 @@ pub(crate) struct Failure {
     hint: Option<String>,
     /// The right that would have helped.
     right: Option<Right>,
+    /// Whether `restore --resume` can go on where this has ended.
+    resumable: bool,
 }
 
 /// A failure as `--json` prints it.
@@ -57,6 +69,7 @@ impl Failure {
             causes: Vec::new(),
             hint: None,
             right: None,
+            resumable: false,
         }
     }
 
@@ -115,6 +128,12 @@ impl Failure {
             }
             next = error.source();
         }
+        self
+    }
+
+    /// With a cause that is no error.
+    pub(crate) fn because_of(mut self, cause: impl Into<String>) -> Self {
+        self.causes.push(cause.into());
         self
     }
 
@@ -235,6 +254,11 @@ impl From<RepositoryError> for Failure {
                 Exit::Error,
                 "`lifeboat snapshots` lists those that there are".to_owned(),
             ),
+            E::NoneVerified { .. } => (
+                Exit::Error,
+                "verify one with `lifeboat verify SNAPSHOT`; its result has to be stored, which takes the right to write"
+                    .to_owned(),
+            ),
             E::Ambiguous { .. } => (Exit::Usage, "write more of the id".to_owned()),
             E::ClusterUnknown { .. } => (
                 Exit::ClusterUnknown,
@@ -321,7 +345,36 @@ impl From<VerifyError> for Failure {
     fn from(error: VerifyError) -> Self {
         match error {
             VerifyError::Repository(error) => error.into(),
+            VerifyError::NoTopics { .. } => Self::of(Exit::Usage, &error)
+                .hint("`lifeboat show SNAPSHOT --topics` lists those that it has"),
             VerifyError::Cancelled => Self::interrupted(),
+        }
+    }
+}
+
+impl From<CompareError> for Failure {
+    fn from(error: CompareError) -> Self {
+        match error {
+            CompareError::Repository(error) => error.into(),
+            CompareError::Kafka(error) => error.into(),
+            CompareError::Names(error) => Self::of(Exit::Usage, &error).hint(names_hint(&error)),
+            CompareError::NoTopics { .. } => Self::of(Exit::Usage, &error)
+                .hint("`lifeboat show SNAPSHOT --topics` lists those that it has"),
+            CompareError::Cancelled => Self::interrupted(),
+            CompareError::Internal(_) => Self::of(Exit::Error, &error),
+        }
+    }
+}
+
+impl From<RehearseError> for Failure {
+    fn from(error: RehearseError) -> Self {
+        match error {
+            RehearseError::Restore(error) => error.into(),
+            RehearseError::NoTopics { .. } => Self::of(Exit::Usage, &error)
+                .hint("`lifeboat show SNAPSHOT --topics` lists those that it has"),
+            RehearseError::Prefix(_) => Self::of(Exit::Error, &error),
+            RehearseError::Taken(_) => Self::of(Exit::Error, &error)
+                .hint("nothing was written; rehearse again, and the names will be others"),
         }
     }
 }
@@ -353,9 +406,14 @@ impl From<RestoreError> for Failure {
             E::Plan(error) => return error.into(),
             E::Refused(_) => (
                 Exit::Error,
-                "restore into a cluster that does not hold these topics, or choose others with --topics",
+                "decide for --append or --replace, restore beside them with --rename or --prefix, or choose others with --topics",
             ),
-            E::Damaged(_) | E::Records { .. } => (
+            E::Damaged(_) => (
+                Exit::Damaged,
+                "`lifeboat verify` tells everything that is damaged; an older snapshot may hold it intact, and --salvage \
+                 restores all that is sound and names what is missing",
+            ),
+            E::Records { .. } => (
                 Exit::Damaged,
                 "`lifeboat verify` tells everything that is damaged; an older snapshot may hold it intact",
             ),
@@ -371,10 +429,7 @@ impl From<RestoreError> for Failure {
                     ..Self::of(Exit::Error, &error)
                 };
             }
-            E::Topic { .. } => (
-                Exit::Error,
-                "mend the cause and restore again into an empty cluster",
-            ),
+            E::Topic { .. } => (Exit::Error, "mend the cause"),
             E::Changed { .. } => (
                 Exit::Error,
                 "nobody else may write to these topics meanwhile; restore them again from the start",
@@ -383,29 +438,80 @@ impl From<RestoreError> for Failure {
                 Exit::Differs,
                 "delete the restored topics, make sure that nobody else writes to them, and restore again",
             ),
-            E::Cancelled => (
-                Exit::Interrupted,
-                "topics that were begun are incomplete: delete them and restore again",
+            E::Cancelled => return Self::interrupted(),
+            E::OffsetMap(MapError::Exists(_)) => (
+                Exit::Usage,
+                "name another file with --offset-map, or move that one away",
             ),
-            E::Journal(_) => (
+            E::OffsetMap(_) => (
                 Exit::Error,
-                "name a folder that can be written with --state",
+                "name a file in a folder that can be written with --offset-map",
             ),
+            E::Journal(ref error) => (Exit::Error, restore::journal(error)),
+            E::Lease(ref error) => (Exit::Error, restore::lease(error)),
+            E::LeaseLost(ref lost) => (Exit::Error, restore::lost(lost)),
+            E::NotResumable { .. } => (
+                Exit::Usage,
+                "delete the topics that it has begun, and restore again without --resume",
+            ),
+            E::Unfinished { source, .. } => return restore::unfinished(*source),
             E::Internal(_) => return Self::of(Exit::Error, &error),
         };
         Self::of(exit, &error).hint(hint)
     }
 }
 
+fn names_hint(error: &NameError) -> String {
+    match error {
+        NameError::NotThere {
+            meant: Some(meant), ..
+        } => format!("did you mean {meant}?"),
+        NameError::NotThere { .. } => "`lifeboat show` lists what the snapshot has".to_owned(),
+        NameError::NotChosen {
+            kind: Kind::Topic, ..
+        } => "choose it with --topics, or leave out its --rename".to_owned(),
+        NameError::NotChosen { .. } => {
+            "choose it with --groups, or leave out its --rename-group".to_owned()
+        }
+        NameError::Unmatched { .. } => {
+            "an expression is held against the whole name: write .* where something may follow"
+                .to_owned()
+        }
+        NameError::NoGroups { .. } => {
+            "check --groups and --exclude-groups; `lifeboat show` lists the groups".to_owned()
+        }
+        NameError::Illegal { .. } => "choose another name".to_owned(),
+        NameError::Merged { .. } => "give each a name of its own, or choose one of them".to_owned(),
+    }
+}
+
+impl From<TranslateError> for Failure {
+    fn from(error: TranslateError) -> Self {
+        match error {
+            TranslateError::Restore(error) => error.into(),
+            TranslateError::NoPartition(_) | TranslateError::NoGroup(_) => {
+                Self::of(Exit::Usage, &error)
+                    .hint("`lifeboat show` lists the topics and groups of a snapshot")
+            }
+        }
+    }
+}
+
 impl From<PlanError> for Failure {
     fn from(error: PlanError) -> Self {
         let hint = match &error {
-            PlanError::IntoSource { .. } => "if that is meant, say --into-source",
+            PlanError::IntoSource { .. } => {
+                "if that is meant, say --into-source; --prefix or --rename restores beside the originals"
+            }
+            PlanError::Names(error) => return Self::of(Exit::Usage, error).hint(names_hint(error)),
             PlanError::NoBroker { .. } => {
                 "map it to one that is there with --broker-map, or leave out --assignment"
             }
             PlanError::BrokersMerged { .. } => {
                 "give each broker of the snapshot another one of the target with --broker-map"
+            }
+            PlanError::Selection(_) => {
+                "check --partitions, --from, --until and --until-offset; `lifeboat show` lists topics and partitions"
             }
             PlanError::NothingChosen { .. } => {
                 "check --topics and --exclude; `lifeboat show` lists the topics"

@@ -9,11 +9,16 @@ use crate::exit;
 mod backup;
 mod check;
 mod cluster;
+mod compare;
 mod config;
 mod copy;
 mod diff;
 mod identities;
 mod init;
+mod later;
+mod names;
+mod offsets;
+mod rehearse;
 mod repository;
 mod restore;
 mod show;
@@ -25,6 +30,7 @@ mod verify;
 pub(crate) use backup::{BackupFlags, LimitFlags};
 pub(crate) use check::CheckFlags;
 pub(crate) use cluster::SourceFlags;
+pub(crate) use compare::CompareFlags;
 pub(crate) use config::{ConfigFlags, ConfigVerb};
 pub(crate) use copy::CopyFlags;
 pub(crate) use diff::DiffFlags;
@@ -32,11 +38,15 @@ pub(crate) use diff::DiffFlags;
 pub(crate) use identities::IdentityPlace;
 pub(crate) use identities::{IDENTITY_VARIABLE, IdentityFlags};
 pub(crate) use init::InitFlags;
+pub(crate) use later::LaterFlags;
+pub(crate) use names::{NameFlags, Rename};
+pub(crate) use offsets::{OffsetsFlags, OffsetsVerb, TranslateFlags};
+pub(crate) use rehearse::RehearseFlags;
 pub(crate) use repository::{ClusterChoice, RepositoryFlags};
-pub(crate) use restore::{RestoreFlags, TargetFlags};
+pub(crate) use restore::{OffsetMapFormat, RestoreFlags, TargetFlags, WriteLimitFlags};
 pub(crate) use show::{ShowFlags, ShowParts};
 pub(crate) use snapshots::SnapshotsFlags;
-pub(crate) use topics::TopicFlags;
+pub(crate) use topics::{StoredTopicFlags, TopicFlags};
 pub(crate) use users::{CredentialFlags, UserFlags};
 pub(crate) use verify::VerifyFlags;
 
@@ -97,12 +107,18 @@ pub(crate) enum Verb {
     Diff(DiffFlags),
     /// Read all of a snapshot and find any damage
     Verify(VerifyFlags),
+    /// Compare a snapshot with a live cluster, record by record and both ways
+    Compare(Box<CompareFlags>),
+    /// Restore a snapshot under other names, compare, and remove that again: to know that it works and how long it takes
+    Rehearse(Box<RehearseFlags>),
     /// Check that everything is there that the snapshots of a repository need, and what else is
     Check(CheckFlags),
     /// Copy snapshots to another repository, as far as it lacks them
     Copy(CopyFlags),
     /// Give a snapshot to a cluster that does not have its topics
     Restore(Box<RestoreFlags>),
+    /// Tell where offsets of a snapshot go
+    Offsets(OffsetsFlags),
     /// Check or show the configuration
     Config(ConfigFlags),
 }

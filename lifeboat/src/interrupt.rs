@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -19,6 +19,8 @@ use crate::{answer::write_stderr, exit::Exit, failure::Failure};
 pub(crate) struct Interrupt {
     token: CancellationToken,
     terminated: Arc<AtomicBool>,
+    /// What remains of what is stopped, where that is something.
+    remains: Arc<OnceLock<&'static str>>,
 }
 
 impl Interrupt {
@@ -27,6 +29,7 @@ impl Interrupt {
         let interrupt = Self {
             token: CancellationToken::new(),
             terminated: Arc::default(),
+            remains: Arc::default(),
         };
         // asked for here and not in the task: a signal can come before that has begun
         let signals = (
@@ -47,9 +50,10 @@ impl Interrupt {
             _ = int.recv() => {}
             _ = term.recv() => self.terminated.store(true, Ordering::Relaxed),
         }
-        let text =
-            "stopping; nothing half-done will be left to be seen (once more to end at once)\n";
-        bars.suspend(|| write_stderr(text));
+        let remains = self.remains.get().copied();
+        let remains = remains.unwrap_or("nothing half-done will be left to be seen");
+        let text = format!("stopping; {remains} (once more to end at once)\n");
+        bars.suspend(|| write_stderr(&text));
         self.token.cancel();
         tokio::select! {
             _ = int.recv() => {}
@@ -62,6 +66,12 @@ impl Interrupt {
     /// Cancelled by the first signal.
     pub(crate) fn token(&self) -> CancellationToken {
         self.token.clone()
+    }
+
+    /// From now on something half-done remains if it is stopped: what to do then.
+    pub(crate) fn leaves(&self, remains: &'static str) {
+        // whoever said so first knows it as well
+        self.remains.get_or_init(|| remains);
     }
 
     /// The exit code of a run that was interrupted.

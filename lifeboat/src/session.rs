@@ -79,7 +79,8 @@ impl Session {
         reference: &str,
     ) -> Result<(ClusterRepository, Commit), Failure> {
         let cluster = self.cluster(repository, choice, identities).await?;
-        let commit = cluster.catalog().await?.resolve(reference)?.clone();
+        let catalog = cluster.catalog().await?;
+        let commit = cluster.resolve(&catalog, reference).await?;
         Ok((cluster, commit))
     }
 }

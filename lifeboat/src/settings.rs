@@ -11,7 +11,7 @@ use std::{
 use lifeboat_agent::backup::{self, CredentialOptions, CredentialSource};
 use lifeboat_archive::{
     seal::{Identities, MOST_RECIPIENTS, Recipient, RecipientError},
-    words::{TopicGlob, TopicGlobs},
+    words::{ByteSize, TopicGlob, TopicGlobs},
 };
 use lifeboat_config::{
     BackupSettings, KafkaProperties, RepositoryLocation, RepositoryUrl, ResolvedConfig,
@@ -19,18 +19,23 @@ use lifeboat_config::{
 };
 use lifeboat_repository::copy;
 use lifeboat_restore::{
+    into::Existing,
+    offset_map::{MapFile, MapFormat},
     parts::{Part, Parts},
-    restore,
+    rehearse, restore,
 };
 
 use crate::{
     failure::Failure,
     flags::{
-        BackupFlags, CopyFlags, CredentialFlags, IdentityFlags, LimitFlags, RepositoryFlags,
-        RestoreFlags, SourceFlags, TargetFlags, TopicFlags,
+        BackupFlags, CopyFlags, CredentialFlags, IdentityFlags, LimitFlags, OffsetMapFormat,
+        RehearseFlags, RepositoryFlags, RestoreFlags, SourceFlags, TargetFlags, TopicFlags,
+        WriteLimitFlags,
     },
     identities,
 };
+
+mod names;
 
 /// Where settings come from. The file is read when it is first needed.
 #[derive(Debug)]
@@ -154,6 +159,7 @@ impl Settings {
             segment_size,
             archive_size,
             compression_level,
+            batches,
             max_rate,
             max_connections,
             retry_deadline,
@@ -163,6 +169,7 @@ impl Settings {
         settings.segment_size = segment_size.unwrap_or(settings.segment_size);
         settings.archive_size = archive_size.unwrap_or(settings.archive_size);
         settings.compression_level = compression_level.unwrap_or(settings.compression_level);
+        settings.batches = batches.unwrap_or(settings.batches);
         settings.max_rate = max_rate.or(settings.max_rate);
         settings.max_connections = max_connections.unwrap_or(settings.max_connections);
         settings.retry_deadline = retry_deadline.unwrap_or(settings.retry_deadline);
@@ -175,6 +182,7 @@ impl Settings {
             segment_size: settings.segment_size,
             archive_size: settings.archive_size,
             compression_level: settings.compression_level,
+            batches: settings.batches,
             max_rate: settings.max_rate,
             max_connections: settings.max_connections as usize,
             retry_deadline: settings.retry_deadline.0,
@@ -289,6 +297,54 @@ impl Settings {
 
 /// What a restore is to do. Which topics are *saved* says nothing of it.
 pub(crate) fn restore_options(flags: &RestoreFlags) -> Result<restore::Options, Failure> {
+    let limits = write_limits(&flags.limits)?;
+    Ok(restore::Options {
+        topics: choose(TopicGlobs::default(), &flags.topics())?,
+        naming: names::naming(&flags.names)?,
+        existing: match (flags.append, flags.replace) {
+            (true, _) => Existing::Append,
+            (_, true) => Existing::Replace,
+            _ => Existing::Refuse,
+        },
+        parts: restored_parts(flags)?,
+        selection: flags.selection(),
+        salvage: flags.salvage,
+        offset_map: offset_map(flags)?,
+        prune_extra: flags.prune_extra,
+        assignment: flags.assignment,
+        broker_map: broker_map(flags)?,
+        compare: (!flags.no_compare).then(|| flags.compare.into()),
+        into_source: flags.into_source,
+        memory: limits.memory,
+        max_rate: limits.max_rate,
+        max_connections: limits.max_connections,
+        state_folder: flags.state.clone(),
+    })
+}
+
+/// What a rehearsal is to do.
+pub(crate) fn rehearse_options(flags: &RehearseFlags) -> Result<rehearse::Options, Failure> {
+    let limits = write_limits(&flags.limits)?;
+    Ok(rehearse::Options {
+        topics: choose(TopicGlobs::default(), &flags.topics.chosen())?,
+        sample: flags.sample,
+        into_source: flags.into_source,
+        keep: flags.keep,
+        store: !flags.no_store,
+        memory: limits.memory,
+        max_rate: limits.max_rate,
+        max_connections: limits.max_connections,
+    })
+}
+
+/// How much a restore writes at a time; what can't work is refused as it is of a backup.
+struct WriteLimits {
+    memory: ByteSize,
+    max_rate: Option<ByteSize>,
+    max_connections: usize,
+}
+
+fn write_limits(flags: &WriteLimitFlags) -> Result<WriteLimits, Failure> {
     let defaults = restore::Options::default();
     let memory = flags.memory.unwrap_or(defaults.memory);
     let mut settings = BackupSettings {
@@ -299,19 +355,32 @@ pub(crate) fn restore_options(flags: &RestoreFlags) -> Result<restore::Options, 
     settings.max_connections = flags.max_connections.unwrap_or(settings.max_connections);
     check(&settings)?;
     let max_connections = flags.max_connections.map(|number| number as usize);
-    Ok(restore::Options {
-        topics: choose(TopicGlobs::default(), &flags.topics())?,
-        parts: restored_parts(flags)?,
-        prune_extra: flags.prune_extra,
-        assignment: flags.assignment,
-        broker_map: broker_map(flags)?,
-        compare: (!flags.no_compare).then(|| flags.compare.into()),
-        into_source: flags.into_source,
+    Ok(WriteLimits {
         memory,
         max_rate: flags.max_rate,
         max_connections: max_connections.unwrap_or(defaults.max_connections),
-        state_folder: flags.state.clone(),
     })
+}
+
+/// Where a map of all offsets goes.
+fn offset_map(flags: &RestoreFlags) -> Result<Option<MapFile>, Failure> {
+    let Some(path) = &flags.offset_map else {
+        return Ok(None);
+    };
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    let format = match (flags.offset_map_format, extension) {
+        (Some(OffsetMapFormat::Csv), _) | (None, Some("csv")) => MapFormat::Csv,
+        (Some(OffsetMapFormat::Json), _) | (None, Some("json")) => MapFormat::Json,
+        (None, _) => {
+            let what = format!("--offset-map {}: csv or json?", path.display());
+            return Err(Failure::usage(what)
+                .hint("name a file that ends with .csv or .json, or give --offset-map-format"));
+        }
+    };
+    Ok(Some(MapFile {
+        path: path.clone(),
+        format,
+    }))
 }
 
 /// How much a copy does at the same time where nothing is said.
@@ -348,10 +417,12 @@ pub(crate) fn restored_parts(flags: &RestoreFlags) -> Result<Parts, Failure> {
         }
         return Ok(parts);
     }
-    let parts = if flags.topics.is_empty() && flags.exclude.is_empty() {
-        Parts::everything()
-    } else {
+    let of_topics =
+        !flags.topics.is_empty() || !flags.exclude.is_empty() || flags.names.renames_topics();
+    let parts = if of_topics {
         Parts::of_topics()
+    } else {
+        Parts::everything()
     };
     let parts = if users {
         parts.with(Part::Users)

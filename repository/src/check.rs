@@ -32,6 +32,7 @@ impl ClusterRepository {
         progress.begin("checking", catalog.entries.len() as u64);
         let mut inventory = Inventory::of(there);
         let mut findings = Findings::default();
+        self.name_results(&mut inventory);
         self.name_commits(&catalog, &mut inventory, &mut findings);
         for commit in catalog.snapshots() {
             progress.note(commit.snapshot.to_string());
@@ -43,6 +44,16 @@ impl ClusterRepository {
         let mut report = report::compare(&catalog, &inventory, &unknown, findings);
         report.warnings = self.warnings(&catalog, &report);
         Ok(report)
+    }
+
+    /// Results lead nowhere, and no commit leads to them: they are there by being listed.
+    fn name_results(&self, inventory: &mut Inventory) {
+        let stored = inventory.stored.keys();
+        let results = stored.filter(|object| self.layout().result_of(object).is_some());
+        let results: Vec<_> = results.cloned().collect();
+        for object in results {
+            inventory.name(&object, Size::Any, None);
+        }
     }
 
     /// Commits are there by being listed; those that can't be read lead nowhere.

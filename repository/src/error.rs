@@ -103,6 +103,12 @@ pub enum RepositoryError {
         /// What was asked for.
         reference: String,
     },
+    /// No snapshot is known to be whole.
+    #[error("no snapshot of cluster {cluster} was verified as a whole")]
+    NoneVerified {
+        /// The cluster.
+        cluster: String,
+    },
     /// Several snapshots begin like that.
     #[error("{reference} names {} snapshots: {}", candidates.len(), listed(candidates))]
     Ambiguous {
@@ -267,6 +273,14 @@ fn listed<T: fmt::Display>(items: &[T]) -> String {
 }
 
 impl RepositoryError {
+    /// It and its cause, as one text.
+    pub fn with_cause(&self) -> String {
+        match std::error::Error::source(self) {
+            Some(cause) => format!("{self}: {cause}"),
+            None => self.to_string(),
+        }
+    }
+
     /// Whether it is only that an object can't be opened: what is stored of it may be read, checked and copied.
     pub fn is_for_want_of_identity(&self) -> bool {
         matches!(self, Self::NoIdentity { .. } | Self::WrongIdentity { .. })

@@ -10,6 +10,7 @@
 //! <cluster-id>/manifests/<snapshot>.json.zst     manifests
 //! <cluster-id>/commits/<20-digit sequence>.json  commits
 //! <cluster-id>/progress/<snapshot>/<6-digit number>.json.zst  what a backup has stored that is not committed yet
+//! <cluster-id>/results/<snapshot>/<time>-<random>.json  what verifications, comparisons and rehearsals found
 //! ```
 //!
 //! Archives and documents that are sealed have `.age` behind their names.
@@ -35,13 +36,14 @@ pub(crate) const PROBE: &str = "probe";
 /// What the names of sealed objects end in.
 const SEALED: &str = ".age";
 
-const FOLDERS: [&str; 6] = [
+const FOLDERS: [&str; 7] = [
     "data",
     "metadata",
     "lists",
     "manifests",
     "commits",
     "progress",
+    "results",
 ];
 
 /// The names of one cluster's objects.
@@ -113,6 +115,33 @@ impl ClusterLayout {
 
     pub(crate) fn commit(&self, sequence: u64) -> String {
         format!("{}/commits/{sequence:020}.json", self.cluster)
+    }
+
+    pub(crate) fn results(&self) -> String {
+        format!("{}/results", self.cluster)
+    }
+
+    pub(crate) fn results_of(&self, snapshot: &SnapshotId) -> String {
+        format!("{}/{snapshot}", self.results())
+    }
+
+    /// The name of a result; names sort by the time.
+    pub(crate) fn result(&self, snapshot: &SnapshotId, at: Timestamp, lot: &str) -> String {
+        let (seconds, millis) = (at.compact(), at.as_millis().rem_euclid(1_000));
+        let seconds = seconds.trim_end_matches('Z');
+        let folder = self.results_of(snapshot);
+        format!("{folder}/{seconds}.{millis:03}Z-{lot}.json")
+    }
+
+    /// Which snapshot a result is about; `None` for any other file.
+    pub(crate) fn result_of(&self, object: &str) -> Option<SnapshotId> {
+        let name = object.strip_prefix(&self.results())?.strip_prefix('/')?;
+        let (snapshot, name) = name.split_once('/')?;
+        let name = name.strip_suffix(".json")?;
+        let (time, lot) = name.split_once("Z-")?;
+        let time = time.len() == "20260823T020000.123".len() && time.starts_with('2');
+        let lot = !lot.is_empty() && lot.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        snapshot.parse().ok().filter(|_| time && lot)
     }
 
     /// The sequence number in a commit's name; `None` for any other file.
@@ -214,6 +243,11 @@ mod tests {
             layout.manifest(&snapshot),
             layout.commit(u64::MAX),
             layout.progress(&snapshot, 7),
+            layout.result(
+                &snapshot,
+                Timestamp::from_millis(1_787_450_400_007),
+                "k3f9ab",
+            ),
             ROOT.to_owned(),
             README.to_owned(),
         ];
@@ -260,6 +294,29 @@ mod tests {
             format!("{folder}/{snapshot}/x/000007.json.zst"),
         ] {
             assert_eq!(layout.progress_of(&other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_result_is_read_from_exactly_the_names_that_are_written() {
+        let layout = layout();
+        let snapshot = SnapshotId::generate(Timestamp::from_millis(0));
+        let at = Timestamp::from_millis(1_787_450_400_007);
+        let object = layout.result(&snapshot, at, "k3f9ab");
+        assert!(
+            object.ends_with("/20260823T020000.007Z-k3f9ab.json"),
+            "{object}"
+        );
+        assert_eq!(layout.result_of(&object), Some(snapshot.clone()));
+        let folder = layout.results();
+        for other in [
+            object.replace(".json", ".json.bak"),
+            object.replace("k3f9ab", ""),
+            format!("{folder}/{snapshot}/x/20260823T020000.007Z-k3f9ab.json"),
+            format!("{folder}/20260823T020000.007Z-k3f9ab.json"),
+            format!("{folder}/latest/20260823T020000.007Z-k3f9ab.json"),
+        ] {
+            assert_eq!(layout.result_of(&other), None, "{other}");
         }
     }
 

@@ -17,6 +17,7 @@ mod probe;
 mod progress;
 mod remote;
 mod repository;
+mod results;
 mod root;
 mod sealed;
 mod store;
@@ -29,6 +30,7 @@ pub use layout::is_sealed;
 pub use lists::ListsUpload;
 pub use probe::{ObjectLock, RemoteReport, StoreReport, Writers};
 pub use repository::Repository;
+pub use results::{Results, Standing, UnreadableResult, standing};
 pub use upload::ArchiveUpload;
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ What is where
   <cluster-id>/metadata/<snapshot>.tar.zst       topics with their settings, consumer groups with their offsets
   <cluster-id>/data/<day>/<name>.tar.zst         archives: Kafka log segments
   <...>.tar.zst.age                              the same, encrypted with age (https://age-encryption.org)
+  <cluster-id>/results/<snapshot>/<time>.json    what verifications of a snapshot found; no snapshot needs it
   probe/                                         what was tried when the repository was made; it means nothing
 A file that no commit leads to belongs to a run that did not finish. It is not part of any snapshot.
 

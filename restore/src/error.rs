@@ -1,10 +1,21 @@
 //! Why a restore ended, cut by what can be done about it.
 
-use lifeboat_archive::{records::RecordError, words::TopicPartition};
+use std::path::PathBuf;
+
+use lifeboat_archive::{
+    records::RecordError,
+    words::{SnapshotId, TopicPartition},
+};
 use lifeboat_kafka::{KafkaError, rights::Right};
 use lifeboat_repository::RepositoryError;
 
-use crate::{journal::JournalError, plan::PlanError, verify::Damage};
+use crate::{
+    journal::JournalError,
+    lease::{LeaseError, LeaseLost},
+    offset_map::MapError,
+    plan::PlanError,
+    verify::Damage,
+};
 
 /// A restore that did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -70,9 +81,36 @@ pub enum RestoreError {
         /// How many were compared.
         compared: usize,
     },
+    /// The offset map can't be written.
+    #[error(transparent)]
+    OffsetMap(#[from] MapError),
     /// The journal can't be kept.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// Somebody else works on it.
+    #[error(transparent)]
+    Lease(LeaseError),
+    /// Nobody may go on that is not sure to be alone.
+    #[error("the restore stops: {0}")]
+    LeaseLost(LeaseLost),
+    /// The journal is not one that can be gone on with here.
+    #[error("{} can't be gone on with: {problem}", journal.display())]
+    NotResumable {
+        /// The journal.
+        journal: PathBuf,
+        /// Why.
+        problem: String,
+    },
+    /// It ended in the middle, and can be gone on with.
+    #[error("{source}")]
+    Unfinished {
+        /// The journal.
+        journal: PathBuf,
+        /// The snapshot.
+        snapshot: SnapshotId,
+        /// Why.
+        source: Box<RestoreError>,
+    },
     /// A part of this program failed.
     #[error("a part of the restore failed: {0}")]
     Internal(String),
@@ -107,8 +145,27 @@ impl From<RepositoryError> for RestoreError {
     }
 }
 
+impl From<LeaseError> for RestoreError {
+    fn from(error: LeaseError) -> Self {
+        match error {
+            LeaseError::Cancelled => Self::Cancelled,
+            error => Self::Lease(error),
+        }
+    }
+}
+
 impl From<tokio::task::JoinError> for RestoreError {
     fn from(error: tokio::task::JoinError) -> Self {
         Self::Internal(error.to_string())
+    }
+}
+
+impl RestoreError {
+    /// Why it ended, for who does not go on with it.
+    pub(crate) fn cause(self) -> Self {
+        match self {
+            Self::Unfinished { source, .. } => source.cause(),
+            cause => cause,
+        }
     }
 }

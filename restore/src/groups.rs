@@ -14,8 +14,11 @@ use lifeboat_kafka::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    error::RestoreError,
+    journal::{Entry, Journal},
+    names::name_or,
     offsets::{OffsetMap, Translation},
-    plan::PlannedGroup,
+    plan::{Plan, PlannedGroup},
 };
 
 /// A leader epoch of the source would make consumers refuse the target's metadata, or reset their offset (R16).
@@ -24,8 +27,11 @@ const NO_LEADER_EPOCH: i32 = -1;
 /// What became of a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoredGroup {
-    /// Its name.
+    /// Its name in the snapshot.
     pub group: String,
+    /// Its name in the target; empty where it is the same.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub target: String,
     /// How many offsets it got.
     pub committed: usize,
     /// Why it got none; absent where it was restored.
@@ -37,15 +43,25 @@ pub struct RestoredGroup {
     /// Partitions of topics that were not restored.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_restored: Vec<String>,
+    /// Topics that were appended to and that it reads there already, by the snapshot's names: its offsets there stay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<String>,
     /// Whether something that was asked for is missing (exit code 3).
     #[serde(default)]
     pub partial: bool,
 }
 
+impl RestoredGroup {
+    /// Its name in the target.
+    pub fn target_name(&self) -> &str {
+        name_or(&self.target, &self.group)
+    }
+}
+
 /// Something to know about one offset.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OffsetNote {
-    /// The topic.
+    /// The topic, as the snapshot calls it.
     pub topic: String,
     /// The partition.
     pub partition: i32,
@@ -60,6 +76,8 @@ pub struct OffsetNote {
 /// How the offsets of one restored partition are translated.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PartitionOffsets<'m> {
+    /// What the target calls its topic.
+    pub(crate) topic: &'m str,
     /// The map.
     pub(crate) map: &'m OffsetMap,
     /// The target's first offset.
@@ -70,6 +88,8 @@ pub(crate) struct PartitionOffsets<'m> {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct TranslatedGroup {
     offsets: Vec<CommittedOffset>,
+    /// What each of them was on the source.
+    sources: Vec<CommittedOffset>,
     notes: Vec<OffsetNote>,
     not_restored: Vec<String>,
 }
@@ -109,28 +129,31 @@ fn partition_of(committed: &CommittedOffset) -> TopicPartition {
     TopicPartition::new(committed.topic.as_str(), committed.partition)
 }
 
-/// Translates what `group` had committed.
+/// Translates what `group` had committed, by the snapshot's names of the partitions.
 pub(crate) fn translate(
     group: &GroupDocument,
+    kept: &[String],
     partitions: &HashMap<TopicPartition, PartitionOffsets<'_>>,
 ) -> TranslatedGroup {
     let mut translated = TranslatedGroup::default();
-    for committed in &group.offsets {
+    let moves = |committed: &&CommittedOffset| !kept.contains(&committed.topic);
+    for committed in group.offsets.iter().filter(moves) {
         let partition = partition_of(committed);
         let target = partitions.get(&partition).and_then(|offsets| {
-            offsets
-                .map
-                .translate(committed.offset, offsets.start_offset)
+            let (map, start) = (offsets.map, offsets.start_offset);
+            Some((offsets.topic, map.translate(committed.offset, start)?))
         });
-        let Some((offset, translation)) = target else {
+        let Some((topic, (offset, translation))) = target else {
             translated.not_restored.push(partition.to_string());
             continue;
         };
         translated.offsets.push(CommittedOffset {
+            topic: topic.to_owned(),
             offset,
             leader_epoch: NO_LEADER_EPOCH,
             ..committed.clone()
         });
+        translated.sources.push(committed.clone());
         if translation.is_notable() {
             translated
                 .notes
@@ -154,25 +177,45 @@ fn note(committed: &CommittedOffset, target_offset: i64, note: &str) -> OffsetNo
     }
 }
 
+/// What is known of groups from before an interruption.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Before {
+    /// They are not touched again.
+    pub(crate) groups: BTreeMap<String, RestoredGroup>,
+    /// Whether there was one: a group may have got its offsets without a line in the journal.
+    pub(crate) resumed: bool,
+}
+
 /// Commits the offsets of all groups of the plan, one group after the other.
 pub(crate) async fn restore(
     cluster: &Cluster,
     groups: &GroupsDocument,
-    planned: &[PlannedGroup],
+    plan: &Plan,
     partitions: &HashMap<TopicPartition, PartitionOffsets<'_>>,
-) -> Result<Vec<RestoredGroup>, KafkaError> {
+    before: &Before,
+    journal: &Journal,
+) -> Result<Vec<RestoredGroup>, RestoreError> {
+    let planned = &plan.groups;
     let mut restored: Vec<RestoredGroup> = planned
         .iter()
         .filter(|planned| planned.skipped.is_some())
         .map(|planned| RestoredGroup {
             group: planned.group.clone(),
+            target: planned.target.clone(),
+            kept: planned.kept.clone(),
             skipped: planned.skipped.clone(),
             partial: planned.offsets > 0,
             ..RestoredGroup::default()
         })
         .collect();
-    for (group, _) in restorable(groups, planned) {
-        restored.push(restore_group(cluster, group, partitions).await?);
+    for (group, planned) in restorable(groups, planned) {
+        if let Some(known) = before.groups.get(&group.group) {
+            restored.push(known.clone());
+            continue;
+        }
+        let done = restore_group(cluster, group, planned, partitions, before.resumed).await?;
+        journal.note(&Entry::GroupRestored(done.clone()))?;
+        restored.push(done);
     }
     restored.sort_by(|one, other| one.group.cmp(&other.group));
     Ok(restored)
@@ -181,13 +224,21 @@ pub(crate) async fn restore(
 async fn restore_group(
     cluster: &Cluster,
     group: &GroupDocument,
+    planned: &PlannedGroup,
     partitions: &HashMap<TopicPartition, PartitionOffsets<'_>>,
+    resumed: bool,
 ) -> Result<RestoredGroup, KafkaError> {
-    let translated = translate(group, partitions);
+    let mut translated = translate(group, &planned.kept, partitions);
+    let target = Target {
+        group: planned.target_name(),
+        is_share: group.is_share(),
+    };
     let mut restored = RestoredGroup {
         group: group.group.clone(),
-        notes: translated.notes,
-        not_restored: translated.not_restored,
+        target: planned.target.clone(),
+        kept: planned.kept.clone(),
+        notes: std::mem::take(&mut translated.notes),
+        not_restored: std::mem::take(&mut translated.not_restored),
         ..RestoredGroup::default()
     };
     if translated.offsets.is_empty() {
@@ -195,13 +246,13 @@ async fn restore_group(
         return Ok(restored);
     }
     // it may have come to life since the plan was made
-    let state = match state_of(cluster, group).await {
+    let state = match state_of(cluster, target).await {
         Ok(state) => state,
         // the records are there: a group that can't be had is no reason to leave the others out
         Err(error) if error.missing_right().is_some() => {
             let right = Right {
                 operation: Operation::Read,
-                resource: Resource::Group(group.group.clone()),
+                resource: Resource::Group(target.group.to_owned()),
             };
             restored.skipped = Some(format!("{error}: {} lacks {right}", cluster.principal()));
             restored.partial = true;
@@ -211,11 +262,17 @@ async fn restore_group(
     };
     if !state.is_vacant() {
         let state = state.state.to_lowercase();
-        restored.skipped = Some(format!("it is active on the target ({state})"));
-        restored.partial = true;
+        let goes_on = resumed && has_all(cluster, target, &translated.offsets).await?;
+        let why = if goes_on {
+            "and goes on from the offsets that it has"
+        } else {
+            "on the target"
+        };
+        restored.skipped = Some(format!("it is active {why} ({state})"));
+        restored.partial = !goes_on;
         return Ok(restored);
     }
-    let outcomes = match set_offsets(cluster, group, &translated.offsets).await {
+    let outcomes = match set_offsets(cluster, target, &translated.offsets).await {
         Ok(outcomes) => outcomes,
         // a broker without share groups, one that says no
         Err(error)
@@ -228,91 +285,113 @@ async fn restore_group(
         Err(error) => return Err(error),
     };
     let explain = |error: &KafkaError| cluster.explain(error);
-    let too_long = restored.account(&translated.offsets, group, outcomes, explain);
-    if !too_long.is_empty() {
-        commit_without_metadata(cluster, group, &too_long, &mut restored).await?;
+    let too_long = restored.account(&translated, outcomes, explain);
+    if !too_long.offsets.is_empty() {
+        commit_without_metadata(cluster, target, too_long, &mut restored).await?;
     }
     Ok(restored)
 }
 
-async fn state_of(cluster: &Cluster, group: &GroupDocument) -> Result<GroupState, KafkaError> {
-    if group.is_share() {
-        cluster.describe_share_group(&group.group).await
+/// A group of the target.
+#[derive(Clone, Copy)]
+struct Target<'a> {
+    group: &'a str,
+    is_share: bool,
+}
+
+/// Whether the group has an offset wherever it shall have one, as it has where they were committed before an
+/// interruption and its consumers have begun since.
+async fn has_all(
+    cluster: &Cluster,
+    target: Target<'_>,
+    wanted: &[CommittedOffset],
+) -> Result<bool, KafkaError> {
+    let there = cluster.offsets_of(target.group, target.is_share).await?;
+    Ok(wanted.iter().all(|wanted| {
+        let mut there = there.offsets.iter();
+        there.any(|there| {
+            there.topic == wanted.topic
+                && there.partition == wanted.partition
+                && there.offset >= wanted.offset
+        })
+    }))
+}
+
+async fn state_of(cluster: &Cluster, target: Target<'_>) -> Result<GroupState, KafkaError> {
+    if target.is_share {
+        cluster.describe_share_group(target.group).await
     } else {
-        cluster.describe_group(&group.group).await
+        cluster.describe_group(target.group).await
     }
 }
 
 /// Commits them, or makes a share group start there.
 async fn set_offsets(
     cluster: &Cluster,
-    group: &GroupDocument,
+    target: Target<'_>,
     offsets: &[CommittedOffset],
 ) -> Result<CommitOutcomes, KafkaError> {
-    if group.is_share() {
+    if target.is_share {
         cluster
-            .alter_share_group_offsets(&group.group, offsets)
+            .alter_share_group_offsets(target.group, offsets)
             .await
     } else {
-        cluster.commit_offsets(&group.group, offsets).await
+        cluster.commit_offsets(target.group, offsets).await
     }
 }
 
 /// The target's `offset.metadata.max.bytes` is smaller than the source's: the offset is worth more than its text.
 async fn commit_without_metadata(
     cluster: &Cluster,
-    group: &GroupDocument,
-    too_long: &[CommittedOffset],
+    target: Target<'_>,
+    too_long: TranslatedGroup,
     restored: &mut RestoredGroup,
 ) -> Result<(), KafkaError> {
-    let bare: Vec<CommittedOffset> = too_long
-        .iter()
-        .map(|offset| CommittedOffset {
-            metadata: String::new(),
-            ..offset.clone()
-        })
-        .collect();
-    let outcomes = cluster.commit_offsets(&group.group, &bare).await?;
+    let mut bare = too_long;
+    let lengths: Vec<usize> = bare.offsets.iter().map(|it| it.metadata.len()).collect();
+    for offset in &mut bare.offsets {
+        offset.metadata.clear();
+    }
+    let outcomes = cluster.commit_offsets(target.group, &bare.offsets).await?;
     let explain = |error: &KafkaError| cluster.explain(error);
-    restored.account(&bare, group, outcomes, explain);
+    restored.account(&bare, outcomes, explain);
     restored.partial = true;
-    for offset in too_long {
-        let length = offset.metadata.len();
+    for ((source, offset), length) in bare.pairs().zip(lengths) {
         let text = format!(
             "committed without its metadata: {length} bytes are more than the target's offset.metadata.max.bytes"
         );
-        let committed = source_of(group, offset);
-        restored.notes.push(note(committed, offset.offset, &text));
+        restored.notes.push(note(source, offset.offset, &text));
     }
     Ok(())
 }
 
-fn source_of<'g>(group: &'g GroupDocument, target: &'g CommittedOffset) -> &'g CommittedOffset {
-    let same = |o: &&CommittedOffset| o.topic == target.topic && o.partition == target.partition;
-    group.offsets.iter().find(same).unwrap_or(target)
+impl TranslatedGroup {
+    /// Each offset, on the source and on the target.
+    fn pairs(&self) -> impl Iterator<Item = (&CommittedOffset, &CommittedOffset)> {
+        self.sources.iter().zip(&self.offsets)
+    }
 }
 
 impl RestoredGroup {
     /// Counts what was committed; gives the offsets whose metadata is too long.
     fn account(
         &mut self,
-        offsets: &[CommittedOffset],
-        group: &GroupDocument,
+        translated: &TranslatedGroup,
         outcomes: CommitOutcomes,
         explain: impl Fn(&KafkaError) -> String,
-    ) -> Vec<CommittedOffset> {
-        let mut too_long = Vec::new();
-        for (offset, (_, outcome)) in offsets.iter().zip(outcomes) {
+    ) -> TranslatedGroup {
+        let mut too_long = TranslatedGroup::default();
+        for ((source, offset), (_, outcome)) in translated.pairs().zip(outcomes) {
             match outcome {
                 Ok(()) => self.committed += 1,
                 Err(error) if error.code() == Some(ErrorCode::OFFSET_METADATA_TOO_LARGE) => {
-                    too_long.push(offset.clone());
+                    too_long.sources.push(source.clone());
+                    too_long.offsets.push(offset.clone());
                 }
                 Err(error) => {
                     self.partial = true;
                     let text = format!("not committed: {}", explain(&error));
-                    self.notes
-                        .push(note(source_of(group, offset), offset.offset, &text));
+                    self.notes.push(note(source, offset.offset, &text));
                 }
             }
         }
@@ -351,8 +430,10 @@ mod tests {
     fn planned(skipped: Option<&str>) -> PlannedGroup {
         PlannedGroup {
             group: "billing".to_owned(),
+            target: String::new(),
             offsets: 1,
             not_restored: 0,
+            kept: Vec::new(),
             skipped: skipped.map(str::to_owned),
         }
     }
@@ -366,6 +447,7 @@ mod tests {
             leader_epoch: 12,
             record_count: Some(10),
             batch_count: 1,
+            repacked_bytes: 0,
             raw_bytes: 1,
             largest_batch_bytes: 1,
             max_timestamp_ms: None,
@@ -380,10 +462,21 @@ mod tests {
     }
 
     fn partitions(map: &OffsetMap) -> HashMap<TopicPartition, PartitionOffsets<'_>> {
+        called(map, "orders")
+    }
+
+    fn called<'m>(
+        map: &'m OffsetMap,
+        topic: &'m str,
+    ) -> HashMap<TopicPartition, PartitionOffsets<'m>> {
         let start_offset = 100;
         HashMap::from([(
             TopicPartition::new("orders", 0),
-            PartitionOffsets { map, start_offset },
+            PartitionOffsets {
+                topic,
+                map,
+                start_offset,
+            },
         )])
     }
 
@@ -392,7 +485,7 @@ mod tests {
         let group = group(vec![committed("orders", 0, 15, "né")]);
         let map = map(&[15]);
         let partitions = partitions(&map);
-        let translated = translate(&group, &partitions);
+        let translated = translate(&group, &[], &partitions);
         let expected = CommittedOffset {
             offset: 105,
             leader_epoch: -1,
@@ -403,11 +496,21 @@ mod tests {
     }
 
     #[test]
+    fn offsets_follow_a_topic_to_its_new_name_and_notes_tell_of_the_old_one() {
+        let group = group(vec![committed("orders", 0, 3, "")]);
+        let map = map(&[3]);
+        let translated = translate(&group, &[], &called(&map, "dr.orders"));
+        assert_eq!(translated.offsets[0].topic, "dr.orders");
+        assert_eq!(translated.sources, group.offsets);
+        assert_eq!(translated.notes[0].topic, "orders");
+    }
+
+    #[test]
     fn r17_an_offset_behind_the_log_start_is_reported() {
         let group = group(vec![committed("orders", 0, 3, "")]);
         let map = map(&[3]);
         let partitions = partitions(&map);
-        let translated = translate(&group, &partitions);
+        let translated = translate(&group, &[], &partitions);
         assert_eq!(translated.offsets[0].offset, 100);
         assert_eq!(translated.notes.len(), 1);
         assert!(translated.notes[0].note.contains("auto.offset.reset"));
@@ -421,9 +524,21 @@ mod tests {
         ]);
         let map = map(&[20]);
         let partitions = partitions(&map);
-        let translated = translate(&group, &partitions);
+        let translated = translate(&group, &[], &partitions);
         assert_eq!(translated.not_restored, ["gone-3"]);
         assert_eq!(translated.offsets.len(), 1);
+    }
+
+    #[test]
+    fn what_a_group_reads_there_already_stays() {
+        let group = group(vec![
+            committed("events", 0, 1, ""),
+            committed("orders", 0, 15, ""),
+        ]);
+        let map = map(&[15]);
+        let translated = translate(&group, &["orders".to_owned()], &partitions(&map));
+        assert_eq!(translated.offsets, []);
+        assert_eq!(translated.not_restored, ["events-0"]);
     }
 
     #[test]

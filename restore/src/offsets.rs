@@ -18,6 +18,10 @@ pub enum Skipped {
     Transaction,
     /// It is a transaction marker.
     Marker,
+    /// It was not chosen.
+    NotSelected,
+    /// What is stored of it is damaged.
+    Damaged,
 }
 
 /// How a committed offset was translated.
@@ -44,7 +48,10 @@ impl Translation {
     pub fn is_notable(self) -> bool {
         match self {
             Self::SameRecord | Self::End => false,
-            Self::NextRecord(skipped) => skipped == Skipped::Gap,
+            Self::NextRecord(skipped) => match skipped {
+                Skipped::Gap | Skipped::NotSelected | Skipped::Damaged => true,
+                Skipped::Hole | Skipped::Transaction | Skipped::Marker => false,
+            },
             Self::BehindLogStart | Self::BeyondEnd | Self::Negative => true,
         }
     }
@@ -60,6 +67,12 @@ impl std::fmt::Display for Translation {
                 "the next record: that one belongs to a transaction that was not committed"
             }
             Self::NextRecord(Skipped::Marker) => "the next record: a transaction marker was there",
+            Self::NextRecord(Skipped::NotSelected) => {
+                "the next record, or the end where none follows: that one was not to be restored"
+            }
+            Self::NextRecord(Skipped::Damaged) => {
+                "the next record, or the end where none follows: what is stored of that one is damaged"
+            }
             Self::End => "the end",
             Self::BehindLogStart => {
                 "the first record: it lay before the source's log start, where a consumer with \
@@ -71,14 +84,15 @@ impl std::fmt::Display for Translation {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Resolved {
     source: i64,
     position: Position,
     translation: Translation,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum Position {
     /// So many restored records lie before it.
     After(u64),
@@ -95,7 +109,7 @@ pub struct OffsetTranslator {
 }
 
 /// Where the committed offsets of one partition went.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OffsetMap {
     resolved: Vec<Resolved>,
     records: u64,
@@ -142,14 +156,13 @@ impl OffsetTranslator {
 
     /// The records at the offsets `range` are left out, because of `why`.
     pub fn skip(&mut self, range: OffsetRange, why: Skipped) {
-        let inside = self
+        let first = self
             .pending
-            .iter_mut()
-            .take_while(|(source, _)| *source < range.end);
-        for (source, skipped) in inside {
-            if range.contains(*source) {
-                *skipped = Some(why);
-            }
+            .partition_point(|(source, _)| *source < range.start);
+        let behind = self.pending.iter_mut().skip(first);
+        let inside = behind.take_while(|(source, _)| *source < range.end);
+        for (_, skipped) in inside {
+            *skipped = Some(why);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -15,18 +16,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     content::Depth,
+    into::{Earlier, Existing},
+    journal::Stage,
+    names::{Destinations, NameError, name_or},
     parts::{Part, Parts},
     rewrite::BatchLimits,
+    selection::{Selection, SelectionError},
     settings::{SegmentAge, TopicDefaults, TopicSettings},
     users::RestoredUser,
 };
 
 pub mod changes;
 mod planner;
+pub mod room;
 pub mod taken_over;
 
 use changes::{ClusterChanges, Unrestored};
 use planner::Planner;
+use room::{Room, Throttle};
 use taken_over::{SameOffsets, same_offsets};
 
 /// Bytes per second that the estimate of the duration counts with: writing, reading back, and doing so record by record.
@@ -47,8 +54,10 @@ pub struct Source<'a> {
     pub topics: &'a TopicsDocument,
     /// Its groups document.
     pub groups: &'a GroupsDocument,
-    /// How old the segments of each topic are, by partition and offset.
+    /// How old the segments of each topic are, by partition and offset: those that are read.
     pub ages: &'a BTreeMap<String, Vec<SegmentAge>>,
+    /// The topics whose records can't be found, and why.
+    pub unreadable: &'a BTreeMap<String, String>,
 }
 
 /// The cluster that is restored into, as it was found.
@@ -58,10 +67,18 @@ pub struct Target {
     pub cluster_id: String,
     /// Its brokers.
     pub brokers: BTreeSet<i32>,
-    /// Its topics, as far as the snapshot has topics of these names.
+    /// Its topics, as far as topics of the snapshot are called so there.
     pub topics: BTreeMap<String, ExistingTopic>,
-    /// The state of its groups, as far as the snapshot has groups of these names: `Stable`, `Empty`, ….
+    /// The state of its groups: `Stable`, `Empty`, ….
     pub groups: BTreeMap<String, String>,
+    /// Topics that its groups have offsets of, by group, as far as that matters.
+    pub committed: BTreeMap<String, BTreeSet<String>>,
+    /// What earlier restores of the snapshot wrote, by topic.
+    pub earlier: BTreeMap<String, Earlier>,
+    /// Bytes that each broker may still use, as far as they tell.
+    pub usable_bytes: BTreeMap<i32, u64>,
+    /// What its quotas hold us to.
+    pub throttle: Throttle,
     /// Its defaults for topics that do not say.
     pub defaults: TopicDefaults,
 }
@@ -77,6 +94,17 @@ pub struct ExistingTopic {
     pub replication_factor: i16,
     /// Its dynamic settings.
     pub settings: BTreeMap<String, String>,
+    /// Whether Kafka keeps its own state there.
+    pub internal: bool,
+    /// Bytes on the brokers' disks, all replicas together, as far as they tell.
+    pub bytes: Option<u64>,
+}
+
+impl ExistingTopic {
+    /// Records that it holds, at most: offsets that compaction left empty count.
+    pub fn records(&self) -> u64 {
+        self.partitions.iter().map(|range| range.span()).sum()
+    }
 }
 
 /// What is asked for.
@@ -84,8 +112,16 @@ pub struct ExistingTopic {
 pub struct Choice<'a> {
     /// Which topics.
     pub topics: &'a TopicGlobs,
+    /// What they are called in the target, and which groups.
+    pub names: &'a Destinations,
+    /// What is done with topics that hold records.
+    pub existing: Existing,
     /// Which parts.
     pub parts: &'a Parts,
+    /// Which records.
+    pub selection: &'a Selection,
+    /// Whether what is damaged is left out.
+    pub salvage: bool,
     /// Whether new topics get the snapshot's assignment of replicas, and not only as many.
     pub assignment: bool,
     /// What the snapshot's brokers are called in the target, where it is another name.
@@ -118,6 +154,15 @@ pub struct Plan {
     /// What of the snapshot is restored.
     #[serde(default)]
     pub parts: Parts,
+    /// Which records are restored.
+    #[serde(default, skip_serializing_if = "Selection::is_everything")]
+    pub selection: Selection,
+    /// Whether damaged segments are restored as far as they are sound.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub salvage: bool,
+    /// What of the chosen topics is not even read, as nothing in it was chosen.
+    #[serde(default, skip_serializing_if = "Unread::is_nothing")]
+    pub unread: Unread,
     /// The topics, by name.
     pub topics: Vec<PlannedTopic>,
     /// The groups, by name.
@@ -134,6 +179,9 @@ pub struct Plan {
     /// Good to know, for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// A restore of the same snapshot into the same cluster that was interrupted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfinished: Option<Unfinished>,
     /// How closely what was written is compared; absent where it is not read back.
     pub compare: Option<Depth>,
     /// Records to be read; those of transactions that were not committed are among them.
@@ -142,6 +190,12 @@ pub struct Plan {
     pub bytes: u64,
     /// Bytes on the target's disks, with all replicas.
     pub disk_bytes: u64,
+    /// The room that there is for it; absent where the brokers do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<Room>,
+    /// What quotas of the target hold us to.
+    #[serde(default, skip_serializing_if = "Throttle::is_none")]
+    pub throttle: Throttle,
     /// About how long it takes.
     pub estimated_ms: u64,
 }
@@ -150,11 +204,41 @@ impl Document for Plan {
     const FORMAT: &'static str = "lifeboat.restore-plan";
 }
 
+/// What is not read because the index tells that nothing in it was chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unread {
+    /// Records, as far as they are known.
+    pub records: u64,
+    /// Bytes, as Kafka stored them.
+    pub bytes: u64,
+}
+
+impl Unread {
+    /// Whether everything is read.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A restore that was interrupted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unfinished {
+    /// Its journal.
+    pub journal: PathBuf,
+    /// When it was begun.
+    pub begun_at: Timestamp,
+    /// How far it has come.
+    pub stage: Stage,
+}
+
 /// One topic of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedTopic {
-    /// Its name.
+    /// Its name in the snapshot.
     pub topic: String,
+    /// Its name in the target; empty where it is the same. See [`Self::target_name`].
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub target: String,
     /// Its id on the source.
     pub source_topic_id: TopicId,
     /// What is done with it.
@@ -193,6 +277,32 @@ pub enum TopicAction {
         /// Its id there.
         topic_id: TopicId,
     },
+    /// The target has it, with records: what is restored comes behind them.
+    Append {
+        /// Its id there.
+        topic_id: TopicId,
+        /// How many records it holds, at most.
+        records: u64,
+    },
+    /// The target has it, with records: they are deleted first.
+    Replace {
+        /// Its id there.
+        topic_id: TopicId,
+        /// How many records it holds, at most.
+        records: u64,
+        /// Their bytes on the brokers' disks, with all replicas; absent where the brokers do not tell.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bytes: Option<u64>,
+        /// Before which offset of each partition they are deleted, by number.
+        before: Vec<i64>,
+    },
+    /// It was restored from this very snapshot, and is as it was then: nothing is done.
+    AlreadyThere {
+        /// Its id there.
+        topic_id: TopicId,
+        /// When.
+        at: Timestamp,
+    },
     /// It is left alone.
     Refuse {
         /// How many records it holds there.
@@ -200,6 +310,18 @@ pub enum TopicAction {
         /// Why, for people.
         reason: String,
     },
+}
+
+impl TopicAction {
+    /// The topic's id on the target, where the target has it and it is touched.
+    pub fn topic_id(&self) -> Option<TopicId> {
+        match *self {
+            Self::UseEmpty { topic_id }
+            | Self::Append { topic_id, .. }
+            | Self::Replace { topic_id, .. } => Some(topic_id),
+            Self::Create | Self::AlreadyThere { .. } | Self::Refuse { .. } => None,
+        }
+    }
 }
 
 /// One partition of a plan.
@@ -222,12 +344,19 @@ pub struct PlannedPartition {
 /// One group of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedGroup {
-    /// Its name.
+    /// Its name in the snapshot.
     pub group: String,
+    /// Its name in the target; empty where it is the same. See [`Self::target_name`].
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub target: String,
     /// Offsets that are translated: those of restored topics.
     pub offsets: usize,
     /// Offsets of topics that are not restored.
     pub not_restored: usize,
+    /// Topics that are appended to and that it reads on the target already, by the snapshot's names: its offsets there
+    /// stay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<String>,
     /// Why it is skipped; absent where it is restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped: Option<String>,
@@ -256,6 +385,12 @@ pub enum PlanError {
         /// Its id.
         broker: i32,
     },
+    /// Something can't be called as it is asked for.
+    #[error(transparent)]
+    Names(#[from] NameError),
+    /// What is said of partitions, times and offsets fits nothing.
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
     /// No topic is chosen.
     #[error("none of the {topics} topics of the snapshot is chosen")]
     NothingChosen {
@@ -289,12 +424,13 @@ pub fn plan(
             topics: manifest.topics.len(),
         });
     }
-    let bytes = chosen
-        .iter()
-        .flat_map(|topic| &topic.partitions)
-        .map(|p| p.raw_bytes)
-        .sum();
-    let estimate = estimate(bytes, choice.compare);
+    let stored = stored(&chosen);
+    let estimate = estimate(
+        stored.bytes,
+        choice.compare,
+        target.throttle,
+        target.brokers.len(),
+    );
     let done_at = now.as_millis().saturating_add(millis(estimate)) + RETENTION_MARGIN_MS;
     let planner = Planner {
         source,
@@ -306,12 +442,17 @@ pub fn plan(
     for topic in &chosen {
         topics.push(planner.topic(topic)?);
     }
+    let read = |count: fn(&PlannedTopic) -> u64| topics.iter().map(count).sum();
+    let unread = Unread {
+        records: stored.records.saturating_sub(read(|topic| topic.records)),
+        bytes: stored.bytes.saturating_sub(read(|topic| topic.bytes)),
+    };
     // without data, a topic that is there is as it shall be
-    topics.retain(|topic| data || !target.topics.contains_key(&topic.topic));
+    topics.retain(|topic| data || !target.topics.contains_key(topic.target_name()));
     let same = if data {
         SameOffsets::new()
     } else {
-        same_offsets(manifest, target)
+        same_offsets(manifest, target, &choice.names.topics)
     };
     let mut plan = Plan {
         snapshot: manifest.snapshot.clone(),
@@ -323,45 +464,122 @@ pub fn plan(
         mode: "produce".to_owned(),
         planned_at: now,
         parts: choice.parts.clone(),
+        selection: choice.selection.clone(),
+        salvage: choice.salvage,
+        unread: if data { unread } else { Unread::default() },
         groups: planner.groups(&topics, &same),
         same_offsets: same,
         cluster: ClusterChanges::default(),
         users: Vec::new(),
-        warnings: planner.warnings(&topics),
+        warnings: {
+            let mut warnings = planner.warnings(&topics);
+            let (brokers, read) = (target.brokers.len(), read_rate(choice.compare));
+            let slowed = target
+                .throttle
+                .warning(brokers, WRITE_RATE, read.unwrap_or(0));
+            warnings.extend(slowed.filter(|_| data));
+            warnings
+        },
         topics,
+        unfinished: None,
         compare: choice.compare,
         records: 0,
         bytes: 0,
         disk_bytes: 0,
+        room: None,
+        throttle: target.throttle,
         estimated_ms: 0,
     };
     plan.recount();
+    if data {
+        plan.room = Room::decide(plan.disk_bytes, target.brokers.len(), &target.usable_bytes);
+    }
     Ok(plan)
+}
+
+/// All that the snapshot has of these topics.
+fn stored(topics: &[&ManifestTopic]) -> Unread {
+    let partitions = || topics.iter().flat_map(|topic| &topic.partitions);
+    Unread {
+        records: partitions().filter_map(|p| p.record_count).sum(),
+        bytes: partitions().map(|p| p.raw_bytes).sum(),
+    }
 }
 
 fn written(topics: &[PlannedTopic]) -> impl Iterator<Item = &PlannedTopic> {
     topics.iter().filter(|topic| topic.is_written())
 }
 
-fn estimate(bytes: u64, compare: Option<Depth>) -> Duration {
-    let read_rate = match compare {
-        None => u64::MAX,
-        Some(Depth::Batches) => READ_RATE,
-        Some(Depth::Records) => DECODE_RATE,
+fn estimate(bytes: u64, compare: Option<Depth>, throttle: Throttle, brokers: usize) -> Duration {
+    let took = |rate: u64| bytes.saturating_mul(1_000) / rate;
+    let reading_back = match read_rate(compare) {
+        None => 0,
+        Some(rate) => took(Throttle::limit(throttle.read_rate, brokers, rate)),
     };
-    let reading_back = bytes * 1_000 / read_rate;
-    Duration::from_millis(2_000 + bytes * 1_000 / WRITE_RATE + reading_back)
+    let writing = took(Throttle::limit(throttle.write_rate, brokers, WRITE_RATE));
+    Duration::from_millis(2_000 + writing + reading_back)
+}
+
+fn read_rate(compare: Option<Depth>) -> Option<u64> {
+    compare.map(|depth| match depth {
+        Depth::Batches => READ_RATE,
+        Depth::Records => DECODE_RATE,
+    })
 }
 
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
+impl PlannedGroup {
+    /// Its name in the target.
+    pub fn target_name(&self) -> &str {
+        name_or(&self.target, &self.group)
+    }
+}
+
 impl PlannedTopic {
+    /// Its name in the target.
+    pub fn target_name(&self) -> &str {
+        name_or(&self.target, &self.topic)
+    }
+
     /// Whether anything is done with it.
     pub fn is_written(&self) -> bool {
-        !matches!(self.action, TopicAction::Refuse { .. })
+        !self.is_refused() && !self.is_already_there()
     }
+
+    /// Whether it is left alone although it was asked for.
+    pub fn is_refused(&self) -> bool {
+        matches!(self.action, TopicAction::Refuse { .. })
+    }
+
+    /// Whether it is there as it shall be.
+    pub fn is_already_there(&self) -> bool {
+        matches!(self.action, TopicAction::AlreadyThere { .. })
+    }
+
+    /// The hash of which records it shall hold.
+    pub fn content(&self, manifest_sha256: &Sha256Hex, selection: &Selection) -> Sha256Hex {
+        content(manifest_sha256, &self.topic, &self.partitions, selection)
+    }
+}
+
+/// The hash of which records of a topic are restored. How they are cut into batches is no part of it.
+fn content(
+    manifest_sha256: &Sha256Hex,
+    topic: &str,
+    partitions: &[PlannedPartition],
+    selection: &Selection,
+) -> Sha256Hex {
+    let partitions: Vec<_> = partitions
+        .iter()
+        .map(|it| (it.partition, it.records, it.bytes))
+        .collect();
+    let selection = selection.of_topic(topic);
+    let definition = (manifest_sha256, topic, partitions, selection);
+    let bytes = serde_json::to_vec(&definition).unwrap_or_default();
+    Sha256Hex::of(&bytes)
 }
 
 /// What alone decides the bytes that are produced.
@@ -370,6 +588,8 @@ struct OutputDefinition<'a> {
     version: &'a str,
     manifest_sha256: &'a Sha256Hex,
     topics: Vec<(&'a str, BatchLimits)>,
+    #[serde(skip_serializing_if = "Selection::is_everything")]
+    selection: &'a Selection,
 }
 
 impl Plan {
@@ -380,7 +600,13 @@ impl Plan {
 
     /// The topics that are left alone.
     pub fn refused(&self) -> impl Iterator<Item = &PlannedTopic> {
-        self.topics.iter().filter(|topic| !topic.is_written())
+        self.topics.iter().filter(|topic| topic.is_refused())
+    }
+
+    /// The topics whose records are deleted first.
+    pub fn replaced(&self) -> impl Iterator<Item = &PlannedTopic> {
+        let replaced = |it: &&PlannedTopic| matches!(it.action, TopicAction::Replace { .. });
+        self.topics.iter().filter(replaced)
     }
 
     /// Adds up again, after a topic was refused.
@@ -391,13 +617,15 @@ impl Plan {
             .written()
             .map(|topic| topic.bytes * u64::from(topic.replication_factor.unsigned_abs()))
             .sum();
-        let estimate = estimate(self.bytes, self.compare).as_millis();
+        let brokers = self.target_brokers;
+        let estimate = estimate(self.bytes, self.compare, self.throttle, brokers).as_millis();
         self.estimated_ms = u64::try_from(estimate).unwrap_or(u64::MAX);
     }
 
     /// Whether nothing is left to be done: the target is as the snapshot has it, as far as it was asked for.
     pub fn is_nothing(&self) -> bool {
-        self.topics.is_empty() && !self.changes_the_rest()
+        let there = |topic: &PlannedTopic| topic.is_already_there();
+        self.topics.iter().all(there) && !self.changes_the_rest()
     }
 
     /// Whether there is something to agree to, and to be done.
@@ -434,7 +662,8 @@ impl Plan {
                 .any(|topic| topic.settings.left_out.iter().any(|l| l.partial))
     }
 
-    /// The hash of what decides each byte that is produced: the snapshot, the limits and this program's version.
+    /// The hash of what decides each byte that is produced: the snapshot, which records of it, the limits and this program's
+    /// version.
     pub fn output_hash(&self) -> Sha256Hex {
         let definition = OutputDefinition {
             version: env!("CARGO_PKG_VERSION"),
@@ -443,6 +672,7 @@ impl Plan {
                 .written()
                 .map(|topic| (topic.topic.as_str(), topic.limits))
                 .collect(),
+            selection: &self.selection,
         };
         let bytes = serde_json::to_vec(&definition).unwrap_or_default();
         Sha256Hex::of(&bytes)

@@ -23,18 +23,27 @@ use tokio_util::sync::CancellationToken;
 mod lane;
 mod place;
 mod reader;
+mod reading;
+mod resumed;
+mod salvaging;
 mod writer;
 
+pub(crate) use reading::Reading;
+pub(crate) use resumed::{Places, find_places};
 pub use writer::WriteError;
 
 use crate::{
     compare::Comparison,
     content::Depth,
     error::RestoreError,
-    journal::{Entry, Journal},
+    journal::{Entry, Journal, PartitionStopped, PartitionWritten},
+    lease::LeaseGuard,
+    names::if_another,
+    offset_map::{Waiting, WaitingRuns},
     offsets::OffsetTranslator,
     plan::PlannedTopic,
     rewrite::{BatchLimits, Producer, Rewriter, Rewritten},
+    selection::{RecordSelection, Selection},
 };
 use lane::{Lane, Message};
 use reader::{Memory, Outlet, PartitionReader, ReadError, memory_for};
@@ -52,7 +61,10 @@ const MEMORY_UNIT: u64 = 64 << 10;
 /// A topic that is ready to be written.
 #[derive(Clone, Debug)]
 pub(crate) struct ReadyTopic {
+    /// Its name in the snapshot.
     pub(crate) topic: Arc<str>,
+    /// Its name in the target.
+    pub(crate) target: Arc<str>,
     pub(crate) topic_id: TopicId,
     pub(crate) limits: BatchLimits,
     /// By partition number.
@@ -63,6 +75,7 @@ impl ReadyTopic {
     pub(crate) fn new(planned: &PlannedTopic, topic_id: TopicId) -> Self {
         Self {
             topic: planned.topic.as_str().into(),
+            target: planned.target_name().into(),
             topic_id,
             limits: planned.limits,
             start_offsets: planned.partitions.iter().map(|p| p.start_offset).collect(),
@@ -82,6 +95,9 @@ impl ReadyTopic {
 pub(crate) struct WrittenPartition {
     /// How many partitions were begun before.
     pub(crate) slot: usize,
+    /// The snapshot's name of the topic.
+    pub(crate) topic: Arc<str>,
+    /// As the target calls it.
     pub(crate) topic_partition: TopicPartition,
     pub(crate) topic_id: TopicId,
     pub(crate) start_offset: i64,
@@ -90,6 +106,42 @@ pub(crate) struct WrittenPartition {
 }
 
 impl WrittenPartition {
+    /// One that is not begun: what is there is not what was written.
+    fn never_begun(topic_partition: TopicPartition, ready: &ReadyTopic, why: WriteError) -> Self {
+        Self {
+            slot: usize::MAX,
+            topic: Arc::clone(&ready.topic),
+            topic_id: ready.topic_id,
+            start_offset: ready.start_offset(topic_partition.partition),
+            topic_partition,
+            outcome: Err(why),
+        }
+    }
+
+    /// What the journal keeps of it.
+    pub(crate) fn told(&self) -> Result<PartitionWritten, PartitionStopped> {
+        let topic = self.topic.to_string();
+        let (partition, start_offset) = (self.topic_partition.partition, self.start_offset);
+        match &self.outcome {
+            Ok(rewritten) => Ok(PartitionWritten {
+                target: if_another(&self.topic_partition.topic, &self.topic),
+                topic,
+                partition,
+                start_offset,
+                counts: rewritten.counts,
+                digest: rewritten.content.record_digest().map(RecordDigest::hex),
+                offsets: rewritten.offsets.clone(),
+                salvaged: rewritten.salvaged.clone(),
+            }),
+            Err(why) => Err(PartitionStopped {
+                topic,
+                partition,
+                start_offset,
+                why: why.to_string(),
+            }),
+        }
+    }
+
     /// One more than its last offset now.
     pub(crate) fn end(&self, rewritten: &Rewritten) -> i64 {
         self.start_offset
@@ -103,8 +155,18 @@ pub(crate) struct Replay<'a> {
     pub(crate) repository: ClusterRepository,
     pub(crate) manifest: &'a Manifest,
     pub(crate) topics: Vec<ReadyTopic>,
+    /// Which records are written.
+    pub(crate) selection: &'a Selection,
+    /// Whether damaged segments are written as far as they are sound.
+    pub(crate) salvage: bool,
+    /// Where the runs of the offset map wait.
+    pub(crate) waiting: Option<Waiting>,
     pub(crate) producer: Producer,
-    /// Offsets to be translated on the way.
+    /// How far each partition was written before, where somebody goes on.
+    pub(crate) places: Places,
+    /// Held while anything is sent.
+    pub(crate) lease: LeaseGuard,
+    /// Offsets to be translated on the way, by the snapshot's names.
     pub(crate) wanted: HashMap<TopicPartition, Vec<i64>>,
     pub(crate) memory: ByteSize,
     /// Connections to each broker: while one waits for its answer, the others are read.
@@ -129,7 +191,7 @@ impl Replay<'_> {
         let (lanes, lane_tasks) = self.start_lanes(&stop);
         let budget = Budget::new(self.memory);
         let mut tasks = PartitionTask::new();
-        let mut written = Vec::new();
+        let (mut written, mut never_begun) = (Vec::new(), Vec::new());
         let topics = std::mem::take(&mut self.topics);
         for ready in &topics {
             let Some(topic) = self
@@ -142,6 +204,16 @@ impl Replay<'_> {
             };
             let list = Arc::new(self.repository.list(topic).await?);
             for partition in &topic.partitions {
+                let selected = self.selection.of(&topic.topic, partition.partition);
+                let Some(selected) = selected else { continue };
+                let name = TopicPartition::new(Arc::clone(&ready.target), partition.partition);
+                let place = match self.places.take(&name) {
+                    Ok(place) => place,
+                    Err(why) => {
+                        never_begun.push(WrittenPartition::never_begun(name, ready, why));
+                        continue;
+                    }
+                };
                 let needs = memory_for(
                     partition,
                     list.partition(partition.partition),
@@ -158,7 +230,8 @@ impl Replay<'_> {
                 };
                 let slot = written.len() + tasks.len();
                 let lane = lanes[slot % lanes.len()].clone();
-                let job = self.job(ready, partition, &list, needs, lane, slot, &stop);
+                let source = (partition, selected);
+                let job = self.job(ready, source, place, &list, needs, lane, slot, &stop);
                 if let Some(comparison) = self.comparison {
                     comparison.follow(job.topic_partition.clone(), job.start_offset);
                 }
@@ -178,6 +251,7 @@ impl Replay<'_> {
                 comparison.ended(stopped).await;
             }
         }
+        written.extend(never_begun);
         Ok(written)
     }
 
@@ -193,6 +267,7 @@ impl Replay<'_> {
                     self.cluster.clone(),
                     self.producer,
                     self.pace.clone(),
+                    self.lease.clone(),
                 );
                 (sender, tokio::spawn(lane.run(receiver, stop.clone())))
             })
@@ -207,14 +282,10 @@ impl Replay<'_> {
         if let Some(comparison) = self.comparison {
             comparison.ended(&written).await;
         }
-        if let Ok(rewritten) = &written.outcome {
-            self.journal.note(&Entry::Written {
-                topic: written.topic_partition.topic.to_string(),
-                partition: written.topic_partition.partition,
-                records: rewritten.counts.records,
-                digest: rewritten.content.record_digest().map(RecordDigest::hex),
-            })?;
-        }
+        self.journal.note(&match written.told() {
+            Ok(told) => Entry::Written(told),
+            Err(told) => Entry::Stopped(told),
+        })?;
         Ok(written)
     }
 
@@ -222,19 +293,18 @@ impl Replay<'_> {
     fn job(
         &self,
         ready: &ReadyTopic,
-        partition: &ManifestPartition,
+        (partition, selected): (&ManifestPartition, RecordSelection),
+        place: u64,
         list: &Arc<TopicList>,
         needs: Memory,
         lane: mpsc::Sender<Message>,
         slot: usize,
         stop: &CancellationToken,
     ) -> Job {
-        let topic_partition = TopicPartition::new(Arc::clone(&ready.topic), partition.partition);
-        let wanted = self
-            .wanted
-            .get(&topic_partition)
-            .cloned()
-            .unwrap_or_default();
+        let number = partition.partition;
+        let topic_partition = TopicPartition::new(Arc::clone(&ready.target), number);
+        let source = TopicPartition::new(Arc::clone(&ready.topic), number);
+        let wanted = self.wanted.get(&source).cloned().unwrap_or_default();
         let none = TransactionTable::default();
         let transactions = list
             .partition(partition.partition)
@@ -246,18 +316,24 @@ impl Replay<'_> {
             self.producer,
             ready.limits,
             self.depth,
-        );
+        )
+        .selecting(selected);
+        let rewriter = match &self.waiting {
+            Some(_) => rewriter.mapping(),
+            None => rewriter,
+        };
         let room_bytes = u32::try_from(needs.room).unwrap_or(u32::MAX >> 3);
         let room = Arc::new(Semaphore::new(room_bytes as usize));
         tracing::debug!(%topic_partition, slot, "begins");
         Job {
             start_offset: ready.start_offset(partition.partition),
+            place,
             topic_id: ready.topic_id,
-            topic_partition: topic_partition.clone(),
+            topic_partition,
             reader: PartitionReader {
                 runtime: Handle::current(),
                 repository: self.repository.repository().clone(),
-                topic_partition,
+                topic_partition: source,
                 bounds: partition.range(),
                 list: Arc::clone(list),
                 rewriter,
@@ -268,6 +344,9 @@ impl Replay<'_> {
                     room_bytes,
                 },
                 hold: needs.hold,
+                salvage: self.salvage,
+                waiting: self.waiting.clone(),
+                runs: WaitingRuns::default(),
                 progress: self.progress.clone(),
                 cancel: stop.clone(),
             },
@@ -307,9 +386,12 @@ impl Replay<'_> {
 
 /// One partition to be written.
 struct Job {
+    /// As the target calls it.
     topic_partition: TopicPartition,
     topic_id: TopicId,
     start_offset: i64,
+    /// Records that were there before.
+    place: u64,
     reader: PartitionReader,
 }
 
@@ -322,6 +404,7 @@ impl Job {
             self.topic_partition.clone(),
             self.topic_id,
             self.start_offset,
+            self.place,
             Arc::clone(&outlet.room),
             done,
         );
@@ -332,19 +415,12 @@ impl Job {
             .await
             .map_err(|_| RestoreError::Cancelled)?;
         let reader = self.reader;
+        let source = reader.topic_partition.clone();
         let read = tokio::task::spawn_blocking(move || reader.run()).await?;
         let rewritten = match read {
             Ok(rewritten) => Some(rewritten),
             Err(ReadError::Stopped) => None,
-            Err(ReadError::Damaged(damage)) => return Err(RestoreError::Damaged(damage)),
-            Err(ReadError::Repository(error)) => return Err(error.into()),
-            Err(ReadError::Cancelled) => return Err(RestoreError::Cancelled),
-            Err(ReadError::Records(error)) => {
-                return Err(RestoreError::Records {
-                    topic_partition: self.topic_partition,
-                    source: Box::new(error),
-                });
-            }
+            Err(error) => return Err(error.of(source)),
         };
         let outcome = outcome.await.map_err(|_| RestoreError::Cancelled)?;
         let outcome = match (outcome, rewritten) {
@@ -358,6 +434,7 @@ impl Job {
         };
         Ok(WrittenPartition {
             slot,
+            topic: source.topic,
             topic_partition: self.topic_partition,
             topic_id: self.topic_id,
             start_offset: self.start_offset,

@@ -11,9 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     groups::RestoredGroup,
+    names::name_or,
+    offset_map::WrittenMap,
     parts::Parts,
     plan::changes::Unrestored,
     rewrite::RewriteCounts,
+    salvage::Salvage,
+    selection::Selection,
     settings::{LeftOut, RetentionPutOff},
     users::RestoredUser,
 };
@@ -32,6 +36,9 @@ pub struct Report {
     /// What of the snapshot was to be restored.
     #[serde(default)]
     pub parts: Parts,
+    /// Which records of it.
+    #[serde(default, skip_serializing_if = "Selection::is_everything")]
+    pub selection: Selection,
     /// When it began.
     pub started_at: Timestamp,
     /// How long it took.
@@ -59,10 +66,31 @@ pub struct Report {
     /// Good to know, for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Damaged segments that were restored as far as they are sound.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub salvaged: Vec<Salvage>,
+    /// The file that says where every offset went.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset_map: Option<WrittenMap>,
     /// Whether something that was asked for is missing (exit code 3).
     pub partial: bool,
     /// The journal.
     pub journal: PathBuf,
+    /// Where it went on with what was interrupted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed: Option<Resumed>,
+    /// The command that puts back the retention that was put off, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finish: Option<String>,
+}
+
+/// What a restore found of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// When it was begun.
+    pub begun_at: Timestamp,
+    /// How many records were there already.
+    pub records: u64,
 }
 
 impl Document for Report {
@@ -75,11 +103,23 @@ impl Report {
         self.totals.bytes_read * 1_000 / self.writing_ms.max(1)
     }
 
+    /// With what it went on from, where it was begun before.
+    pub(crate) fn resumed(self, begun_at: Option<Timestamp>, records: u64) -> Self {
+        let resumed = begun_at.map(|begun_at| Resumed { begun_at, records });
+        Self { resumed, ..self }
+    }
+
+    /// Whether retention is put off that [`crate::finish`] puts back.
+    pub fn puts_off(&self) -> bool {
+        self.topics.iter().any(|topic| topic.put_off.is_some())
+    }
+
     /// Whether the target stayed as it was, because it is as it shall be or can't get what is missing.
     pub fn is_nothing(&self) -> bool {
         let groups = self.groups.iter().any(|group| group.skipped.is_none());
         let users = self.users.iter().any(RestoredUser::is_changed);
-        self.topics.is_empty() && self.changes.is_empty() && !groups && !users
+        let there = |it: &RestoredTopic| matches!(it.outcome, TopicOutcome::AlreadyThere { .. });
+        self.topics.iter().all(there) && self.changes.is_empty() && !groups && !users
     }
 
     /// The partitions that were stopped, with why.
@@ -106,8 +146,11 @@ pub struct MadeChange {
 /// What became of a topic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoredTopic {
-    /// Its name.
+    /// Its name in the snapshot.
     pub topic: String,
+    /// Its name in the target; empty where it is the same. See [`Self::target_name`].
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub target: String,
     /// What became of it.
     pub outcome: TopicOutcome,
     /// Its id on the target.
@@ -130,6 +173,11 @@ pub struct RestoredTopic {
 }
 
 impl RestoredTopic {
+    /// Its name in the target.
+    pub fn target_name(&self) -> &str {
+        name_or(&self.target, &self.topic)
+    }
+
     /// Whether something of it that was asked for is missing.
     pub fn is_partial(&self) -> bool {
         let refused = matches!(
@@ -148,6 +196,18 @@ pub enum TopicOutcome {
     Created,
     /// It was there, without records, and was written.
     Used,
+    /// It was written behind what it held.
+    Appended,
+    /// It was written when what it held was deleted.
+    Replaced {
+        /// How many records that were, at most.
+        records: u64,
+    },
+    /// It was restored from this very snapshot before, and is as it was then.
+    AlreadyThere {
+        /// When.
+        at: Timestamp,
+    },
     /// It was left alone.
     Refused {
         /// Why.

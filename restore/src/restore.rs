@@ -20,30 +20,49 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     compare::{Comparison, ReadBack},
     groups::{self, PartitionOffsets, RestoredGroup},
-    journal::{self, Entry, Journal, Planned, Prepared, PreparedTopic},
+    into::Existing,
+    journal::{self, Entry, KeptJournal, Prepared, PreparedTopic},
+    names::{Destinations, Naming},
+    offset_map::{MapFile, Waiting},
     parts::{Part, Parts},
-    plan::{self, Choice, Source, TopicAction},
-    replay::{ReadyTopic, Replay},
+    plan::{self, Choice, PlanError, Source, TopicAction, Unfinished},
+    replay::{ReadyTopic, Replay, WrittenPartition},
     rewrite::Producer,
+    salvage::is_lost,
+    selection::{Selection, Wanted},
     settings::SegmentAge,
-    target, topics,
+    target,
 };
 mod around;
+mod course;
+mod existing;
 mod sealed;
 mod written;
 
 pub use crate::{content::Depth, error::RestoreError, plan::Plan, report::Report};
 use around::learn_defaults;
+use course::{Course, Start};
 use sealed::SealedArchives;
-use written::{Outcome, Times, Written, report};
+use written::{Outcome, Times, Written, write_map};
 
 /// What a restore is to do.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Options {
     /// Which topics.
     pub topics: TopicGlobs,
+    /// What they are called in the target, and which groups.
+    pub naming: Naming,
+    /// What is done with topics that hold records.
+    pub existing: Existing,
     /// Which parts.
     pub parts: Parts,
+    /// Which records.
+    pub selection: Wanted,
+    /// Whether damaged segments are restored as far as they are sound, and topics without a list left out.
+    pub salvage: bool,
+    /// Where a map of all offsets is written.
+    pub offset_map: Option<MapFile>,
     /// Whether settings, quotas and ACLs that the snapshot does not have are removed.
     pub prune_extra: bool,
     /// Whether new topics get the snapshot's assignment of replicas, and not only as many.
@@ -68,7 +87,12 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             topics: TopicGlobs::default(),
+            naming: Naming::default(),
+            existing: Existing::default(),
             parts: Parts::everything(),
+            selection: Wanted::default(),
+            salvage: false,
+            offset_map: None,
             prune_extra: false,
             assignment: false,
             broker_map: BTreeMap::new(),
@@ -111,12 +135,16 @@ impl Restore {
     /// What the restore would do. Nothing is changed.
     pub async fn plan(&self) -> Result<Plan, RestoreError> {
         self.progress.begin("planning", 0);
+        // known only after hours else
+        self.begin_map()?;
         let documents = self.documents()?;
         let parts = &self.options.parts;
-        let ages = self.ages().await?;
+        let destinations = self.destinations(documents)?;
+        let selection = self.selection(documents.topics)?;
+        let Stored { ages, unreadable } = self.stored(&selection).await?;
         let names: Vec<Arc<str>> = self
             .chosen()
-            .map(|topic| topic.topic.as_str().into())
+            .map(|topic| destinations.topics.target(&topic.topic).into())
             .collect();
         let of_topics = [Part::Data, Part::Topics, Part::Groups];
         let with_topics = of_topics.into_iter().any(|part| parts.has(part));
@@ -124,16 +152,23 @@ impl Restore {
         let mut target = target::look(&self.cluster, of_topics, parts.has(Part::Groups)).await?;
         let changes = self.decide_changes(documents, &names).await?;
         learn_defaults(&mut target, &changes);
+        self.look_closer(&mut target, documents.groups, &destinations)
+            .await?;
         let source = Source {
             commit: &self.commit,
             manifest: &self.manifest,
             topics: documents.topics,
             groups: documents.groups,
             ages: &ages,
+            unreadable: &unreadable,
         };
         let choice = Choice {
             topics: &self.options.topics,
+            names: &destinations,
+            existing: self.options.existing,
             parts,
+            selection: &selection,
+            salvage: self.options.salvage,
             assignment: self.options.assignment,
             broker_map: &self.options.broker_map,
             compare: self.options.compare,
@@ -143,11 +178,26 @@ impl Restore {
         plan.cluster = changes;
         plan.warnings.extend(self.warnings(documents));
         if !parts.has(Part::Data) {
-            self.drop_groups_that_are_there(&mut plan, documents.groups)
+            self.drop_groups_that_are_there(&mut plan, documents.groups, &destinations.topics)
                 .await;
         }
-        topics::preflight(&self.cluster, &mut plan).await?;
+        crate::topics::preflight(&self.cluster, &mut plan).await?;
+        plan.unfinished = self.unfinished()?;
         Ok(plan)
+    }
+
+    /// The newest restore of this snapshot into this cluster that was interrupted.
+    fn unfinished(&self) -> Result<Option<Unfinished>, RestoreError> {
+        // who has no place for a journal is told when one is begun
+        let Ok(folder) = journal::folder(self.options.state_folder.as_deref()) else {
+            return Ok(None);
+        };
+        let (snapshot, target) = (&self.manifest.snapshot, self.cluster.cluster_id());
+        let kept = journal::kept_in(&folder, Some(snapshot), target)?;
+        let mut kept = kept.iter();
+        Ok(kept
+            .find(|journal| journal.is_unfinished())
+            .map(KeptJournal::unfinished))
     }
 
     /// Plans and applies the plan.
@@ -161,63 +211,95 @@ impl Restore {
     /// # Crash consistency
     /// What was wanted is in the journal before anything is changed, and the target's topics keep the settings of the
     /// time of writing until everything was compared: nothing that was restored can be deleted meanwhile.
-    pub async fn apply(self, plan: Plan) -> Result<Report, RestoreError> {
-        let (began, started_at) = (Instant::now(), self.clock.now());
+    /// [`Self::resume`] goes on from there.
+    pub async fn apply(mut self, plan: Plan) -> Result<Report, RestoreError> {
         refuse_if_nothing_is_left(&plan)?;
-        let documents = self.documents()?;
+        self.documents()?;
         // The journal before the first change: whoever finds a half-made restore must know what it was to become.
-        let journal = self.begin_journal(&plan)?;
+        let course = self.begin(plan).await?;
+        self.carry_out(course).await
+    }
+
+    async fn steps(&self, course: &Course) -> Result<(Written, Outcome, Times), RestoreError> {
+        let (began, started_at) = (Instant::now(), self.clock.now());
+        let documents = self.documents()?;
         // Topics with settings that keep every record, whatever its age.
-        let ready = self.prepare(&plan).await?;
+        let start = self.start(course).await?;
         // All read back before groups and settings: a group never points into data that was not proven.
-        let (written, comparing_ms) = self.write_data(&plan, documents, ready, &journal).await?;
+        let (written, comparing_ms) = self.write_data(course, documents, start).await?;
         // Groups before settings: a consumer may start as soon as its offsets are there.
-        let restored_groups = self
-            .restore_groups(&plan, documents.groups, &written, &journal)
+        let groups = self
+            .restore_groups(course, documents.groups, &written)
             .await?;
         // Settings of topics: from here on Kafka may compact and delete as it did on the source.
-        self.finish_topics(&plan, &written, &journal).await?;
+        self.finish_topics(course, &written).await?;
         // All else last: throttles and quotas would slow the records down, a cluster's retention could delete them
         // before they are compared, and rights that are taken could keep the restore from its end.
-        let changed = self.change_cluster(&plan, documents, &journal).await?;
-        journal.append(&Entry::Finished {
-            at: self.clock.now(),
-        })?;
+        let changes = self.change_cluster(course, documents).await?;
+        course.finish(self.clock.now())?;
         let times = Times {
             started_at,
             began,
             comparing_ms,
         };
-        let outcome = Outcome {
-            groups: restored_groups,
-            changes: changed,
-        };
-        Ok(report(plan, &written, outcome, &journal, times))
+        Ok((written, Outcome { groups, changes }, times))
     }
 
     async fn write_data(
         &self,
-        plan: &Plan,
+        course: &Course,
         documents: StoredDocuments<'_>,
-        ready: Vec<ReadyTopic>,
-        journal: &Journal,
+        start: Start,
     ) -> Result<(Written, Option<u64>), RestoreError> {
+        let plan = &course.plan;
         if !plan.parts.has(Part::Data) || plan.written().next().is_none() {
-            return Ok((Written::nothing(ready), None));
+            let map = self.options.offset_map.as_ref();
+            return Ok((Written::nothing(start.topics, map), None));
+        }
+        if course.past.is_proven(plan) {
+            let comparing_ms = plan.compare.map(|_| 0);
+            let map = self.options.offset_map.as_ref();
+            let written = Written::recalled(start.topics, &course.past, map);
+            return Ok((written, comparing_ms));
         }
         // Reading back goes on beside the writing; one waits for the network and the disks of the other.
         let comparison = self.begin_comparison(plan);
+        let (began, topics, there) = (Instant::now(), start.topics.clone(), start.places.records());
         // The groups' offsets are known before the data: they are resolved while it passes by.
-        let written = self
-            .write(plan, documents.groups, ready, journal, comparison.as_ref())
+        let (partitions, waiting) = self
+            .write(course, documents.groups, start, comparison.as_ref())
             .await?;
-        let comparing_ms = self.compare(comparison, &written, journal).await?;
+        let writing_ms = millis(began);
+        let comparing_ms = self.compare(comparison, &partitions, course).await?;
+        let map = self.options.offset_map.as_ref().zip(waiting.as_ref());
+        let map = map.map(|(file, waiting)| {
+            tokio::task::block_in_place(|| write_map(file, waiting, &partitions))
+        });
+        let partitions = partitions.iter().map(WrittenPartition::told).collect();
+        let written = Written {
+            topics,
+            partitions,
+            writing_ms,
+            there,
+            map,
+        };
         Ok((written, comparing_ms))
     }
 
     fn chosen(&self) -> impl Iterator<Item = &lifeboat_archive::manifest::ManifestTopic> {
         let topics = self.manifest.topics.iter();
         topics.filter(|topic| self.options.topics.choose(&topic.topic))
+    }
+
+    /// What is called how in the target.
+    fn destinations(&self, documents: StoredDocuments<'_>) -> Result<Destinations, RestoreError> {
+        let topics = self.manifest.topics.iter().map(|it| it.topic.as_str());
+        let groups = documents.groups.groups.iter().map(|it| it.group.as_str());
+        let decided = self
+            .options
+            .naming
+            .decide(topics, &self.options.topics, groups);
+        Ok(decided.map_err(PlanError::from)?)
     }
 
     fn documents(&self) -> Result<StoredDocuments<'_>, RestoreError> {
@@ -233,48 +315,58 @@ impl Restore {
         })
     }
 
-    /// How old the segments of the chosen topics are, all of which can be opened.
-    async fn ages(&self) -> Result<BTreeMap<String, Vec<SegmentAge>>, RestoreError> {
-        let mut ages = BTreeMap::new();
+    /// Where the runs of the offset map wait; an error where there can't be one.
+    fn begin_map(&self) -> Result<Option<Waiting>, RestoreError> {
+        let file = self.options.offset_map.as_ref();
+        Ok(file.map(Waiting::begin).transpose()?)
+    }
+
+    /// Which records of the chosen topics.
+    fn selection(&self, documents: &TopicsDocument) -> Result<Selection, RestoreError> {
+        let counts = documents.topics.iter();
+        let counts: HashMap<&str, i32> = counts
+            .map(|topic| (topic.topic.as_str(), topic.partition_count))
+            .collect();
+        let chosen = self.chosen().map(|topic| {
+            let stored = topic.partitions.iter().map(|p| p.partition + 1).max();
+            let named = counts.get(topic.topic.as_str()).copied();
+            (topic.topic.as_str(), named.max(stored).unwrap_or(0))
+        });
+        let chosen = chosen.collect();
+        let selection = self
+            .options
+            .selection
+            .resolve(self.manifest.bounds_at, &chosen);
+        Ok(selection.map_err(PlanError::from)?)
+    }
+
+    /// How old the segments of the chosen topics are that are read, all of which can be opened.
+    async fn stored(&self, selection: &Selection) -> Result<Stored, RestoreError> {
+        let mut stored = Stored::default();
         if !self.options.parts.has(Part::Data) {
-            return Ok(ages);
+            return Ok(stored);
         }
         let mut sealed = SealedArchives::default();
         for topic in self.chosen() {
-            let list = self.repository.list(topic).await?;
+            let list = match self.repository.list(topic).await {
+                Err(error) if self.options.salvage && is_lost(&error) => {
+                    let unreadable = &mut stored.unreadable;
+                    unreadable.insert(topic.topic.clone(), error.to_string());
+                    continue;
+                }
+                list => list?,
+            };
             sealed.add(&list);
             let segments = list
                 .partitions
                 .iter()
                 .flat_map(|partition| &partition.segments);
-            let of_topic = segments.map(|segment| SegmentAge {
-                partition: segment.entry.partition,
-                max_timestamp_ms: segment.entry.max_timestamp_ms,
-                records: segment.entry.record_count.unwrap_or(0),
-                bytes: segment.entry.raw_bytes,
-                largest_batch_bytes: segment.entry.largest_batch_bytes,
-            });
-            ages.insert(topic.topic.clone(), of_topic.collect());
+            let of_topic = segments.filter_map(|segment| SegmentAge::of(&segment.entry, selection));
+            let of_topic = of_topic.collect();
+            stored.ages.insert(topic.topic.clone(), of_topic);
         }
-        sealed.open(&self.repository).await?;
-        Ok(ages)
-    }
-
-    fn begin_journal(&self, plan: &Plan) -> Result<Journal, RestoreError> {
-        let folder = match &self.options.state_folder {
-            Some(folder) => folder.clone(),
-            None => journal::default_folder()?,
-        };
-        let journal = Journal::begin(&folder, Planned::of(plan, self.clock.now()))?;
-        tracing::info!(journal = %journal.path().display(), "begins");
-        Ok(journal)
-    }
-
-    async fn prepare(&self, plan: &Plan) -> Result<Vec<ReadyTopic>, RestoreError> {
-        let topics = plan.written().count() as u64;
-        self.progress.begin("creating topics", topics);
-        self.unless_cancelled(topics::prepare(&self.cluster, plan))
-            .await
+        sealed.open(&self.repository, self.options.salvage).await?;
+        Ok(stored)
     }
 
     /// Gives up waiting when the restore is cancelled.
@@ -291,29 +383,29 @@ impl Restore {
 
     async fn write(
         &self,
-        plan: &Plan,
+        course: &Course,
         groups: &GroupsDocument,
-        ready: Vec<ReadyTopic>,
-        journal: &Journal,
+        start: Start,
         comparison: Option<&Comparison>,
-    ) -> Result<Written, RestoreError> {
-        let began = Instant::now();
-        let identity = self.cluster.init_producer_id().await?;
-        let producer = Producer {
-            id: identity.producer_id,
-            epoch: identity.producer_epoch,
+    ) -> Result<(Vec<WrittenPartition>, Option<Waiting>), RestoreError> {
+        let (plan, journal) = (&course.plan, &course.journal);
+        let producer = match start.producer {
+            Some(producer) => producer,
+            None => self.begin_writing(&start.topics, course).await?,
         };
-        journal.append(&Entry::Prepared(Prepared {
-            producer,
-            topics: ready.iter().map(prepared).collect(),
-        }))?;
+        let waiting = self.begin_map()?;
         self.progress.begin("writing", plan.bytes);
         let replay = Replay {
             cluster: self.cluster.clone(),
             repository: self.repository.clone(),
             manifest: &self.manifest,
-            topics: ready.clone(),
+            topics: start.topics,
+            selection: &plan.selection,
+            salvage: plan.salvage,
+            waiting: waiting.clone(),
             producer,
+            places: start.places,
+            lease: course.lease.guard(),
             wanted: groups::wanted_offsets(groups, &plan.groups),
             memory: ByteSize(self.options.memory.0 - self.memory_for_comparison().0),
             lanes: self.options.max_connections.max(1),
@@ -326,11 +418,30 @@ impl Restore {
         };
         let mut partitions = replay.run().await?;
         partitions.sort_by(|one, other| one.topic_partition.cmp(&other.topic_partition));
-        Ok(Written {
-            topics: ready,
-            partitions,
-            writing_ms: millis(began),
-        })
+        for stopped in partitions.iter().filter_map(|it| it.told().err()) {
+            journal.note(&Entry::Stopped(stopped))?;
+        }
+        journal.append(&Entry::AllWritten)?;
+        Ok((partitions, waiting))
+    }
+
+    /// One producer for all partitions, in the journal before it writes.
+    async fn begin_writing(
+        &self,
+        topics: &[ReadyTopic],
+        course: &Course,
+    ) -> Result<Producer, RestoreError> {
+        let identity = self.cluster.init_producer_id().await?;
+        let producer = Producer {
+            id: identity.producer_id,
+            epoch: identity.producer_epoch,
+        };
+        let topics = topics.iter().map(|ready| prepared(ready, &course.plan));
+        course.journal.append(&Entry::Prepared(Prepared {
+            producer,
+            topics: topics.collect(),
+        }))?;
+        Ok(producer)
     }
 
     /// What is fetched while it is compared.
@@ -353,81 +464,92 @@ impl Restore {
     async fn compare(
         &self,
         comparison: Option<Comparison>,
-        written: &Written,
-        journal: &Journal,
+        written: &[WrittenPartition],
+        course: &Course,
     ) -> Result<Option<u64>, RestoreError> {
         let Some(comparison) = comparison else {
             return Ok(None);
         };
         let began = Instant::now();
-        let records = written.partitions.iter().filter_map(|partition| {
+        let records = written.iter().filter_map(|partition| {
             let rewritten = partition.outcome.as_ref().ok()?;
             Some(rewritten.counts.records)
         });
         self.progress.begin("comparing", records.sum());
-        comparison
-            .finish(&written.partitions, &self.progress)
-            .await?;
-        journal.append(&Entry::Compared)?;
+        comparison.finish(written, &self.progress).await?;
+        course.journal.append(&Entry::Compared)?;
         Ok(Some(millis(began)))
     }
 
     async fn restore_groups(
         &self,
-        plan: &Plan,
+        course: &Course,
         groups: &GroupsDocument,
         written: &Written,
-        journal: &Journal,
     ) -> Result<Vec<RestoredGroup>, RestoreError> {
+        let (plan, journal) = (&course.plan, &course.journal);
         if plan.groups.is_empty() {
             return Ok(Vec::new());
         }
         self.progress
             .begin("restoring groups", plan.groups.len() as u64);
         let mut partitions: HashMap<TopicPartition, PartitionOffsets<'_>> = HashMap::new();
-        for partition in &written.partitions {
-            let Ok(rewritten) = &partition.outcome else {
-                continue;
-            };
+        for partition in written.whole() {
             let offsets = PartitionOffsets {
-                map: &rewritten.offsets,
+                topic: partition.target_name(),
+                map: &partition.offsets,
                 start_offset: partition.start_offset,
             };
-            partitions.insert(partition.topic_partition.clone(), offsets);
+            let name = TopicPartition::new(partition.topic.as_str(), partition.partition);
+            partitions.insert(name, offsets);
         }
+        let destinations = self.destinations(self.documents()?)?;
         let taken_over = self.taken_over(plan, groups);
         partitions.extend(taken_over.iter().map(|(partition, map)| {
-            let start_offset = 0;
-            (partition.clone(), PartitionOffsets { map, start_offset })
+            let offsets = PartitionOffsets {
+                topic: destinations.topics.target(&partition.topic),
+                map,
+                start_offset: 0,
+            };
+            (partition.clone(), offsets)
         }));
-        let restore = groups::restore(&self.cluster, groups, &plan.groups, &partitions);
-        let restored = self.unless_cancelled(async { Ok(restore.await?) }).await?;
-        journal.append(&Entry::GroupsCommitted)?;
+        let before = course.groups_before();
+        let restore = groups::restore(&self.cluster, groups, plan, &partitions, &before, journal);
+        let restored = self.unless_cancelled(restore).await?;
+        if !course.past.groups_committed {
+            journal.append(&Entry::GroupsCommitted)?;
+        }
         Ok(restored)
     }
 
-    async fn finish_topics(
-        &self,
-        plan: &Plan,
-        written: &Written,
-        journal: &Journal,
-    ) -> Result<(), RestoreError> {
+    async fn finish_topics(&self, course: &Course, written: &Written) -> Result<(), RestoreError> {
+        let plan = &course.plan;
         self.progress
             .begin("setting topics", plan.written().count() as u64);
         for topic in plan.written() {
+            self.progress.advance(1);
             // a topic that was stopped half-way is kept as it is, until somebody has looked at it
-            if written.stopped(&topic.topic) {
+            if written.stopped(&topic.topic) || !course.past.lacks_settings(topic) {
                 continue;
             }
-            self.unless_cancelled(topics::finish(&self.cluster, topic))
+            self.unless_cancelled(crate::topics::finish(&self.cluster, topic))
                 .await?;
-            journal.append(&Entry::SettingsRestored {
+            course.journal.append(&Entry::SettingsRestored {
                 topic: topic.topic.clone(),
+                target: topic.target.clone(),
             })?;
-            self.progress.advance(1);
         }
         Ok(())
     }
+}
+
+/// What the lists say of the chosen topics.
+#[derive(Default)]
+struct Stored {
+    /// By topic, of the segments that are read.
+    ages: BTreeMap<String, Vec<SegmentAge>>,
+    /// The topics whose list can't be read, and why.
+    unreadable: BTreeMap<String, String>,
 }
 
 /// What every snapshot has, and what it may have.
@@ -444,21 +566,29 @@ fn millis(began: Instant) -> u64 {
 
 fn refuse_if_nothing_is_left(plan: &Plan) -> Result<(), RestoreError> {
     // what else there is to be done is done all the same
-    if plan.topics.is_empty() || plan.changes_anything() {
+    if plan.refused().next().is_none() || plan.changes_anything() {
         return Ok(());
     }
     let refused = plan.refused().map(|topic| match &topic.action {
-        TopicAction::Refuse { reason, .. } => (topic.topic.clone(), reason.clone()),
-        _ => (topic.topic.clone(), String::new()),
+        TopicAction::Refuse { reason, .. } => (topic.target_name().to_owned(), reason.clone()),
+        _ => (topic.target_name().to_owned(), String::new()),
     });
     Err(RestoreError::Refused(refused.collect()))
 }
 
-fn prepared(topic: &ReadyTopic) -> PreparedTopic {
+fn prepared(topic: &ReadyTopic, plan: &Plan) -> PreparedTopic {
+    let mut planned = plan.topics.iter();
+    let planned = planned.find(|planned| *planned.topic == *topic.topic);
+    // what is salvaged may lack records, and is never taken for all of them
+    let planned = planned.filter(|_| !plan.salvage);
+    let (manifest, selection) = (&plan.manifest_sha256, &plan.selection);
+    let content = planned.map(|planned| planned.content(manifest, selection));
     PreparedTopic {
         topic: topic.topic.to_string(),
+        target: topic.target.to_string(),
         topic_id: topic.topic_id,
         start_offsets: topic.start_offsets.clone(),
+        content: content.unwrap_or_else(|| plan.output_hash()),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use lifeboat_archive::{
-    batch::{Batch, Codec, TimestampType},
+    batch::{Batch, BatchHeader, Codec, TimestampType},
     lists::TransactionTable,
     manifest::ManifestPartition,
     records::{
@@ -19,7 +19,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     content::{Content, Depth, Making},
+    offset_map::{Run, Runs, WaitingRuns},
     offsets::{OffsetMap, OffsetTranslator, Skipped},
+    salvage::Salvage,
+    selection::{RecordSelection, Share},
     settings::TopicSettings,
 };
 
@@ -105,6 +108,10 @@ pub struct RewriteCounts {
     pub uncommitted_records: u64,
     /// Records whose type becomes CreateTime: the broker had set their time (R20).
     pub log_append_time_records: u64,
+    /// Records that were not to be restored. Of segments that were not read for that reason all records count, those of
+    /// aborted transactions too.
+    #[serde(default)]
+    pub not_selected_records: u64,
 }
 
 impl std::ops::AddAssign for RewriteCounts {
@@ -116,6 +123,7 @@ impl std::ops::AddAssign for RewriteCounts {
         self.bytes_written += other.bytes_written;
         self.uncommitted_records += other.uncommitted_records;
         self.log_append_time_records += other.log_append_time_records;
+        self.not_selected_records += other.not_selected_records;
     }
 }
 
@@ -128,6 +136,12 @@ pub struct Rewritten {
     pub content: Content,
     /// Where the committed offsets went.
     pub offsets: OffsetMap,
+    /// Damaged segments that were restored as far as they are sound.
+    pub salvaged: Vec<Salvage>,
+    /// The last runs of offsets, where they are put together.
+    pub(crate) last_runs: Vec<Run>,
+    /// The runs of offsets, where they wait for the map.
+    pub(crate) runs: WaitingRuns,
 }
 
 /// Rewrites the batches of one partition, in order.
@@ -136,6 +150,7 @@ pub struct Rewriter {
     range: OffsetRange,
     last_stable_offset: i64,
     transactions: TransactionIndex,
+    selection: RecordSelection,
     decompressor: Decompressor,
     output: Output,
 }
@@ -151,6 +166,8 @@ struct Output {
     pending: Option<Pending>,
     /// A builder to use again.
     spare: Option<BatchBuilder>,
+    /// Where every offset goes, where that is asked for.
+    runs: Option<Runs>,
 }
 
 /// Records that wait to become a batch.
@@ -175,6 +192,7 @@ impl Rewriter {
             range: partition.range(),
             last_stable_offset: partition.last_stable_offset,
             transactions: transactions.index(),
+            selection: RecordSelection::default(),
             decompressor: Decompressor::new(LARGEST_PLAIN),
             output: Output {
                 offsets,
@@ -184,8 +202,36 @@ impl Rewriter {
                 counts: RewriteCounts::default(),
                 pending: None,
                 spare: None,
+                runs: None,
             },
         }
+    }
+
+    /// Takes only these records.
+    pub fn selecting(mut self, selection: RecordSelection) -> Self {
+        self.selection = selection;
+        self
+    }
+
+    /// Puts together where every offset goes.
+    pub(crate) fn mapping(mut self) -> Self {
+        self.output.runs = Some(Runs::default());
+        self
+    }
+
+    /// The runs of offsets that came to their end.
+    pub(crate) fn ended_runs(&mut self) -> impl Iterator<Item = Run> {
+        self.output.runs.iter_mut().flat_map(Runs::ended)
+    }
+
+    /// Which records it takes.
+    pub fn selection(&self) -> &RecordSelection {
+        &self.selection
+    }
+
+    /// Passes over the offsets `range`, whose records are not given to it.
+    pub fn leave_out(&mut self, range: OffsetRange, why: Skipped, records: u64) {
+        self.output.leave_out(range, why, records);
     }
 
     /// What was counted so far.
@@ -197,6 +243,17 @@ impl Rewriter {
     pub fn push(
         &mut self,
         batch: &Batch<'_>,
+        out: &mut Vec<OutputBatch>,
+    ) -> Result<(), RecordError> {
+        self.push_repacked(batch, Codec::None, out)
+    }
+
+    /// The same with a batch that Kafka had compressed with `original`, if it is not compressed now (R27): so it will be
+    /// again.
+    pub fn push_repacked(
+        &mut self,
+        batch: &Batch<'_>,
+        original: Codec,
         out: &mut Vec<OutputBatch>,
     ) -> Result<(), RecordError> {
         let header = &batch.header;
@@ -219,13 +276,26 @@ impl Rewriter {
         }
         // a batch may begin before the log start, whose records no consumer of the source sees any more (R6)
         let whole = offsets.start >= self.range.start && offsets.end <= self.range.end;
-        let (codec, size) = (header.codec()?, batch.bytes.len());
-        let passes = passage == Passage::Patch && whole;
+        let mut share = self.selection.of_batch(header);
+        if share == Share::None && whole {
+            let records = header.record_count.unwrap_or(0);
+            output.leave_out(offsets, Skipped::NotSelected, u64::from(records));
+            return Ok(());
+        }
+        let (stored, size) = (header.codec()?, batch.bytes.len());
+        let repacked = stored == Codec::None && original != Codec::None;
+        let codec = if repacked { original } else { stored };
+        let may_pass = passage == Passage::Patch && whole && !repacked;
+        let passes = may_pass && share == Share::All;
         if passes && is_large(codec, size, 0) && output.content.depth() == Depth::Batches {
             return output.pass(batch, offsets, out);
         }
         let plain = self.decompressor.records_section(batch)?;
-        if passes && is_large(codec, size, plain.len()) {
+        let large = is_large(codec, size, plain.len());
+        if may_pass && large && share == Share::Some && takes_all(&self.selection, header, plain)? {
+            share = Share::All;
+        }
+        if may_pass && large && share == Share::All {
             if output.content.depth() == Depth::Records {
                 for record in records(header, plain) {
                     output.content.add(&record?);
@@ -233,7 +303,8 @@ impl Rewriter {
             }
             output.pass(batch, offsets, out)?;
         } else {
-            output.encode(batch, plain, self.range, out)?;
+            let choice = (self.range, self.selection);
+            output.encode(batch, codec, plain, choice, out)?;
         }
         if plain.len() > LARGE_PLAIN {
             self.decompressor = Decompressor::new(LARGEST_PLAIN);
@@ -249,6 +320,9 @@ impl Rewriter {
             counts: output.counts,
             content: output.content,
             offsets: output.offsets.finish(output.counts.records),
+            salvaged: Vec::new(),
+            last_runs: output.runs.map(Runs::finish).unwrap_or_default(),
+            runs: WaitingRuns::default(),
         })
     }
 }
@@ -261,7 +335,30 @@ fn is_large(codec: Codec, bytes: usize, plain: usize) -> bool {
     }
 }
 
+/// Whether every record of a batch is taken, of which the header does not prove it.
+fn takes_all(
+    selection: &RecordSelection,
+    header: &BatchHeader,
+    plain: &[u8],
+) -> Result<bool, RecordError> {
+    for record in records(header, plain) {
+        let record = record?;
+        if !selection.takes(record.offset, record.timestamp) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 impl Output {
+    /// Records that are not written.
+    fn leave_out(&mut self, range: OffsetRange, why: Skipped, records: u64) {
+        self.offsets.skip(range, why);
+        if why == Skipped::NotSelected {
+            self.counts.not_selected_records += records;
+        }
+    }
+
     /// A batch that needs another header only.
     fn pass(
         &mut self,
@@ -275,6 +372,7 @@ impl Output {
         let bytes = patch_for_produce(batch, produced(self.producer, before))?;
         let records = batch.header.record_count.unwrap_or(0);
         self.offsets.keep_run(offsets, before);
+        self.map(offsets, before);
         self.count_kept(batch, u64::from(records));
         self.content.written(Making::Passed);
         self.emit(bytes, before, records, offsets, out);
@@ -285,21 +383,29 @@ impl Output {
     fn encode(
         &mut self,
         batch: &Batch<'_>,
+        codec: Codec,
         plain: &[u8],
-        range: OffsetRange,
+        (range, selection): (OffsetRange, RecordSelection),
         out: &mut Vec<OutputBatch>,
     ) -> Result<(), RecordError> {
-        let codec = batch.header.codec()?;
         let mut kept = 0;
         for record in records(&batch.header, plain) {
             let record = record?;
-            if range.contains(record.offset) {
-                let before = self.counts.records + kept;
-                self.add(codec, &record, before, out)?;
-                self.offsets.keep(record.offset, before);
-                self.content.add(&record);
-                kept += 1;
+            if !range.contains(record.offset) {
+                continue;
             }
+            if !selection.takes(record.offset, record.timestamp) {
+                let offset = OffsetRange::new(record.offset, record.offset + 1);
+                self.leave_out(offset, Skipped::NotSelected, 1);
+                continue;
+            }
+            let before = self.counts.records + kept;
+            self.add(codec, &record, before, out)?;
+            self.offsets.keep(record.offset, before);
+            let offset = OffsetRange::new(record.offset, record.offset + 1);
+            self.map(offset, before);
+            self.content.add(&record);
+            kept += 1;
         }
         self.count_kept(batch, kept);
         Ok(())
@@ -365,6 +471,12 @@ impl Output {
             records,
             source,
         });
+    }
+
+    fn map(&mut self, source: OffsetRange, before: u64) {
+        if let Some(runs) = &mut self.runs {
+            runs.add(source, before);
+        }
     }
 
     fn count_kept(&mut self, batch: &Batch<'_>, records: u64) {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 mod retention;
 
+pub(crate) use retention::proportion;
 pub use retention::{RetentionPutOff, SegmentAge};
 
 /// Kafka's `max.message.bytes` where nobody set it.

@@ -89,6 +89,8 @@ pub(crate) async fn look(
             partitions: ranges(topic, &starts, &ends)?,
             replication_factor: replication_factor(topic),
             settings,
+            internal: topic.internal,
+            bytes: None,
         };
         target.topics.insert(topic.name.to_string(), found);
     }

@@ -1,5 +1,7 @@
 //! A small repository for tests.
 
+pub(crate) mod plans;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -27,12 +29,18 @@ use lifeboat_repository::{ClusterRepository, Repository};
 const TOPIC_ID: TopicId = TopicId([1; 16]);
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_787_450_400_000);
 
-fn batch(base_offset: i64, count: i64, codec: Codec) -> Bytes {
+/// Key, value and headers of the record at an offset, as they stand in its batch.
+type Inside = fn(i64) -> Vec<u8>;
+
+fn sound(offset: i64) -> Vec<u8> {
+    let value = offset.to_be_bytes();
+    [&[2, b'k', 16][..], &value, &[0]].concat()
+}
+
+fn batch(base_offset: i64, count: i64, codec: Codec, inside: Inside) -> Bytes {
     let mut builder = BatchBuilder::new(codec);
     for offset in base_offset..base_offset + count {
-        let value = offset.to_be_bytes();
-        let tail = [&[2, b'k', 16][..], &value, &[0]].concat();
-        builder.push(1_000 + offset, &tail);
+        builder.push(1_000 + offset, &inside(offset));
     }
     let produced = Produced {
         base_offset,
@@ -46,7 +54,10 @@ pub(crate) fn url(folder: &Path) -> RepositoryUrl {
 }
 
 /// One archive with two partitions of two segments each.
-async fn stored_archive(cluster: &ClusterRepository) -> (ArchiveReference, Vec<SegmentEntry>) {
+async fn stored_archive(
+    cluster: &ClusterRepository,
+    inside: Inside,
+) -> (ArchiveReference, Vec<SegmentEntry>) {
     let mut upload = cluster.begin_archive(NOW).await.unwrap();
     let mut archive = ArchiveBuilder::new(upload.name(), NOW);
     let mut compressor = FrameCompressor::new(3);
@@ -54,10 +65,10 @@ async fn stored_archive(cluster: &ClusterRepository) -> (ArchiveReference, Vec<S
         let name = TopicPartition::new("orders", partition);
         let mut segment = SegmentBuilder::new(name, TOPIC_ID, base);
         segment
-            .push(&batch(base, 10, Codec::None), &mut compressor)
+            .push(&batch(base, 10, Codec::None, inside), &mut compressor)
             .unwrap();
         segment
-            .push(&batch(base + 10, 10, Codec::Lz4), &mut compressor)
+            .push(&batch(base + 10, 10, Codec::Lz4, inside), &mut compressor)
             .unwrap();
         for frame in archive.append(segment.finish(&mut compressor)) {
             upload.write(frame).await.unwrap();
@@ -98,6 +109,7 @@ fn manifest_partition(list: &PartitionList) -> ManifestPartition {
         leader_epoch: 0,
         record_count: Some(40),
         batch_count: 4,
+        repacked_bytes: 0,
         raw_bytes: list
             .segments
             .iter()
@@ -113,13 +125,13 @@ fn manifest_partition(list: &PartitionList) -> ManifestPartition {
 }
 
 /// A snapshot of one topic in one archive, or in one of each of these repositories, which are one in different hands.
-async fn snapshot_in(repository: &Repository, written_by: &[Repository]) -> Commit {
+async fn snapshot_in(repository: &Repository, written_by: &[Repository], inside: Inside) -> Commit {
     let cluster = repository.cluster("source").unwrap();
     let id = SnapshotId::generate(NOW);
     let (mut archives, mut partitions) = (Vec::new(), Vec::new());
     for (at, writer) in written_by.iter().enumerate() {
         let cluster = writer.cluster("source").unwrap();
-        let (archive, entries) = stored_archive(&cluster).await;
+        let (archive, entries) = stored_archive(&cluster, inside).await;
         archives.push(archive);
         let of_archive = [0, 1].into_iter().enumerate();
         let of_archive = of_archive.filter(|(n, _)| n % written_by.len() == at);
@@ -220,7 +232,19 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
 pub(crate) async fn new_snapshot(folder: &Path) -> Commit {
     let clock = Clock::fixed(NOW);
     let repository = Repository::init(&url(folder), &clock).await.unwrap();
-    snapshot_in(&repository, std::slice::from_ref(&repository)).await
+    snapshot_in(&repository, std::slice::from_ref(&repository), sound).await
+}
+
+/// The same, where one record of each partition can't be decoded, although every checksum is right.
+pub(crate) async fn new_snapshot_with_broken_records(folder: &Path) -> Commit {
+    let clock = Clock::fixed(NOW);
+    let repository = Repository::init(&url(folder), &clock).await.unwrap();
+    let broken = |offset| match offset {
+        // a key that is longer than the record
+        33 => vec![126, b'k', 0, 0],
+        sound_one => sound(sound_one),
+    };
+    snapshot_in(&repository, std::slice::from_ref(&repository), broken).await
 }
 
 /// Two key pairs of age-keygen.
@@ -244,5 +268,5 @@ pub(crate) async fn new_sealed_snapshot(folder: &Path) -> Commit {
         let recipients = vec![recipient.parse().unwrap()];
         repository.clone().sealing_to(recipients)
     });
-    snapshot_in(&sealing[1], &sealing).await
+    snapshot_in(&sealing[1], &sealing, sound).await
 }

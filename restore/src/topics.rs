@@ -18,8 +18,12 @@ use crate::{
 };
 
 mod refusal;
+mod replace;
+mod resumed;
 
 use refusal::{Asked, acceptable};
+pub(crate) use replace::replace;
+pub(crate) use resumed::{find_again, prepare_again, recalled};
 
 /// Topics in one request.
 const AT_ONCE: usize = 100;
@@ -128,7 +132,7 @@ fn while_writing(settings: &TopicSettings) -> &BTreeMap<String, String> {
 
 fn new_topic(topic: &PlannedTopic, configs: BTreeMap<String, String>) -> NewTopic {
     NewTopic {
-        name: topic.topic.clone(),
+        name: topic.target_name().to_owned(),
         partitions: i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX),
         replication_factor: topic.replication_factor,
         assignment: topic.assignment.clone(),
@@ -148,7 +152,7 @@ async fn settle(cluster: &Cluster, topic: &mut PlannedTopic) -> Result<(), Kafka
         if !topic.settings.write_without(&name) {
             return Err(KafkaError::Broker {
                 operation: "CreateTopics",
-                subject: format!("{} with {name}", topic.topic),
+                subject: format!("{} with {name}", topic.target_name()),
                 code: ErrorCode::INVALID_CONFIG,
                 message: Some(reason),
             });
@@ -172,7 +176,7 @@ impl Asked for Asking<'_> {
                 .collect();
             return self
                 .cluster
-                .alter_topic_configs(&self.topic.topic, &changes, true)
+                .alter_topic_configs(self.topic.target_name(), &changes, true)
                 .await;
         }
         let asked = new_topic(self.topic, settings.clone());
@@ -199,17 +203,17 @@ pub(crate) async fn prepare(
             .map(|topic| new_topic(topic, topic.settings.while_writing.clone()))
             .collect();
         for (topic, (_, answer)) in chunk.iter().zip(cluster.create_topics(&asked, false).await) {
-            let topic_id = answer.map_err(|error| failed(&topic.topic, error))?;
+            let topic_id = answer.map_err(|error| failed(topic.target_name(), error))?;
             ready.push(ReadyTopic::new(topic, topic_id));
         }
     }
     for topic in plan.written() {
-        if let TopicAction::UseEmpty { topic_id } = topic.action {
+        if let Some(topic_id) = topic.action.topic_id() {
             let changes = changes(&topic.settings.first_changes(&topic.existing_settings));
             let changed = cluster
-                .alter_topic_configs(&topic.topic, &changes, false)
+                .alter_topic_configs(topic.target_name(), &changes, false)
                 .await;
-            changed.map_err(|error| failed(&topic.topic, error))?;
+            changed.map_err(|error| failed(topic.target_name(), error))?;
             ready.push(ReadyTopic::new(topic, topic_id));
         }
     }
@@ -230,7 +234,10 @@ fn failed(topic: &str, error: KafkaError) -> RestoreError {
 /// The brokers learn of a new topic one after the other.
 async fn await_leaders(cluster: &Cluster, ready: &mut [ReadyTopic]) -> Result<(), RestoreError> {
     for chunk in ready.chunks_mut(AT_ONCE) {
-        let names: Vec<Arc<str>> = chunk.iter().map(|topic| Arc::clone(&topic.topic)).collect();
+        let names: Vec<Arc<str>> = chunk
+            .iter()
+            .map(|topic| Arc::clone(&topic.target))
+            .collect();
         let mut patience = Patience::new(LEADERS);
         loop {
             let known: BTreeMap<Arc<str>, _> = cluster
@@ -241,7 +248,7 @@ async fn await_leaders(cluster: &Cluster, ready: &mut [ReadyTopic]) -> Result<()
                 .collect();
             let mut missing = None;
             for topic in chunk.iter_mut() {
-                let led = known.get(&topic.topic).filter(|known| {
+                let led = known.get(&topic.target).filter(|known| {
                     known.partitions.len() >= topic.start_offsets.len()
                         && known
                             .partitions
@@ -249,7 +256,7 @@ async fn await_leaders(cluster: &Cluster, ready: &mut [ReadyTopic]) -> Result<()
                             .all(|partition| partition.leader.is_some())
                 });
                 match led {
-                    None => missing = Some(Arc::clone(&topic.topic)),
+                    None => missing = Some(Arc::clone(&topic.target)),
                     Some(known) => same_topic(topic, known.id)?,
                 }
             }
@@ -277,7 +284,7 @@ fn same_topic(topic: &mut ReadyTopic, id: TopicId) -> Result<(), RestoreError> {
         return Ok(());
     }
     Err(RestoreError::Changed {
-        topic: topic.topic.to_string(),
+        topic: topic.target.to_string(),
         problem: "it was made anew".to_owned(),
     })
 }
@@ -289,7 +296,7 @@ async fn confirm_rights(cluster: &Cluster, plan: &Plan) -> Result<(), RestoreErr
     for chunk in written.chunks(AT_ONCE) {
         let names: Vec<Arc<str>> = chunk
             .iter()
-            .map(|topic| topic.topic.as_str().into())
+            .map(|topic| topic.target_name().into())
             .collect();
         let rights = cluster.topic_rights(&names).await?;
         for (topic, name) in chunk.iter().zip(&names) {
@@ -301,6 +308,10 @@ async fn confirm_rights(cluster: &Cluster, plan: &Plan) -> Result<(), RestoreErr
                 (
                     Operation::Read,
                     plan.compare.is_some() && plan.parts.has(Part::Data),
+                ),
+                (
+                    Operation::Delete,
+                    matches!(topic.action, TopicAction::Replace { .. }),
                 ),
                 (
                     Operation::AlterConfigs,
@@ -331,27 +342,35 @@ async fn confirm_starts(cluster: &Cluster, ready: &[ReadyTopic]) -> Result<(), R
             let partitions = topic.start_offsets.iter().zip(0..);
             partitions.map(|(start, number)| {
                 (
-                    TopicPartition::new(Arc::clone(&topic.topic), number),
+                    TopicPartition::new(Arc::clone(&topic.target), number),
                     *start,
                 )
             })
         })
         .collect();
-    let partitions: Vec<TopicPartition> = starts
+    confirm_ends(cluster, &starts).await
+}
+
+/// Whether partitions still end where the plan found their ends.
+async fn confirm_ends(
+    cluster: &Cluster,
+    expected: &[(TopicPartition, i64)],
+) -> Result<(), RestoreError> {
+    let partitions: Vec<TopicPartition> = expected
         .iter()
         .map(|(partition, _)| partition.clone())
         .collect();
     let mut ends = cluster
         .list_offsets(&partitions, OffsetSpec::HighWatermark)
         .await;
-    for (partition, start) in starts {
-        match ends.remove(&partition) {
-            Some(Ok(end)) if end.offset == start => {}
+    for (partition, expected) in expected {
+        match ends.remove(partition) {
+            Some(Ok(end)) if end.offset == *expected => {}
             Some(Ok(end)) => {
                 return Err(RestoreError::Changed {
                     topic: partition.topic.to_string(),
                     problem: format!(
-                        "partition {} ends at {} instead of {start}",
+                        "partition {} ends at {} instead of {expected}",
                         partition.partition, end.offset
                     ),
                 });
@@ -365,14 +384,27 @@ async fn confirm_starts(cluster: &Cluster, ready: &[ReadyTopic]) -> Result<(), R
 
 /// Gives a topic the settings that it ends with, but for those that are put off.
 pub(crate) async fn finish(cluster: &Cluster, topic: &PlannedTopic) -> Result<(), RestoreError> {
-    let changes = changes(&topic.settings.final_changes());
-    if changes.is_empty() {
+    let changed = set(
+        cluster,
+        topic.target_name(),
+        &topic.settings.final_changes(),
+    )
+    .await;
+    changed.map_err(|error| failed(topic.target_name(), error))
+}
+
+/// Changes settings of a topic, all or none.
+pub(crate) async fn set(
+    cluster: &Cluster,
+    topic: &str,
+    wanted: &[SettingChange],
+) -> Result<(), KafkaError> {
+    if wanted.is_empty() {
         return Ok(());
     }
-    let changed = cluster
-        .alter_topic_configs(&topic.topic, &changes, false)
-        .await;
-    changed.map_err(|error| failed(&topic.topic, error))
+    cluster
+        .alter_topic_configs(topic, &changes(wanted), false)
+        .await
 }
 
 fn changes(changes: &[SettingChange]) -> Vec<ConfigChange> {

@@ -1,82 +1,71 @@
 //! Proves that a snapshot can be given back: every byte that it needs is read, and all damage is found.
 //!
-//! Level `batches`: the commit, manifest, documents and lists by their hashes; the lists against the manifest; each
-//! archive, once from front to back, by its SHA-256, with every member's frames and hash and every batch's checksum and
-//! offsets on the way. Nothing stops at the first damage. What is sealed is held against its hash as it is stored, and
-//! looked into where there is an identity that opens it.
+//! Always: the commit, manifest, documents and lists by their hashes; the lists against the manifest. Then, by the level:
+//! of each archive, that it is there with its size (`objects`); the hash of what is stored (`hashes`); read once from
+//! front to back, every member's frames and hash and every batch's checksum and offsets as well (`batches`); and every
+//! record (`records`). Nothing stops at the first damage. What is sealed is held against its hash as it is stored, and
+//! looked into where there is an identity that opens it. Of chosen topics only their segments are read, each by its hash.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
-    str::FromStr,
     time::Instant,
 };
 
 use futures::{StreamExt, stream};
 use lifeboat_archive::{
-    documents::Documents,
     lists::TopicList,
     manifest::{Commit, Manifest, ManifestTopic},
-    tarball::read_documents,
-    words::{Clock, Progress},
+    results::ChosenTopics,
+    words::{Clock, Progress, SnapshotId, TopicGlobs},
 };
 use lifeboat_repository::{Catalog, CatalogEntry, ClusterRepository, RepositoryError};
-use serde::{Deserialize, Serialize};
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, task::JoinError};
 use tokio_util::sync::CancellationToken;
 
 mod archive;
 mod content;
+mod decoding;
+mod documents;
 mod partition;
+mod presence;
 mod report;
+mod result;
 
+pub use lifeboat_archive::results::{Level, Subset, UnknownLevel};
 pub(crate) use report::Place;
 pub use report::{Damage, Report, Unread};
 
-use archive::{Archive, Check};
+use archive::{Archive, Check, Outcome};
 use report::unread;
 
 /// Archives that are read at the same time, at most: two buffers and a frame each.
 const MOST_ARCHIVES_AT_ONCE: usize = 8;
 
-/// How deep to look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Level {
-    /// Every batch's checksum, offsets without unexplained jumps, counts.
-    #[default]
-    Batches,
-}
-
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad("batches")
-    }
-}
-
-/// A level that there is not.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a level of verification: {0:?} (there is: batches)")]
-pub struct UnknownLevel(pub String);
-
-impl FromStr for Level {
-    type Err = UnknownLevel;
-
-    fn from_str(text: &str) -> Result<Self, UnknownLevel> {
-        match text {
-            "batches" => Ok(Self::Batches),
-            other => Err(UnknownLevel(other.to_owned())),
-        }
-    }
-}
-
 /// What to do.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// How deep to look.
     pub level: Level,
+    /// Which archives; all where none is named. Manifest, lists and documents are looked at always.
+    pub subset: Option<Subset>,
+    /// Which topics' segments.
+    pub topics: TopicGlobs,
     /// Archives that are read at the same time; 0 = as many as there are processors.
     pub parallel: usize,
+    /// Whether what was found is stored beside the snapshot.
+    pub store: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            level: Level::default(),
+            subset: None,
+            topics: TopicGlobs::default(),
+            parallel: 0,
+            store: true,
+        }
+    }
 }
 
 /// Why there is no report.
@@ -85,6 +74,14 @@ pub enum VerifyError {
     /// The repository could not be read at all.
     #[error(transparent)]
     Repository(#[from] RepositoryError),
+    /// Nothing would be looked at.
+    #[error("no topic of {snapshot} is among those that were chosen: {topics}")]
+    NoTopics {
+        /// The snapshot.
+        snapshot: SnapshotId,
+        /// What was chosen.
+        topics: ChosenTopics,
+    },
     /// It was asked to stop.
     #[error("interrupted")]
     Cancelled,
@@ -112,11 +109,10 @@ impl Verify {
     pub async fn run(self) -> Result<Report, VerifyError> {
         let began = Instant::now();
         let mut report = self.empty_report();
-        // The damaged commits first: one of them could have been the snapshot that was meant.
         let catalog = self.repository.catalog().await?;
-        report_damaged_commits(&catalog, &mut report);
         // From the manifest down, because each object's hash stands in the one above it.
         if let Some(manifest) = self.manifest(&mut report).await {
+            self.refuse_nothing(&manifest)?;
             self.check_documents(&manifest, &mut report).await;
             let archives = self.check_lists(&manifest, &mut report).await?;
             self.check_archives(archives, &mut report).await?;
@@ -125,7 +121,12 @@ impl Verify {
         if !report.damage.is_empty() {
             self.find_other_users(&catalog, &mut report).await?;
         }
+        report.say_what_was_not_looked_at();
         report.elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        // Whatever was found, and before what is found of others.
+        self.store(&mut report).await;
+        // Damaged commits are told first: one of them could have been the snapshot that was meant.
+        report.damage.splice(0..0, damaged_commits(&catalog));
         Ok(report)
     }
 
@@ -134,70 +135,48 @@ impl Verify {
             snapshot: self.commit.snapshot.clone(),
             cluster_id: self.commit.cluster_id.clone(),
             level: self.options.level,
+            subset: self.options.subset,
+            topics: ChosenTopics::of(&self.options.topics),
             started_at: self.clock.now(),
             elapsed_ms: 0,
+            topics_in_all: 0,
+            topics_checked: 0,
+            partitions: 0,
             archives: 0,
+            archives_checked: 0,
             segments: 0,
             batches: 0,
+            records: 0,
+            undecoded_batches: 0,
             bytes: 0,
+            not_looked_at: Vec::new(),
             damage: Vec::new(),
             unread: Vec::new(),
             unopened: Vec::new(),
+            result: None,
+            result_not_stored: None,
         }
+    }
+
+    fn refuse_nothing(&self, manifest: &Manifest) -> Result<(), VerifyError> {
+        let chosen = ChosenTopics::of(&self.options.topics);
+        match (chosen, self.chosen(manifest).next()) {
+            (Some(topics), None) => Err(VerifyError::NoTopics {
+                snapshot: self.commit.snapshot.clone(),
+                topics,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn chosen<'m>(&self, manifest: &'m Manifest) -> impl Iterator<Item = &'m ManifestTopic> {
+        let topics = manifest.topics.iter();
+        topics.filter(|topic| self.options.topics.choose(&topic.topic))
     }
 
     async fn manifest(&self, report: &mut Report) -> Option<Manifest> {
         let manifest = self.repository.manifest(&self.commit).await;
         report.sound(&self.commit.manifest.object, manifest)
-    }
-
-    async fn check_documents(&self, manifest: &Manifest, report: &mut Report) {
-        let object = &manifest.documents.object;
-        let repository = self.repository.repository();
-        let bytes = repository.read_plain(&manifest.documents).await;
-        if let Err(why) = &bytes
-            && why.is_for_want_of_identity()
-        {
-            // what is stored was read, and is what its hash says
-            report.bytes += manifest.documents.size;
-            report.unopened.push(unread(object, why));
-            return;
-        }
-        let Some(bytes) = report.sound(object, bytes) else {
-            return;
-        };
-        report.bytes += manifest.documents.size;
-        let members = match read_documents(&bytes) {
-            Ok(members) => members,
-            Err(error) => {
-                report
-                    .damage
-                    .push(Damage::new(Place::object(object), error.to_string()));
-                return;
-            }
-        };
-        let (documents, unreadable) = Documents::read_all(&members);
-        let unreadable = unreadable.into_iter();
-        let mut damaged: Vec<_> = unreadable
-            .map(|error| (error.member, error.source.to_string()))
-            .collect();
-        // every snapshot has these
-        for (member, is_read) in [
-            ("cluster.json", documents.cluster.is_some()),
-            ("topics.json", documents.topics.is_some()),
-            ("groups.json", documents.groups.is_some()),
-        ] {
-            if !is_read && !members.contains_key(member) {
-                damaged.push((member, "it is missing".to_owned()));
-            }
-        }
-        for (member, problem) in damaged {
-            let place = Place {
-                member: Some(member.to_owned()),
-                ..Place::object(object)
-            };
-            report.damage.push(Damage::new(place, problem));
-        }
     }
 
     /// Checks the lists against the manifest; gives the archives that they name.
@@ -207,20 +186,31 @@ impl Verify {
         report: &mut Report,
     ) -> Result<Vec<Archive>, VerifyError> {
         self.progress
-            .begin("reading lists", manifest.topics.len() as u64);
+            .begin("reading lists", self.chosen(manifest).count() as u64);
         let mut archives: BTreeMap<String, Archive> = BTreeMap::new();
-        for topic in &manifest.topics {
+        for topic in self.chosen(manifest) {
             if self.cancel.is_cancelled() {
                 return Err(VerifyError::Cancelled);
             }
             let list = self.repository.list(topic).await;
             if let Some(list) = report.sound(&topic.list.object, list) {
                 check_topic(topic, &list, report);
+                report.topics_checked += 1;
+                report.partitions += topic.partitions.len() as u64;
                 collect(list, &mut archives, report);
             }
             self.progress.advance(1);
         }
-        Ok(archives.into_values().collect())
+        report.topics_in_all = manifest.topics.len() as u64;
+        report.archives = archives.len() as u64;
+        let of_subset = |object: &str| {
+            let subset = self.options.subset;
+            subset.is_none_or(|subset| subset.has(object))
+        };
+        let archives = archives.into_values();
+        Ok(archives
+            .filter(|archive| of_subset(&archive.reference.object))
+            .collect())
     }
 
     async fn check_archives(
@@ -228,13 +218,19 @@ impl Verify {
         archives: Vec<Archive>,
         report: &mut Report,
     ) -> Result<(), VerifyError> {
-        report.archives = archives.len() as u64;
-        let total = archives.iter().map(|archive| archive.reference.size).sum();
+        report.archives_checked = archives.len() as u64;
+        if self.options.level == Level::Objects {
+            return self.check_presence(archives, report).await;
+        }
+        let ranged = self.is_ranged();
+        let total = archives.iter().map(|archive| archive.bytes(ranged)).sum();
         self.progress.begin("verifying", total);
         let checks = archives.into_iter().map(|mut archive| {
             let check = Check {
                 runtime: Handle::current(),
                 repository: self.repository.repository().clone(),
+                level: self.options.level,
+                ranged,
                 progress: self.progress.clone(),
                 cancel: self.cancel.clone(),
             };
@@ -249,25 +245,15 @@ impl Verify {
             if self.cancel.is_cancelled() {
                 return Err(VerifyError::Cancelled);
             }
-            let (object, outcome) = match outcome {
-                Ok(outcome) => outcome,
-                Err(failed) => {
-                    report.unread.push(Unread {
-                        object: "an archive".to_owned(),
-                        problem: failed.to_string(),
-                    });
-                    continue;
-                }
-            };
-            report.segments += outcome.segments;
-            report.batches += outcome.batches;
-            report.bytes += outcome.bytes;
-            report.damage.extend(outcome.damage);
-            let told = |error| unread(&object, &error);
-            report.unread.extend(outcome.unread.map(told));
-            report.unopened.extend(outcome.unopened.map(told));
+            count(outcome, report);
         }
         Ok(())
+    }
+
+    /// Of chosen topics only their segments are read. Their own hashes prove them.
+    fn is_ranged(&self) -> bool {
+        let some = ChosenTopics::of(&self.options.topics).is_some();
+        some && self.options.level >= Level::Batches
     }
 
     fn parallel(&self) -> usize {
@@ -317,14 +303,37 @@ impl Verify {
     }
 }
 
-fn report_damaged_commits(catalog: &Catalog, report: &mut Report) {
-    for entry in &catalog.entries {
-        if let CatalogEntry::Damaged { object, reason, .. } = entry {
-            report
-                .damage
-                .push(Damage::new(Place::object(object), reason.clone()));
+fn count(outcome: Result<(String, Outcome), JoinError>, report: &mut Report) {
+    let (object, outcome) = match outcome {
+        Ok(outcome) => outcome,
+        Err(failed) => {
+            report.unread.push(Unread {
+                object: "an archive".to_owned(),
+                problem: failed.to_string(),
+            });
+            return;
         }
-    }
+    };
+    report.segments += outcome.segments;
+    report.batches += outcome.batches;
+    report.records += outcome.records;
+    report.undecoded_batches += outcome.undecoded_batches;
+    report.bytes += outcome.bytes;
+    report.damage.extend(outcome.damage);
+    let told = |error| unread(&object, &error);
+    report.unread.extend(outcome.unread.map(told));
+    report.unopened.extend(outcome.unopened.map(told));
+}
+
+fn damaged_commits(catalog: &Catalog) -> Vec<Damage> {
+    let entries = catalog.entries.iter();
+    let damaged = entries.filter_map(|entry| match entry {
+        CatalogEntry::Damaged { object, reason, .. } => {
+            Some(Damage::new(Place::object(object), reason.clone()))
+        }
+        _ => None,
+    });
+    damaged.collect()
 }
 
 fn check_topic(topic: &ManifestTopic, list: &TopicList, report: &mut Report) {

@@ -9,7 +9,7 @@ use lifeboat_tests::{
 use serde_json::{Value, json};
 
 use crate::{
-    lifeboat::{run_restore, verify_all, wait_until},
+    lifeboat::{backup, init, run_restore, verify_all, wait_until},
     roundtrip::differences,
     stores::with_keys,
 };
@@ -21,31 +21,51 @@ const SEED: u64 = 0xFA17;
 /// Something that writes to a repository: how, and what happens in the cluster before.
 struct Verb {
     name: &'static str,
+    /// What happens once, before it is run until it completes.
+    prepare: fn(&mut Place),
     before: fn(&mut Place),
     arguments: fn(&Place) -> Vec<String>,
+    /// How many snapshots there are once it completes, where there were so many.
+    complete: fn(usize) -> usize,
 }
 
-/// What is swept.
-const VERBS: [Verb; 2] = [
+const BACKUPS: [Verb; 2] = [
     Verb {
         name: "full backup",
+        prepare: |_| (),
         before: |_| (),
         arguments: |place| {
             let mut arguments = place.backup_arguments();
             arguments.extend(["--kind", "full"].map(str::to_owned));
             arguments
         },
+        complete: |had| had + 1,
     },
     Verb {
         name: "incremental backup",
+        prepare: |_| (),
         before: |place| {
             let one = Message::text("few", 1, "one more");
             let workload = place.context.a().unwrap().workload();
             workload.produce(&[], &[one]).unwrap();
         },
         arguments: Place::backup_arguments,
+        complete: |had| had + 1,
     },
 ];
+
+/// From a folder with one snapshot, into a new repository each time.
+const COPY: Verb = Verb {
+    name: "copy",
+    prepare: Place::begin_elsewhere,
+    before: |_| (),
+    arguments: |place| {
+        let first = place.first_site();
+        let arguments = ["copy", "--repository", &first, "--to", &place.url];
+        arguments.map(str::to_owned).to_vec()
+    },
+    complete: |_| 1,
+};
 
 /// A cluster with little in it, and a repository in a store that fails.
 struct Place {
@@ -58,6 +78,10 @@ struct Place {
     program: Program,
     bootstrap: String,
     verified: BTreeSet<String>,
+    /// The repository that is checked.
+    url: String,
+    /// How many there were before it.
+    sites: usize,
 }
 
 impl Place {
@@ -92,7 +116,22 @@ impl Place {
             program,
             bootstrap,
             verified: BTreeSet::new(),
+            url: URL.to_owned(),
+            sites: 0,
         }
+    }
+
+    fn first_site(&self) -> String {
+        self.context.repository_url()
+    }
+
+    /// From now on with another repository, in which there is nothing.
+    fn begin_elsewhere(&mut self) {
+        self.sites += 1;
+        self.url = format!("{URL}-{}", self.sites);
+        self.verified.clear();
+        self.proxy.change(Weather::Calm);
+        init(&self.direct, &self.url);
     }
 
     fn backup_arguments(&self) -> Vec<String> {
@@ -124,17 +163,20 @@ impl Place {
     /// snapshots.
     fn check(&mut self) -> usize {
         self.proxy.change(Weather::Calm);
-        verify_all(&self.direct, URL, &mut self.verified);
-        let checked = self.json(&["check", "--repository", URL, "--json"]);
+        let url = self.url.clone();
+        verify_all(&self.direct, &url, &mut self.verified);
+        let checked = self.json(&["check", "--repository", &url, "--json"]);
         let mut told = 0;
         for cluster in checked["clusters"].as_array().unwrap() {
             assert_eq!(cluster["findings"], json!([]), "{checked:#}");
             told += cluster["objects"].as_u64().unwrap();
             told += cluster["orphans"].as_array().unwrap().len() as u64;
         }
-        let top = ["prod/lifeboat.json", "prod/README.txt"];
+        let folder = url.strip_prefix("s3://kafka-backups").unwrap();
+        let folder = format!("{}/", folder.trim_start_matches('/'));
         let there = self.store.objects(BUCKET).unwrap();
-        let there = there.iter().filter(|name| !top.contains(&name.as_str()));
+        let there = there.iter().filter_map(|name| name.strip_prefix(&folder));
+        let there = there.filter(|name| !["lifeboat.json", "README.txt"].contains(name));
         assert_eq!(told, there.count() as u64, "{checked:#}");
         self.verified.len()
     }
@@ -143,6 +185,7 @@ impl Place {
     fn measure(&mut self, verb: &Verb) -> Vec<String> {
         let mut operations = Vec::new();
         for _ in 0..12 {
+            (verb.prepare)(self);
             let run = self.run_in(verb, &Weather::Calm);
             run.expect_code(0).unwrap();
             let asked = self.proxy.operations();
@@ -158,6 +201,7 @@ impl Place {
     /// One run in such weather, and where the store stopped another one that completes.
     /// Tells what happened.
     fn sweep(&mut self, verb: &Verb, weather: &Weather) -> String {
+        (verb.prepare)(self);
         let had = self.verified.len();
         let run = self.run_in(verb, weather);
         let (asked, lost) = (self.proxy.operations(), self.proxy.lost());
@@ -168,7 +212,8 @@ impl Place {
         let operation = asked.get(at).cloned().unwrap_or_default();
         let told = format!("{weather:?} {operation}: {:?} {:?}", run.code, run.signal);
         if matches!(weather, Weather::Once(..)) {
-            assert_eq!((lost, has), (1, had + 1), "{told}: {run:?}");
+            let complete = (verb.complete)(had);
+            assert_eq!((lost, has), (1, complete), "{told}: {run:?}");
             run.expect_code(0).unwrap();
             return told;
         }
@@ -177,8 +222,23 @@ impl Place {
         // what it has left does not stand in the way
         let next = self.run_in(verb, &Weather::Calm);
         next.expect_code(0).unwrap();
-        assert_eq!(self.check(), has + 1, "{told}");
+        let complete = (verb.complete)(has);
+        assert_eq!(self.check(), complete, "{told}");
         told
+    }
+
+    /// A sample of all that may happen to a run of the verb.
+    fn sample(&mut self, verb: &Verb) -> (String, Vec<Weather>) {
+        let operations = self.measure(verb);
+        let all = everything(operations.len());
+        let wanted = rounds(12, all.len());
+        let mut chosen = Random::new(SEED).sample(wanted, all.len());
+        chosen.extend((0..all.len()).filter(|&n| matters_most(&operations, &all[n])));
+        chosen.sort_unstable();
+        chosen.dedup();
+        let (name, count) = (verb.name, chosen.len());
+        let told = format!("{name}: seed {SEED:#x}, {count} of {}", all.len());
+        (told, chosen.into_iter().map(|n| all[n].clone()).collect())
     }
 
     /// Runs a verb while an operation is lost; killed where nothing is done after it.
@@ -229,23 +289,26 @@ fn matters_most(operations: &[String], weather: &Weather) -> bool {
 #[test]
 fn a_store_that_loses_an_operation_or_stops_at_it_leaves_whole_snapshots_whichever_it_is() {
     let mut place = Place::new();
-    for verb in &VERBS {
-        let operations = place.measure(verb);
-        let all = everything(operations.len());
-        let wanted = rounds(12, all.len());
-        let mut chosen = Random::new(SEED).sample(wanted, all.len());
-        chosen.extend((0..all.len()).filter(|&n| matters_most(&operations, &all[n])));
-        chosen.sort_unstable();
-        chosen.dedup();
-        println!(
-            "{}: seed {SEED:#x}, {} of {}",
-            verb.name,
-            chosen.len(),
-            all.len()
-        );
-        for weather in chosen.into_iter().map(|n| &all[n]) {
-            println!("{}", place.sweep(verb, weather));
+    for verb in &BACKUPS {
+        let (told, sample) = place.sample(verb);
+        println!("{told}");
+        for weather in sample {
+            println!("{}", place.sweep(verb, &weather));
         }
+    }
+}
+
+#[test]
+fn a_copy_of_which_any_operation_is_lost_shows_whole_snapshots_only_and_the_next_one_completes_it()
+{
+    let mut place = Place::new();
+    let first = place.first_site();
+    init(&place.direct, &first);
+    backup(&place.direct, &first, &place.bootstrap, &[]);
+    let (told, sample) = place.sample(&COPY);
+    println!("{told}");
+    for weather in sample {
+        println!("{}", place.sweep(&COPY, &weather));
     }
 }
 
@@ -336,7 +399,8 @@ fn through_a_storm_backups_and_restores_complete_or_fail_loudly_and_what_they_co
 /// Waits until the store is asked for something like this.
 fn asked_for(place: &Place, running: &Running, what: &str) {
     let asked = || place.proxy.operations();
-    wait_until(running, Duration::from_secs(60), what, || {
+    let told = format!("asking for {what:?}");
+    wait_until(running, Duration::from_secs(60), &told, || {
         asked().iter().any(|operation| operation.contains(what))
     });
 }

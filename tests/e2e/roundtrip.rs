@@ -100,7 +100,7 @@ fn r16_no_leader_epoch_is_committed(restored: &Oracle) {
     }
 }
 
-/// It does not write into topics that hold records, and says which.
+/// Where nothing is known of the first one, it does not write into topics that hold records, and says which.
 fn a_second_restore_refuses(
     program: &lifeboat_tests::Program,
     url: &str,
@@ -108,6 +108,7 @@ fn a_second_restore_refuses(
     state: &str,
 ) {
     let snapshot = snapshot_of(program, url, "latest");
+    let elsewhere = format!("{state}-elsewhere");
     let run = program
         .run(&[
             "restore",
@@ -117,7 +118,7 @@ fn a_second_restore_refuses(
             "--bootstrap-servers",
             bootstrap,
             "--state",
-            state,
+            &elsewhere,
             "--yes",
             "--json",
         ])

@@ -74,9 +74,15 @@ fn a_locked_bucket_takes_backups_of_append_only_keys_and_read_only_ones_restore_
 
     let report = backup(&writes, URL, &a.bootstrap(), &[]);
     assert_eq!(report["commit"]["state"], "complete", "{report:#}");
-    for verb in ["verify", "show"] {
-        let run = reads.run(&[verb, "latest", "--repository", URL]).unwrap();
-        run.expect_code(0).unwrap();
+    let shown = reads.run(&["show", "latest", "--repository", URL]);
+    shown.unwrap().expect_code(0).unwrap();
+    // what was verified counts, whether it can be stored or not
+    for (program, is_stored) in [(&reads, false), (&writes, true)] {
+        let verified = program.run(&["verify", "latest", "--repository", URL, "--json"]);
+        let verified = verified.unwrap().expect_code(0).unwrap().json().unwrap();
+        assert_eq!(verified["result"].is_string(), is_stored, "{verified:#}");
+        let why = verified["result_not_stored"].as_str().unwrap_or_default();
+        assert_eq!(why.contains("not allowed"), !is_stored, "{verified:#}");
     }
     for verb in ["snapshots", "check"] {
         let run = reads.run(&[verb, "--repository", URL]).unwrap();

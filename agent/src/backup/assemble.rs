@@ -223,6 +223,7 @@ impl Assembly<'_> {
             totals.records += partition.record_count.unwrap_or(0);
             totals.batches += partition.batch_count;
             totals.raw_bytes += partition.raw_bytes;
+            totals.repacked_bytes += partition.repacked_bytes;
             totals.gaps += partition.gaps.len() as u64;
         }
         totals

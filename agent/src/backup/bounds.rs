@@ -38,6 +38,13 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
+    /// What was read on behind a captured end is inside from now on.
+    pub(super) fn move_to(&mut self, ends: &[i64]) {
+        for (bounds, &end) in self.partitions.iter_mut().zip(ends) {
+            bounds.high_watermark = bounds.high_watermark.max(end);
+        }
+    }
+
     /// Where the partitions of each topic are, the topics by name.
     pub(super) fn by_topic(&self) -> BTreeMap<&str, Vec<usize>> {
         let mut by_topic: BTreeMap<&str, Vec<usize>> = BTreeMap::new();

@@ -242,6 +242,10 @@ fn manifest_partition(
         record_count: entries().map(|entry| entry.record_count).sum(),
         batch_count: entries().map(|entry| entry.batch_count).sum(),
         raw_bytes: entries().map(|entry| entry.raw_bytes).sum(),
+        repacked_bytes: entries()
+            .filter(|entry| !entry.codecs.is_empty())
+            .map(|entry| entry.raw_bytes)
+            .sum(),
         largest_batch_bytes: entries()
             .map(|entry| entry.largest_batch_bytes)
             .max()

@@ -3,6 +3,7 @@
 use std::{str::FromStr, time::Duration};
 
 use lifeboat_archive::words::{ByteSize, TopicGlobs};
+use lifeboat_config::BatchKeeping;
 
 use super::CredentialOptions;
 
@@ -48,6 +49,8 @@ pub struct Options {
     pub archive_size: ByteSize,
     /// zstd's level, −7 to 19.
     pub compression_level: i32,
+    /// How batches are kept.
+    pub batches: BatchKeeping,
     /// Bytes per second that are read at most, as Kafka stores them.
     pub max_rate: Option<ByteSize>,
     /// Connections to each broker that data are read by, at least 1.
@@ -71,6 +74,7 @@ impl Default for Options {
             segment_size: ByteSize::mib(64),
             archive_size: ByteSize::mib(128),
             compression_level: 3,
+            batches: BatchKeeping::default(),
             max_rate: None,
             max_connections: 2,
             new_cluster: false,

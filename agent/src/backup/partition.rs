@@ -4,9 +4,11 @@ use bytes::Bytes;
 use lifeboat_archive::{
     batch::{BatchError, Batches},
     lists::TransactionTable,
+    records::Repacker,
     segment::{ClosedSegment, FrameCompressor, SegmentBuilder},
     transactions::TransactionTracker,
 };
+use lifeboat_config::BatchKeeping;
 use lifeboat_kafka::reader::BudgetHold;
 
 use super::{bounds::PartitionBounds, readings::PartitionReading};
@@ -34,6 +36,36 @@ pub(super) struct PartitionWork {
     segment_size: u64,
     /// Nothing is missing before the open segment.
     whole: bool,
+}
+
+/// What segments are made with, used again and again.
+#[derive(Debug)]
+pub(super) struct Tools {
+    pub(super) compressor: FrameCompressor,
+    /// Where batches are kept without the compression of their own.
+    repacker: Option<Repacker>,
+}
+
+impl Tools {
+    pub(super) fn new(level: i32, batches: BatchKeeping) -> Self {
+        Self {
+            compressor: FrameCompressor::new(level),
+            repacker: (batches == BatchKeeping::Repack).then(Repacker::default),
+        }
+    }
+
+    fn take(
+        &mut self,
+        segment: &mut SegmentBuilder,
+        batches: &[u8],
+        target_bytes: u64,
+    ) -> Result<usize, BatchError> {
+        let compressor = &mut self.compressor;
+        match &mut self.repacker {
+            None => segment.take(batches, target_bytes, compressor),
+            Some(repacker) => segment.take_repacked(batches, target_bytes, compressor, repacker),
+        }
+    }
 }
 
 /// A closed segment, and what is known of transactions at its end, where nothing is missing before it.
@@ -78,7 +110,7 @@ impl PartitionWork {
     pub(super) fn apply(
         &mut self,
         steps: Vec<Step>,
-        compressor: &mut FrameCompressor,
+        tools: &mut Tools,
         closed: &mut Vec<Closed>,
     ) -> Result<(), BatchError> {
         for step in steps {
@@ -88,12 +120,12 @@ impl PartitionWork {
                     next_offset,
                     hold,
                 } => {
-                    self.append(&batches, compressor, closed)?;
+                    self.append(&batches, tools, closed)?;
                     self.next_offset = next_offset;
                     drop(hold);
                 }
                 Step::Resume(offset) => {
-                    self.close(compressor, closed);
+                    self.close(tools, closed);
                     self.next_offset = offset;
                     self.whole = false;
                     self.segment = new_segment(&self.bounds, offset);
@@ -104,13 +136,13 @@ impl PartitionWork {
     }
 
     /// Closes the open segment, if there is anything in it.
-    pub(super) fn close(&mut self, compressor: &mut FrameCompressor, closed: &mut Vec<Closed>) {
+    pub(super) fn close(&mut self, tools: &mut Tools, closed: &mut Vec<Closed>) {
         if self.segment.is_empty() {
             return;
         }
         let next = self.segment.next_offset();
         let fresh = new_segment(&self.bounds, next);
-        let segment = std::mem::replace(&mut self.segment, fresh).finish(compressor);
+        let segment = std::mem::replace(&mut self.segment, fresh).finish(&mut tools.compressor);
         let table = || Box::new(self.transactions.clone().finish());
         let transactions = self.whole.then(table);
         closed.push(Closed {
@@ -122,19 +154,19 @@ impl PartitionWork {
     fn append(
         &mut self,
         batches: &[u8],
-        compressor: &mut FrameCompressor,
+        tools: &mut Tools,
         closed: &mut Vec<Closed>,
     ) -> Result<(), BatchError> {
         let mut rest = batches;
         while !rest.is_empty() {
-            let taken = self.segment.take(rest, self.segment_size, compressor)?;
+            let taken = tools.take(&mut self.segment, rest, self.segment_size)?;
             // not before: what is known at the end of a segment is what it and those before it tell
             for batch in Batches::new(&rest[..taken]) {
                 self.transactions.observe(&batch?)?;
             }
             rest = &rest[taken..];
             if !rest.is_empty() {
-                self.close(compressor, closed);
+                self.close(tools, closed);
             }
         }
         Ok(())

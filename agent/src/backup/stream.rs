@@ -19,9 +19,9 @@ use lifeboat_archive::{
     batch::BatchError,
     lists::TransactionTable,
     manifest::Gap,
-    segment::FrameCompressor,
     words::{Clock, OffsetRange, Progress},
 };
+use lifeboat_config::BatchKeeping;
 use lifeboat_kafka::{
     Pace,
     reader::{MemoryBudget, ReadEvent, ReadRange, ReaderOptions, read_ranges},
@@ -35,8 +35,9 @@ use super::{
     archives::{ArchiveWriter, Backlog, QueuedSegment},
     bounds::{Bounds, PartitionBounds},
     notes::Notes,
-    options::Shares,
-    partition::{Closed, PartitionWork, Step},
+    options::{Options, Shares},
+    partition::{Closed, PartitionWork, Step, Tools},
+    plan::Cleanups,
     readings::{PartitionReading, ReadTime},
     written::WrittenArchives,
 };
@@ -51,6 +52,8 @@ pub(super) struct Streamed {
 /// What streaming learnt of one partition.
 #[derive(Debug, Default)]
 pub(super) struct StreamedPartition {
+    /// Where it was read to: the captured end, or behind it where it may be compacted.
+    pub(super) end: i64,
     pub(super) gaps: Vec<Gap>,
     pub(super) tail_hole: Option<OffsetRange>,
     pub(super) transactions: TransactionTable,
@@ -64,6 +67,14 @@ impl Streamed {
         partitions.map(|partition| partition.time).collect()
     }
 
+    /// Where each partition was read to.
+    pub(super) fn ends(&self) -> Vec<i64> {
+        self.partitions
+            .iter()
+            .map(|partition| partition.end)
+            .collect()
+    }
+
     /// Puts what was read `again` of these partitions in the place of what was read before.
     pub(super) fn replace(&mut self, indices: &[usize], mut again: Self) {
         for &index in indices {
@@ -74,11 +85,13 @@ impl Streamed {
     }
 }
 
-/// Reads every partition to its captured end, from where `readings` say, and stores what was read.
+/// Reads every partition to its captured end, from where `readings` say, and stores what was read. What may be compacted
+/// is read on behind it: see [`ReadRange::compacted`].
 pub(super) async fn stream(
     backup: &Backup,
     store: &ClusterRepository,
     bounds: &Bounds,
+    cleanups: &Cleanups,
     readings: &[PartitionReading],
     notes: Option<Notes>,
 ) -> Result<Streamed, BackupError> {
@@ -96,6 +109,9 @@ pub(super) async fn stream(
             topic_id: bounds.topic_id,
             range: reading.range,
             leader_epoch: bounds.leader_epoch,
+            compacted: cleanups
+                .get(&bounds.topic_partition.topic)
+                .is_none_or(|cleanup| cleanup.compact),
         })
         .collect();
     let options = ReaderOptions {
@@ -227,7 +243,7 @@ struct Streaming<'b> {
     shares: Shares,
     queue: mpsc::Sender<QueuedSegment>,
     backlog: Arc<Backlog>,
-    compressors: Arc<Compressors>,
+    toolbox: Arc<Toolbox>,
     progress: Progress,
     clock: Clock,
 }
@@ -255,7 +271,7 @@ impl<'b> Streaming<'b> {
             shares,
             queue,
             backlog,
-            compressors: Arc::new(Compressors::new(backup.options.compression_level)),
+            toolbox: Arc::new(Toolbox::new(&backup.options)),
             progress: backup.progress.clone(),
             clock: backup.clock.clone(),
         }
@@ -323,17 +339,18 @@ impl<'b> Streaming<'b> {
                 slot.result.gaps.push(gap);
                 index
             }
-            ReadEvent::Done { index } => {
+            ReadEvent::Done { index, end } => {
                 // also where nothing came: what was there may have been compacted away
                 let asked = !self.readings[index].range.is_empty();
                 let slot = &mut self.slots[index];
                 slot.result.time.ended_at = asked.then(|| self.clock.now());
                 // the rest came as nothing, later: it may have been cleaned away between
                 if let Some(first) = slot.first_asked
-                    && slot.next_offset < self.bounds[index].high_watermark
+                    && slot.next_offset < end
                 {
                     slot.result.time.took = first.elapsed();
                 }
+                slot.result.end = end;
                 slot.complete = true;
                 self.incomplete -= 1;
                 index
@@ -344,7 +361,10 @@ impl<'b> Streaming<'b> {
 
     fn come_to(&mut self, index: usize, offset: i64) {
         let slot = &mut self.slots[index];
-        self.progress.advance(slot.next_offset.abs_diff(offset));
+        // what lies behind the captured end was never counted in
+        let end = self.readings[index].range.end;
+        self.progress
+            .advance(slot.next_offset.min(end).abs_diff(offset.min(end)));
         slot.next_offset = offset;
     }
 
@@ -395,15 +415,15 @@ impl<'b> Streaming<'b> {
             Box::new(PartitionWork::new(bounds, reading, self.segment_size))
         };
         let steps: Vec<Step> = slot.steps.drain(..).collect();
-        let compressors = Arc::clone(&self.compressors);
+        let toolbox = Arc::clone(&self.toolbox);
         self.tasks.spawn_blocking(move || {
             let mut closed = Vec::new();
-            let mut compressor = compressors.take();
-            let result = work.apply(steps, &mut compressor, &mut closed);
+            let mut tools = toolbox.take();
+            let result = work.apply(steps, &mut tools, &mut closed);
             if close && result.is_ok() {
-                work.close(&mut compressor, &mut closed);
+                work.close(&mut tools, &mut closed);
             }
-            compressors.put_back(compressor);
+            toolbox.put_back(tools);
             Done {
                 index,
                 work,
@@ -431,7 +451,7 @@ impl<'b> Streaming<'b> {
         self.open_bytes -= self.slots[index].open_bytes();
         let slot = &mut self.slots[index];
         if slot.complete && slot.steps.is_empty() && done.work.is_closed() {
-            let (reached, end) = (done.work.next_offset, self.bounds[index].high_watermark);
+            let (reached, end) = (done.work.next_offset, slot.result.end);
             slot.result.tail_hole = (reached < end).then(|| OffsetRange::new(reached, end));
             slot.result.transactions = done.work.transactions.finish();
             slot.work = Work::Finished;
@@ -447,32 +467,31 @@ impl<'b> Streaming<'b> {
     }
 }
 
-/// Compression contexts, one per running task, used again and again.
+/// Tools, one set per running task, used again and again.
 #[derive(Debug)]
-struct Compressors {
+struct Toolbox {
     level: i32,
-    idle: Mutex<Vec<FrameCompressor>>,
+    batches: BatchKeeping,
+    idle: Mutex<Vec<Tools>>,
 }
 
-impl Compressors {
-    fn new(level: i32) -> Self {
+impl Toolbox {
+    fn new(options: &Options) -> Self {
         Self {
-            level,
+            level: options.compression_level,
+            batches: options.batches,
             idle: Mutex::new(Vec::new()),
         }
     }
 
-    fn take(&self) -> FrameCompressor {
-        let idle = self
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
-        idle.unwrap_or_else(|| FrameCompressor::new(self.level))
+    fn take(&self) -> Tools {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let tools = idle.pop();
+        tools.unwrap_or_else(|| Tools::new(self.level, self.batches))
     }
 
-    fn put_back(&self, compressor: FrameCompressor) {
+    fn put_back(&self, tools: Tools) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.push(compressor);
+        idle.push(tools);
     }
 }

@@ -118,7 +118,7 @@ fn put_header(out: &mut Vec<u8>, header: &BatchHeader, produced: Produced) {
 }
 
 /// Fills in length and checksum. The caller has seen that the length fits.
-fn seal(bytes: &mut [u8]) {
+pub(super) fn seal(bytes: &mut [u8]) {
     let length = u32::try_from(bytes.len() - 12).unwrap_or(u32::MAX);
     bytes[8..12].copy_from_slice(&length.to_be_bytes());
     let crc = crc32c::crc32c(&bytes[CRC_FROM..]);

@@ -1,12 +1,15 @@
 //! What the index says of a segment, gathered from batch headers.
 
 use crate::{
-    batch::{BatchHeader, BatchProblem, TimestampType},
-    index::{EpochStart, Holes, SegmentEntry},
+    batch::{BatchHeader, BatchProblem, Codec, TimestampType},
+    index::{CodecStart, EpochStart, Holes, SegmentEntry},
     json::Sha256Hex,
     segment::member_name,
     words::{OffsetRange, TopicId, TopicPartition},
 };
+
+/// So many changes of the codec are kept; behind them the last one stands for all.
+const MOST_CODECS: usize = 1_000;
 
 #[derive(Clone, Debug)]
 pub(super) struct Facts {
@@ -18,6 +21,7 @@ pub(super) struct Facts {
     min_timestamp: Option<i64>,
     max_timestamp: Option<i64>,
     leader_epochs: Vec<EpochStart>,
+    codecs: Vec<CodecStart>,
     pub(super) raw_bytes: u64,
     largest_batch: u64,
     holes: Holes,
@@ -34,6 +38,7 @@ impl Facts {
             min_timestamp: None,
             max_timestamp: None,
             leader_epochs: Vec::new(),
+            codecs: Vec::new(),
             raw_bytes: 0,
             largest_batch: 0,
             holes: Holes::default(),
@@ -72,6 +77,19 @@ impl Facts {
         Ok(())
     }
 
+    /// Takes note of what the batch was compressed with, where that can't be seen in the member.
+    pub(super) fn was_compressed(&mut self, header: &BatchHeader, codec: Codec, repacked: bool) {
+        // the first ones that never were compressed need no word, and markers nowhere
+        let plain = codec == Codec::None && !self.codecs.is_empty() && !header.is_control();
+        let last = self.codecs.last().map(|last| last.codec);
+        if (repacked || plain) && last != Some(codec) && self.codecs.len() < MOST_CODECS {
+            self.codecs.push(CodecStart {
+                codec,
+                start_offset: header.base_offset,
+            });
+        }
+    }
+
     fn observe_records(&mut self, header: &BatchHeader) {
         if header.is_control() {
             return;
@@ -102,7 +120,8 @@ impl Facts {
     pub(super) fn memory(&self) -> u64 {
         let holes = size_of_val(self.holes.listed());
         let epochs = self.leader_epochs.capacity() * size_of::<EpochStart>();
-        (holes + epochs) as u64
+        let codecs = self.codecs.capacity() * size_of::<CodecStart>();
+        (holes + epochs + codecs) as u64
     }
 
     pub(super) fn into_entry(
@@ -125,6 +144,7 @@ impl Facts {
             min_timestamp_ms: self.min_timestamp,
             max_timestamp_ms: self.max_timestamp,
             leader_epochs: self.leader_epochs,
+            codecs: self.codecs,
             raw_bytes: self.raw_bytes,
             largest_batch_bytes: self.largest_batch,
             holes: self.holes,

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A long name's header and text, and the member's own header.
-const LONGEST_TAR_HEADER: usize = 4 * BLOCK;
+pub(super) const LONGEST_TAR_HEADER: usize = 4 * BLOCK;
 
 /// Reads the batches of one segment from exactly its frames (`position`, `length` of its entry).
 ///
@@ -203,6 +203,8 @@ pub fn check_segment<R: Read>(
     );
     let found = SegmentEntry {
         position: entry.position,
+        // what the batches were compressed with is not to be seen any more
+        codecs: entry.codecs.clone(),
         ..found
     };
     match entry.difference(&found) {

@@ -3,9 +3,12 @@ use bytes::Bytes;
 use super::*;
 use crate::{
     batch::Codec,
+    digest::RecordDigest,
     index::{EpochStart, Holes},
+    records::{BatchBuilder, Decompressor, Produced, records},
     samples::{self, Change, LOG_APPEND_TIME, TIME, changed, topic_id, topic_partition},
     tarball::{ArchiveBuilder, ArchiveError},
+    varint::put_varlong,
     words::{OffsetRange, Timestamp},
 };
 
@@ -479,4 +482,94 @@ fn a_read_that_fails_is_not_called_damage() {
     assert!(reader.next_block().unwrap().is_none());
     let cut = blocks(&entry, &frames[..frames.len() - 1]).unwrap_err();
     assert!(!cut.is_read_failure());
+}
+
+fn repacked(at: i64, batches: &[u8]) -> ClosedSegment {
+    let (mut compressor, mut repacker) = (compressor(), Repacker::default());
+    let mut segment = builder(at);
+    let taken = segment.take_repacked(batches, u64::MAX, &mut compressor, &mut repacker);
+    assert_eq!(taken.unwrap(), batches.len());
+    segment.finish(&mut compressor)
+}
+
+/// What a consumer makes of batches.
+fn digest(batches: &[u8]) -> RecordDigest {
+    let mut digest = RecordDigest::new();
+    let mut decompressor = Decompressor::new(1 << 20);
+    for batch in Batches::new(batches) {
+        let batch = batch.unwrap();
+        batch.check_crc().unwrap();
+        let plain = decompressor.records_section(&batch).unwrap();
+        for record in records(&batch.header, plain) {
+            digest.update(&record.unwrap());
+        }
+    }
+    digest
+}
+
+#[test]
+fn r27_a_repacked_segment_holds_the_same_records_uncompressed_and_says_what_they_were() {
+    let codecs = [
+        Codec::None,
+        Codec::Lz4,
+        Codec::Lz4,
+        Codec::None,
+        Codec::Snappy,
+        Codec::Gzip,
+        Codec::Zstd,
+    ];
+    let batches = codecs.iter().zip(0..);
+    let batches: Vec<_> = batches
+        .map(|(codec, index)| samples::batch(index * 50, 50, *codec))
+        .collect();
+    let log = batches.concat();
+    let (entry, frames) = stored(repacked(0, &log));
+    let plain = blocks(&entry, &frames).unwrap().concat();
+    assert_eq!(digest(&plain), digest(&log));
+    for (batch, original) in Batches::new(&plain).zip(Batches::new(&log)) {
+        let (batch, original) = (batch.unwrap().header, original.unwrap().header);
+        assert_eq!(batch.codec().unwrap(), Codec::None);
+        assert_eq!(entry.codec_at(batch.base_offset), original.codec().unwrap());
+        let as_before = BatchHeader {
+            size: original.size,
+            crc: original.crc,
+            attributes: original.attributes,
+            ..batch
+        };
+        assert_eq!(as_before, original);
+    }
+    let starts = entry.codecs.iter().map(|start| start.start_offset);
+    assert_eq!(starts.collect::<Vec<_>>(), [50, 150, 200, 250, 300]);
+    check_segment(&entry, &frames[..], |_| {}).unwrap();
+    // what is kept as it was says nothing
+    assert_eq!(closed(0, &[&log]).entry.codecs, []);
+}
+
+#[test]
+fn r7_r27_a_batch_whose_checksum_is_wrong_is_refused_before_it_gets_another_one() {
+    let mut batch = samples::batch(0, 50, Codec::Lz4);
+    let last = batch.len() - 1;
+    batch[last] ^= 1;
+    let (mut compressor, mut repacker) = (compressor(), Repacker::default());
+    let taken = builder(0).take_repacked(&batch, u64::MAX, &mut compressor, &mut repacker);
+    assert!(taken.is_err());
+}
+
+#[test]
+fn r27_what_would_become_too_large_stays_as_it_is() {
+    let mut bomb = BatchBuilder::new(Codec::Zstd);
+    let zeros = vec![0; 17 << 20];
+    let mut tail = vec![1];
+    put_varlong(&mut tail, zeros.len().try_into().unwrap());
+    tail.extend(zeros);
+    tail.push(0);
+    bomb.push(TIME, &tail);
+    let produced = Produced {
+        base_offset: 0,
+        ..Produced::ANONYMOUS
+    };
+    let bomb = bomb.finish(produced).unwrap();
+    let (entry, frames) = stored(repacked(0, &bomb));
+    assert_eq!(blocks(&entry, &frames).unwrap().concat(), bomb);
+    assert_eq!(entry.codecs, []);
 }

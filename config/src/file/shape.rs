@@ -71,6 +71,7 @@ pub(crate) struct BackupSection {
     pub(crate) segment_size: Option<Placed<String>>,
     pub(crate) archive_size: Option<Placed<String>>,
     pub(crate) compression_level: Option<Placed<i32>>,
+    pub(crate) batches: Option<Placed<String>>,
     pub(crate) max_rate: Option<Placed<String>>,
     pub(crate) max_connections: Option<Placed<u32>>,
     pub(crate) retry_deadline: Option<Placed<String>>,

@@ -234,6 +234,9 @@ impl Lane {
 
     /// The offset is below the log start (a gap; go on behind it), or beyond the log end (truncated, if it stays so).
     async fn settle_out_of_range(&mut self, mut position: Position) -> Result<(), Abandoned> {
+        if position.is_behind_end() {
+            return self.finish(&position).await;
+        }
         let tp = position.range.topic_partition.clone();
         let asked = [tp.clone()];
         let mut earliest = self

@@ -11,6 +11,8 @@ use crate::{error::ErrorCode, wire::FetchedPartition};
 
 /// How often a corrupt answer is asked for again before its batch counts as lost.
 const CORRUPT_ANSWERS: u8 = 3;
+/// A compacted partition that is written as fast as it is read is followed behind its captured end for so long.
+const LONGEST_FOLLOWING: Duration = Duration::from_secs(60);
 
 /// The reading of one range.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub(super) struct Position {
     empty_answers: u8,
     corrupt_answers: u8,
     gone_since: Option<Instant>,
+    /// Since when it is read on behind its captured end.
+    behind_since: Option<Instant>,
 }
 
 /// The circumstances of an answer.
@@ -79,6 +83,21 @@ impl Position {
             empty_answers: 0,
             corrupt_answers: 0,
             gone_since: None,
+            behind_since: None,
+        }
+    }
+
+    /// Whether all that was captured is read, and only what was appended since is asked for.
+    pub(super) fn is_behind_end(&self) -> bool {
+        self.range.compacted && self.offset >= self.range.range.end
+    }
+
+    /// Where it is read to, once that is over.
+    pub(super) fn end(&self) -> i64 {
+        if self.is_behind_end() {
+            self.offset
+        } else {
+            self.range.range.end
         }
     }
 
@@ -123,17 +142,16 @@ impl Position {
         if let Some(code) = answer.error {
             return self.judge_error(code);
         }
-        let end = self.range.range.end;
-        match walk(&answer.records, self.offset, end, self.range.leader_epoch) {
-            Ok(Walk {
-                batches,
-                next,
-                done,
-            }) if !batches.is_empty() || done => {
-                self.advance(next);
+        match walk(&answer.records, self.offset, &self.range) {
+            Ok(walk) => {
+                let done = self.is_read(&walk, answer.high_watermark);
+                if walk.batches.is_empty() && !done {
+                    return self.judge_empty(answer.high_watermark, around);
+                }
+                self.advance(walk.next);
+                let batches = walk.batches;
                 Verdict::Read { batches, done }
             }
-            Ok(_) => self.judge_empty(answer.high_watermark, around),
             Err(Fault::Corrupt) => {
                 self.corrupt_answers += 1;
                 if self.corrupt_answers < CORRUPT_ANSWERS {
@@ -144,6 +162,26 @@ impl Position {
             }
             Err(Fault::Rewritten) => Verdict::Lost(GapReason::Truncated),
         }
+    }
+
+    /// Whether all is read once an answer is taken in that was given at that high watermark.
+    fn is_read(&mut self, walk: &Walk, high_watermark: i64) -> bool {
+        match walk.ended {
+            None => false,
+            Some(Ended::BeforeTransaction) => true,
+            Some(Ended::AtCapturedEnd) => {
+                !self.range.compacted || walk.next >= high_watermark || self.has_followed_enough()
+            }
+        }
+    }
+
+    /// Whether a producer that is as quick as we are has been followed for long enough.
+    fn has_followed_enough(&mut self) -> bool {
+        if !self.is_behind_end() {
+            return false;
+        }
+        let since = self.behind_since.get_or_insert_with(Instant::now);
+        since.elapsed() >= LONGEST_FOLLOWING
     }
 
     fn judge_error(&mut self, code: ErrorCode) -> Verdict {
@@ -174,6 +212,10 @@ impl Position {
             return Verdict::Again;
         }
         if around.alone && self.empty_answers >= 3 {
+            if self.range.compacted {
+                // nothing is left up to there either
+                self.offset = high_watermark;
+            }
             return Verdict::TailHole;
         }
         self.empty_answers = self.empty_answers.saturating_add(1);
@@ -186,7 +228,16 @@ impl Position {
 struct Walk {
     batches: Bytes,
     next: i64,
-    done: bool,
+    /// It goes no further for certain; `None` where the next answer may bring more.
+    ended: Option<Ended>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// All up to the captured end is read, and perhaps what is behind it.
+    AtCapturedEnd,
+    /// Behind the captured end comes something transactional.
+    BeforeTransaction,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -198,14 +249,16 @@ enum Fault {
     Rewritten,
 }
 
-/// Cuts the whole batches of `[offset, end)` that were there under `leader_epoch` out of `records`, checking each checksum.
+/// Cuts the whole batches of `range` from `offset` on that were there under its leader epoch out of `records`, checking
+/// each checksum; of what may be compacted also those behind it, up to what is transactional.
 ///
 /// A fault behind good batches is left for the next answer, which begins with it.
-fn walk(records: &Bytes, offset: i64, end: i64, leader_epoch: i32) -> Result<Walk, Fault> {
+fn walk(records: &Bytes, offset: i64, range: &ReadRange) -> Result<Walk, Fault> {
+    let (end, leader_epoch) = (range.range.end, range.leader_epoch);
     let mut next = offset;
     let mut taken = 0..0;
     let mut position = 0;
-    let mut done = false;
+    let mut ended = None;
     let mut fault = None;
     for batch in Batches::new(records) {
         let Ok(batch) = batch else {
@@ -214,8 +267,13 @@ fn walk(records: &Bytes, offset: i64, end: i64, leader_epoch: i32) -> Result<Wal
         };
         let start = position;
         position += batch.bytes.len();
-        if batch.header.base_offset >= end {
-            done = true;
+        let is_behind = batch.header.base_offset >= end;
+        if is_behind && !range.compacted {
+            ended = Some(Ended::AtCapturedEnd);
+            break;
+        }
+        if is_behind && batch.header.is_transactional() {
+            ended = Some(Ended::BeforeTransaction);
             break;
         }
         if batch.check_crc().is_err() {
@@ -223,7 +281,7 @@ fn walk(records: &Bytes, offset: i64, end: i64, leader_epoch: i32) -> Result<Wal
             break;
         }
         let written_later = leader_epoch >= 0 && batch.header.leader_epoch > leader_epoch;
-        if written_later || batch.header.next_offset() > end {
+        if !is_behind && (written_later || batch.header.next_offset() > end) {
             fault = Some(Fault::Rewritten);
             break;
         }
@@ -237,20 +295,21 @@ fn walk(records: &Bytes, offset: i64, end: i64, leader_epoch: i32) -> Result<Wal
         taken.end = position;
         next = batch.header.next_offset();
     }
-    done |= next >= end;
-    if taken.is_empty() && !done {
-        // an incomplete first batch is as bad as a broken one (R1)
-        if fault.is_none() && position == 0 && !records.is_empty() {
-            fault = Some(Fault::Corrupt);
+    // an incomplete first batch is as bad as a broken one (R1)
+    if fault.is_none() && ended.is_none() && position == 0 && !records.is_empty() {
+        fault = Some(Fault::Corrupt);
+    }
+    match fault {
+        Some(fault) if taken.is_empty() => return Err(fault),
+        None if next >= end => {
+            ended.get_or_insert(Ended::AtCapturedEnd);
         }
-        if let Some(fault) = fault {
-            return Err(fault);
-        }
+        _ => {}
     }
     Ok(Walk {
         batches: records.slice(taken),
-        next: if done { next.max(end) } else { next },
-        done,
+        next: if ended.is_some() { next.max(end) } else { next },
+        ended,
     })
 }
 

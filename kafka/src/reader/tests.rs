@@ -94,6 +94,7 @@ async fn read_orders(broker: &FakeBroker, retry_deadline: Duration) -> mpsc::Rec
         topic_id: ORDERS,
         range: OffsetRange::new(0, RECORDS),
         leader_epoch: -1,
+        compacted: false,
     }];
     let options = ReaderOptions {
         retry_deadline,

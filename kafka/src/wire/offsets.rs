@@ -29,6 +29,8 @@ pub enum OffsetSpec {
     HighWatermark,
     /// The last stable offset: before the first open transaction.
     LastStable,
+    /// The first record that is not older than this, in milliseconds since 1970; −1 where there is none.
+    NotBefore(i64),
 }
 
 impl OffsetSpec {
@@ -36,6 +38,7 @@ impl OffsetSpec {
         match self {
             Self::Earliest => -2,
             Self::HighWatermark | Self::LastStable => -1,
+            Self::NotBefore(millis) => millis,
         }
     }
 
@@ -98,7 +101,7 @@ impl LeaderQuestion for OffsetSpec {
             let name: Arc<str> = topic.name.as_str().into();
             topic.partitions.iter().map(move |partition| {
                 let key = TopicPartition::new(Arc::clone(&name), partition.partition_index);
-                let outcome = outcome(&key, partition);
+                let outcome = outcome(&key, partition, *self);
                 (key, outcome)
             })
         });
@@ -109,11 +112,12 @@ impl LeaderQuestion for OffsetSpec {
 fn outcome(
     partition: &TopicPartition,
     answer: &ListOffsetsPartitionResponse,
+    spec: OffsetSpec,
 ) -> Result<ListedOffset, KafkaError> {
     if let Some(code) = ErrorCode::from_wire(answer.error_code) {
         return no(partition, code);
     }
-    if answer.offset < 0 {
+    if answer.offset < 0 && !matches!(spec, OffsetSpec::NotBefore(_)) {
         return no(partition, ErrorCode::OFFSET_NOT_AVAILABLE);
     }
     Ok(ListedOffset {

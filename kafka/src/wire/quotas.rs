@@ -33,6 +33,15 @@ impl Cluster {
         read_quotas(&answer)
     }
 
+    /// The limits that hold for ourselves, by name. It takes DescribeConfigs on the cluster.
+    pub async fn own_limits(&self) -> Result<BTreeMap<String, f64>, KafkaError> {
+        let principal = self.principal();
+        let user = principal.strip_prefix("User:").unwrap_or(principal);
+        let quotas = self.client_quotas().await?;
+        let client_id = &self.inner.settings.client_id;
+        Ok(limits_of(&quotas, user, client_id))
+    }
+
     /// Changes quotas, those of each entity all or none; the outcomes are in the order given. With `validate_only` only
     /// asks whether it could. It takes AlterConfigs on the cluster.
     pub async fn alter_client_quotas(
@@ -55,6 +64,29 @@ impl Cluster {
             Err(error) => changes.iter().map(|_| Err(error.clone())).collect(),
         }
     }
+}
+
+/// Of each limit the one that is said of who comes nearest: a user with a client id before the user, the user before a
+/// default, users before clients (`ClientQuotaManager`).
+fn limits_of(quotas: &[Quota], user: &str, client_id: &str) -> BTreeMap<String, f64> {
+    let user = [None, Some(user)].map(|name| ("user", name));
+    let client = [None, Some(client_id)].map(|name| ("client-id", name));
+    let mut nearer: Vec<Vec<(&str, Option<&str>)>> = client.iter().map(|it| vec![*it]).collect();
+    for user in user {
+        nearer.push(vec![user]);
+        nearer.extend(client.iter().map(|client| vec![user, *client]));
+    }
+    let mut limits = BTreeMap::new();
+    for wanted in nearer {
+        let wanted: QuotaEntity = wanted
+            .into_iter()
+            .map(|(kind, name)| (kind.to_owned(), name.map(str::to_owned)))
+            .collect();
+        if let Some(quota) = quotas.iter().find(|quota| quota.entity == wanted) {
+            limits.extend(quota.limits.clone());
+        }
+    }
+    limits
 }
 
 fn describe_verdict(answer: &DescribeClientQuotasResponse) -> Result<(), KafkaError> {

@@ -9,13 +9,14 @@ use kafka_protocol::{
         AlterUserScramCredentialsResponse, ApiKey, ApiVersionsResponse,
         ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, CreateAclsRequest,
         CreateAclsResponse, CreateTopicsRequest, CreateTopicsResponse, DeleteAclsRequest,
-        DeleteAclsResponse, DeleteTopicsRequest, DeleteTopicsResponse, DescribeAclsRequest,
-        DescribeAclsResponse, DescribeClientQuotasRequest, DescribeClientQuotasResponse,
-        DescribeClusterRequest, DescribeClusterResponse, DescribeConfigsRequest,
-        DescribeConfigsResponse, DescribeDelegationTokenRequest, DescribeDelegationTokenResponse,
-        DescribeGroupsRequest, DescribeGroupsResponse, DescribeLogDirsRequest,
-        DescribeLogDirsResponse, DescribeProducersRequest, DescribeProducersResponse,
-        DescribeQuorumRequest, DescribeQuorumResponse, DescribeShareGroupOffsetsRequest,
+        DeleteAclsResponse, DeleteRecordsRequest, DeleteRecordsResponse, DeleteTopicsRequest,
+        DeleteTopicsResponse, DescribeAclsRequest, DescribeAclsResponse,
+        DescribeClientQuotasRequest, DescribeClientQuotasResponse, DescribeClusterRequest,
+        DescribeClusterResponse, DescribeConfigsRequest, DescribeConfigsResponse,
+        DescribeDelegationTokenRequest, DescribeDelegationTokenResponse, DescribeGroupsRequest,
+        DescribeGroupsResponse, DescribeLogDirsRequest, DescribeLogDirsResponse,
+        DescribeProducersRequest, DescribeProducersResponse, DescribeQuorumRequest,
+        DescribeQuorumResponse, DescribeShareGroupOffsetsRequest,
         DescribeShareGroupOffsetsResponse, DescribeTransactionsRequest,
         DescribeTransactionsResponse, DescribeUserScramCredentialsRequest,
         DescribeUserScramCredentialsResponse, FetchSnapshotRequest, FetchSnapshotResponse,
@@ -97,6 +98,7 @@ calls! {
     DescribeGroupsRequest => DescribeGroupsResponse, DescribeGroups 0..=6 DESCRIBE_GROUPS;
     ConsumerGroupDescribeRequest => ConsumerGroupDescribeResponse, ConsumerGroupDescribe 0..=1 CONSUMER_GROUP_DESCRIBE;
     CreateTopicsRequest => CreateTopicsResponse, CreateTopics 7..=7 CREATE_TOPICS;
+    DeleteRecordsRequest => DeleteRecordsResponse, DeleteRecords 1..=2 DELETE_RECORDS;
     DeleteTopicsRequest => DeleteTopicsResponse, DeleteTopics 6..=6 DELETE_TOPICS;
     DescribeClusterRequest => DescribeClusterResponse, DescribeCluster 0..=2 DESCRIBE_CLUSTER;
     DescribeConfigsRequest => DescribeConfigsResponse, DescribeConfigs 1..=4 DESCRIBE_CONFIGS;

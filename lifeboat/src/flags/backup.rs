@@ -3,6 +3,7 @@
 use clap::Args;
 use lifeboat_agent::backup::Kind;
 use lifeboat_archive::words::{ByteSize, TimeSpan};
+use lifeboat_config::BatchKeeping;
 
 use super::{CredentialFlags, RepositoryFlags, SourceFlags, TopicFlags};
 
@@ -46,6 +47,10 @@ pub(crate) struct LimitFlags {
     /// zstd's level, 1 to 19 [default: 3]
     #[arg(long, value_name = "LEVEL")]
     pub(crate) compression_level: Option<i32>,
+    /// verbatim: keep batches as Kafka stores them; repack: without the compression of their own, for smaller archives
+    /// of topics compressed with lz4, snappy or gzip [default: verbatim]
+    #[arg(long, value_name = "HOW")]
+    pub(crate) batches: Option<BatchKeeping>,
     /// Bytes read per second at most, over all connections [default: no limit]
     #[arg(
         long,

@@ -8,7 +8,8 @@ use super::{ClusterChoice, RepositoryFlags};
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct CopyFlags {
-    /// Which snapshots: ids, the first letters of them, latest, or latest~2 [default: all that the other one lacks]
+    /// Which snapshots: ids, the first letters of them, latest, latest~2, or latest-verified [default: all that the other
+    /// one lacks]
     #[arg(value_name = "SNAPSHOT")]
     pub(crate) snapshots: Vec<String>,
     /// Repository that is copied to: its URL, or its name under repositories: in the configuration

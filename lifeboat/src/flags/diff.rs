@@ -7,7 +7,7 @@ use super::{ClusterChoice, IdentityFlags, RepositoryFlags, SourceFlags};
 
 #[derive(Debug, Args)]
 pub(crate) struct DiffFlags {
-    /// Since which snapshot: its id, the first letters of it, latest, or latest~2
+    /// Since which snapshot: its id, the first letters of it, latest, latest~2, or latest-verified
     pub(crate) snapshot: String,
     /// Until when: another snapshot, or live for the cluster as it is now [default: live]
     pub(crate) until: Option<String>,

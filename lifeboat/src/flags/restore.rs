@@ -4,15 +4,22 @@ use std::{path::PathBuf, str::FromStr};
 
 use clap::{Args, ValueEnum};
 use lifeboat_archive::words::ByteSize;
-use lifeboat_restore::{parts::Part, restore::Depth};
+use lifeboat_restore::{
+    parts::Part,
+    restore::Depth,
+    selection::{OffsetLimit, PartitionChoice, TimePoint, Wanted},
+};
 
-use super::{ClusterChoice, IdentityFlags, RepositoryFlags, TopicFlags, UserFlags};
+use super::{
+    ClusterChoice, IdentityFlags, LaterFlags, NameFlags, RepositoryFlags, TopicFlags, UserFlags,
+};
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct RestoreFlags {
-    /// Which snapshot: its id, the first letters of it, latest, or latest~2
-    pub(crate) snapshot: String,
+    /// Which snapshot: its id, the first letters of it, latest, latest~2, or latest-verified
+    #[arg(required_unless_present = "later")]
+    pub(crate) snapshot: Option<String>,
     #[command(flatten)]
     pub(crate) target: TargetFlags,
     #[command(flatten)]
@@ -28,8 +35,33 @@ pub(crate) struct RestoreFlags {
     /// Topics to leave out: globs, repeated or separated by commas; wins over --topics
     #[arg(long, value_name = "GLOB")]
     pub(crate) exclude: Vec<String>,
+    #[command(flatten)]
+    pub(crate) names: NameFlags,
+    /// Only these partitions of a topic (a glob) get records, as in orders:0,3-5; repeatable. All partitions are made
+    #[arg(long, value_name = "TOPIC:PARTITION,…")]
+    pub(crate) partitions: Vec<PartitionChoice>,
+    /// Only records from this time on: 2026-11-14T22:00Z, 2026-11-14 (UTC), or -2h (before the snapshot). Each record
+    /// goes by its own time
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) from: Option<TimePoint>,
+    /// Only records before this time
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) until: Option<TimePoint>,
+    /// Only the records of a partition below this offset of the source, as in orders-3=12345; repeated or separated by
+    /// commas
+    #[arg(long, value_name = "PARTITION=OFFSET", value_delimiter = ',')]
+    pub(crate) until_offset: Vec<OffsetLimit>,
+    /// Restore what is sound although the snapshot is damaged, and name exactly what is missing (exit code 3)
+    #[arg(long)]
+    pub(crate) salvage: bool,
+    /// Write where every offset went into this new file, .csv or .json
+    #[arg(long, value_name = "FILE")]
+    pub(crate) offset_map: Option<PathBuf>,
+    /// How that file is written, where its name does not tell
+    #[arg(long, value_name = "FORMAT", requires = "offset_map")]
+    pub(crate) offset_map_format: Option<OffsetMapFormat>,
     /// What is restored: data, topics, groups, configs, quotas, acls, users; separated by commas [default: all;
-    /// with --topics or --exclude: data, topics, groups]
+    /// with --topics, --exclude or other names for topics: data, topics, groups]
     #[arg(long, value_name = "PART,…", value_delimiter = ',')]
     pub(crate) only: Vec<Part>,
     /// Leave consumer groups alone
@@ -51,6 +83,13 @@ pub(crate) struct RestoreFlags {
     /// Do not read back and compare what was written
     #[arg(long, conflicts_with = "compare")]
     pub(crate) no_compare: bool,
+    /// Write behind the records of topics that hold some, instead of refusing them; they keep their own settings, and
+    /// groups that read them their offsets
+    #[arg(long)]
+    pub(crate) append: bool,
+    /// Delete, for ever, the records of topics that hold some, before they are written
+    #[arg(long, conflicts_with = "append")]
+    pub(crate) replace: bool,
     /// Allow restoring into the cluster that the snapshot was taken of
     #[arg(long)]
     pub(crate) into_source: bool,
@@ -60,20 +99,8 @@ pub(crate) struct RestoreFlags {
     /// Do not ask; needed where there is no terminal
     #[arg(short, long)]
     pub(crate) yes: bool,
-    /// Sum of all buffers [default: 96MiB]
-    #[arg(
-        long,
-        value_name = "SIZE",
-        env = "LIFEBOAT_MEMORY",
-        hide_env_values = true
-    )]
-    pub(crate) memory: Option<ByteSize>,
-    /// Bytes written per second at most, over all connections [default: no limit]
-    #[arg(long, value_name = "SIZE")]
-    pub(crate) max_rate: Option<ByteSize>,
-    /// Connections to each broker that data are written by [default: 4]
-    #[arg(long, value_name = "NUMBER")]
-    pub(crate) max_connections: Option<u32>,
+    #[command(flatten)]
+    pub(crate) limits: WriteLimitFlags,
     #[command(flatten)]
     pub(crate) users: UserFlags,
     /// Where the restore's journal is kept [default: $XDG_STATE_HOME/lifeboat]
@@ -84,6 +111,8 @@ pub(crate) struct RestoreFlags {
         hide_env_values = true
     )]
     pub(crate) state: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) later: LaterFlags,
 }
 
 /// `1=4`: a broker of the snapshot, and what it is called in the target.
@@ -108,6 +137,21 @@ impl FromStr for BrokerPair {
 }
 
 impl RestoreFlags {
+    /// Which records.
+    pub(crate) fn selection(&self) -> Wanted {
+        Wanted {
+            from: self.from,
+            until: self.until,
+            partitions: self.partitions.clone(),
+            until_offsets: self.until_offset.clone(),
+        }
+    }
+
+    /// The snapshot that is named; only who goes on or ends something names none.
+    pub(crate) fn snapshot(&self) -> &str {
+        self.snapshot.as_deref().unwrap_or_default()
+    }
+
     /// Which topics.
     pub(crate) fn topics(&self) -> TopicFlags {
         TopicFlags {
@@ -129,6 +173,34 @@ pub(crate) struct TargetFlags {
     /// Kafka client properties (a .properties file, as Kafka's own tools take)
     #[arg(long, value_name = "FILE")]
     pub(crate) command_config: Option<PathBuf>,
+}
+
+/// How much is written at a time.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct WriteLimitFlags {
+    /// Sum of all buffers [default: 96MiB]
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "LIFEBOAT_MEMORY",
+        hide_env_values = true
+    )]
+    pub(crate) memory: Option<ByteSize>,
+    /// Bytes written per second at most, over all connections [default: no limit]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_rate: Option<ByteSize>,
+    /// Connections to each broker that data are written by [default: 4]
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) max_connections: Option<u32>,
+}
+
+/// How an offset map is written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum OffsetMapFormat {
+    /// Comma-separated values
+    Csv,
+    /// One JSON document
+    Json,
 }
 
 /// How closely what was written is compared.

@@ -8,7 +8,7 @@ use super::{ClusterChoice, IdentityFlags, RepositoryFlags};
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowFlags {
-    /// Which snapshot: its id, the first letters of it, latest, or latest~2
+    /// Which snapshot: its id, the first letters of it, latest, latest~2, or latest-verified
     #[arg(default_value = "latest")]
     pub(crate) snapshot: String,
     #[command(flatten)]

@@ -39,7 +39,8 @@ pub(crate) struct UserFlags {
     #[arg(long, value_name = "FOLDER", help_heading = "Users")]
     #[arg(conflicts_with_all = [
         "target", "bootstrap_servers", "command_config", "passwords", "generate_passwords", "topics", "exclude",
-        "no_groups", "prune_extra", "assignment", "broker_map", "no_compare", "into_source",
+        "no_groups", "prune_extra", "rename", "rename_regex", "prefix", "groups", "exclude_groups", "rename_group",
+        "group_prefix", "assignment", "broker_map", "no_compare", "into_source", "append", "replace",
     ])]
     pub(crate) bootstrap_checkpoint: Option<PathBuf>,
     /// The new cluster's metadata.version: a level (21) or a name (3.9-IV0) [default: the snapshot's]

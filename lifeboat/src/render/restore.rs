@@ -12,9 +12,11 @@ use lifeboat_restore::{
     plan::{
         Plan, PlannedTopic, TopicAction,
         changes::{ClusterChanges, Unrestored},
+        room::ShortOfRoom,
     },
     report::{Report, RestoredTopic, TopicOutcome},
     restore::Depth,
+    salvage::Salvage,
     settings::{LeftOut, RetentionPutOff},
 };
 
@@ -52,34 +54,45 @@ pub(crate) fn render_plan(plan: &Plan, all: bool, paint: Paint) -> String {
             topic
                 .warnings
                 .iter()
-                .map(|warning| format!("{}: {warning}", topic.topic)),
+                .map(|warning| format!("{}: {warning}", topic.target_name())),
         );
         notes.extend(
             topic
                 .settings
                 .put_off
                 .iter()
-                .map(|put_off| put_off_line(&topic.topic, put_off)),
+                .map(|put_off| put_off_line(topic.target_name(), put_off)),
         );
         notes.extend(
             topic
                 .settings
                 .left_out
                 .iter()
-                .map(|left_out| left_out_line(&topic.topic, left_out)),
+                .map(|left_out| left_out_line(topic.target_name(), left_out)),
         );
     }
+    notes.extend(kept_offsets(plan));
     text.push_str(&bounded("note", &notes));
     let left_out = unrestored(&plan.cluster.left_out);
     text.push_str(&bounded(&paint.bad("left out"), &left_out));
     let refused: Vec<String> = plan
         .refused()
         .filter_map(|topic| match &topic.action {
-            TopicAction::Refuse { reason, .. } => Some(format!("{}: {reason}", topic.topic)),
+            TopicAction::Refuse { reason, .. } => {
+                Some(format!("{}: {reason}", topic.target_name()))
+            }
             _ => None,
         })
         .collect();
     text.push_str(&bounded(&paint.bad("refused"), &refused));
+    text.push_str(&bounded(&paint.bad("deletes"), &deletions(plan)));
+    let room = plan.room.as_ref();
+    let short: Vec<String> = room
+        .and_then(|it| it.short.as_ref())
+        .map(short)
+        .into_iter()
+        .collect();
+    text.push_str(&bounded(&paint.bad("no room"), &short));
     text.push_str(&render_users(&plan.users));
     text
 }
@@ -131,7 +144,7 @@ fn topic_table(plan: &Plan) -> String {
         let (sign, what) = action(topic);
         table.row([
             format!("  {sign}"),
-            topic.topic.clone(),
+            arrow(&topic.topic, topic.target_name()),
             topic.partitions.len().to_string(),
             topic.replication_factor.to_string(),
             HumanCount(topic.records).to_string(),
@@ -142,21 +155,70 @@ fn topic_table(plan: &Plan) -> String {
     table.render()
 }
 
+/// `orders -> orders-restored`, where it is called otherwise in the target.
+fn arrow(source: &str, target: &str) -> String {
+    if source == target {
+        source.to_owned()
+    } else {
+        format!("{source} -> {target}")
+    }
+}
+
 fn action(topic: &PlannedTopic) -> (&'static str, String) {
     match &topic.action {
         TopicAction::Create => ("+", String::new()),
         TopicAction::UseEmpty { .. } => ("=", "exists and is empty: used".to_owned()),
-        TopicAction::Refuse { records: 0, .. } => ("!", "refused".to_owned()),
-        TopicAction::Refuse { records, .. } => {
-            let records = grouped(i64::try_from(*records).unwrap_or(i64::MAX));
-            ("!", format!("exists with {records} records: refused"))
+        TopicAction::Append { records, .. } => {
+            ("~", format!("appended to {} records", whole(*records)))
         }
+        TopicAction::Replace { records, .. } => {
+            ("−", format!("replaces {} records", whole(*records)))
+        }
+        TopicAction::AlreadyThere { at, .. } => (
+            "=",
+            format!("already there: restored {at}, unchanged since"),
+        ),
+        TopicAction::Refuse { records: 0, .. } => ("!", "refused".to_owned()),
+        TopicAction::Refuse { records, .. } => (
+            "!",
+            format!("exists with {} records: refused", whole(*records)),
+        ),
     }
+}
+
+fn whole(number: u64) -> String {
+    grouped(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+/// Which broker has too little room, and what to do.
+fn short(it: &ShortOfRoom) -> String {
+    format!(
+        "broker {} has {} free and gets about {}: make room, or choose less with --topics",
+        it.broker,
+        ByteSize(it.usable_bytes),
+        ByteSize(it.needed_bytes)
+    )
+}
+
+/// Topics whose records are deleted first, a line each.
+pub(crate) fn deletions(plan: &Plan) -> Vec<String> {
+    let replaced = plan.replaced().filter_map(|topic| {
+        let TopicAction::Replace { records, bytes, .. } = topic.action else {
+            return None;
+        };
+        let bytes = bytes.map_or_else(String::new, |bytes| {
+            format!(", {} on disk", ByteSize(bytes))
+        });
+        let topic = topic.target_name();
+        Some(format!("{topic}: {} records{bytes}", whole(records)))
+    });
+    replaced.collect()
 }
 
 fn plan_lines(plan: &Plan) -> Vec<(&'static str, String)> {
     let mut lines = vec![("restores", plan.parts.to_string())];
     if plan.parts.has(Part::Data) {
+        lines.extend(selection_lines(plan));
         lines.extend(data_lines(plan));
     } else {
         lines.extend(planned_groups(plan));
@@ -185,6 +247,16 @@ fn change_counts(changes: &ClusterChanges) -> String {
     text
 }
 
+/// Groups that keep offsets although others of theirs are restored.
+fn kept_offsets(plan: &Plan) -> impl Iterator<Item = String> {
+    let kept = plan.groups.iter().filter(|group| !group.kept.is_empty());
+    kept.map(|group| {
+        let name = arrow(&group.group, group.target_name());
+        let topics = group.kept.join(", ");
+        format!("group {name}: it reads {topics} there already, its offsets stay")
+    })
+}
+
 fn planned_groups(plan: &Plan) -> Option<(&'static str, String)> {
     if !plan.parts.has(Part::Groups) {
         return None;
@@ -195,7 +267,7 @@ fn planned_groups(plan: &Plan) -> Option<(&'static str, String)> {
         .filter_map(|group| {
             Some(format!(
                 "{} ({})",
-                safe(&group.group),
+                safe(&arrow(&group.group, group.target_name())),
                 safe(group.skipped.as_deref()?)
             ))
         })
@@ -209,20 +281,23 @@ fn planned_groups(plan: &Plan) -> Option<(&'static str, String)> {
 
 fn data_lines(plan: &Plan) -> Vec<(&'static str, String)> {
     let written = plan.written().count() as u64;
+    let selected = !plan.selection.is_everything();
+    let up_to = if selected { "up to " } else { "" };
     let mut lines = vec![(
         "topics",
         format!(
-            "{} with {} records, {}",
+            "{} with {up_to}{} records, {}",
             written,
             HumanCount(plan.records),
             ByteSize(plan.bytes)
         ),
     )];
     lines.extend(planned_groups(plan));
-    lines.push((
-        "disk",
-        format!("{} needed with replication", ByteSize(plan.disk_bytes)),
-    ));
+    let mut disk = format!("{} needed with replication", ByteSize(plan.disk_bytes));
+    if let Some(room) = &plan.room {
+        disk.push_str(&format!(", {} free", ByteSize(room.usable_bytes)));
+    }
+    lines.push(("disk", disk));
     let compare = match plan.compare {
         Some(Depth::Batches) => ", reading back included",
         Some(Depth::Records) => ", reading back record by record included",
@@ -232,6 +307,28 @@ fn data_lines(plan: &Plan) -> Vec<(&'static str, String)> {
         "time",
         format!("about {}{compare}", duration(plan.estimated_ms)),
     ));
+    lines
+}
+
+/// Which records are taken, and what is not even read for it.
+fn selection_lines(plan: &Plan) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    if plan.salvage {
+        let text = "what is damaged is left out, and named at the end";
+        lines.push(("salvages", text.to_owned()));
+    }
+    if plan.selection.is_everything() {
+        return lines;
+    }
+    lines.push(("selects", safe(&plan.selection.to_string())));
+    if !plan.unread.is_nothing() {
+        let text = format!(
+            "{} records, {}: nothing of that is selected",
+            HumanCount(plan.unread.records),
+            ByteSize(plan.unread.bytes)
+        );
+        lines.push(("not read", text));
+    }
     lines
 }
 
@@ -291,11 +388,21 @@ pub(crate) fn render_report(report: &Report, paint: Paint) -> String {
     let mut missing = Vec::new();
     for topic in &report.topics {
         if let TopicOutcome::Refused { reason } = &topic.outcome {
-            missing.push(format!("{}: {reason}", topic.topic));
+            missing.push(format!("{}: {reason}", topic.target_name()));
         }
     }
+    missing.extend(report.salvaged.iter().filter_map(lost));
+    if let Some(map) = &report.offset_map
+        && let Some(problem) = &map.problem
+    {
+        missing.push(format!("offset map {}: {problem}", map.path.display()));
+    }
     for (topic, partition, why) in report.stopped() {
-        missing.push(format!("{}-{}: {why}", topic.topic, partition.partition));
+        missing.push(format!(
+            "{}-{}: {why}",
+            topic.target_name(),
+            partition.partition
+        ));
     }
     for group in report.groups.iter().filter(|group| group.partial) {
         let why = group
@@ -317,6 +424,12 @@ pub(crate) fn render_report(report: &Report, paint: Paint) -> String {
 
 fn report_lines(report: &Report) -> Vec<(&'static str, String)> {
     let mut lines = Vec::new();
+    if let Some(resumed) = &report.resumed {
+        let there = HumanCount(resumed.records);
+        let begun = resumed.begun_at;
+        let text = format!("begun at {begun}, {there} records were there already");
+        lines.push(("resumed", text));
+    }
     if report.parts.has(Part::Data) {
         lines.extend(data_report(report));
     } else if report.parts.has(Part::Topics) {
@@ -343,7 +456,16 @@ fn report_lines(report: &Report) -> Vec<(&'static str, String)> {
         )
     };
     lines.push(("changes", changes));
+    if let Some(map) = report.offset_map.as_ref()
+        && map.problem.is_none()
+    {
+        let runs = plural(map.runs, "run");
+        lines.push(("offsets", format!("{runs} in {}", map.path.display())));
+    }
     lines.push(("journal", report.journal.display().to_string()));
+    if let Some(finish) = &report.finish {
+        lines.push(("put back", format!("what was put off: {finish}")));
+    }
     lines
 }
 
@@ -368,17 +490,26 @@ fn data_report(report: &Report) -> Vec<(&'static str, String)> {
     };
     let created = count(|outcome| matches!(outcome, TopicOutcome::Created));
     let used = count(|outcome| matches!(outcome, TopicOutcome::Used));
+    let appended = count(|outcome| matches!(outcome, TopicOutcome::Appended));
+    let replaced = count(|outcome| matches!(outcome, TopicOutcome::Replaced { .. }));
+    let already = count(|outcome| matches!(outcome, TopicOutcome::AlreadyThere { .. }));
     let refused = count(|outcome| matches!(outcome, TopicOutcome::Refused { .. }));
     let stopped = count(|outcome| matches!(outcome, TopicOutcome::Stopped));
     let mut topics = format!("{created} created");
     for (number, word) in [
         (used, "were there and empty"),
+        (appended, "appended to"),
+        (replaced, "emptied and written"),
+        (already, "already there"),
         (refused, "refused"),
         (stopped, "STOPPED half-way"),
     ] {
         if number > 0 {
             topics.push_str(&format!(" · {number} {word}"));
         }
+    }
+    if report.is_nothing() {
+        return vec![("topics", topics)];
     }
     let totals = report.totals;
     let mut records = HumanCount(totals.records).to_string();
@@ -387,6 +518,10 @@ fn data_report(report: &Report) -> Vec<(&'static str, String)> {
         records.push_str(&format!(
             ", {left_out} of aborted or open transactions left out"
         ));
+    }
+    if totals.not_selected_records > 0 {
+        let left_out = HumanCount(totals.not_selected_records);
+        records.push_str(&format!(", {left_out} not selected"));
     }
     let compared = match report.comparing_ms {
         Some(_) => {
@@ -419,8 +554,29 @@ fn data_report(report: &Report) -> Vec<(&'static str, String)> {
     ]
 }
 
+/// `orders-3 offsets 5..8, 20..29 (14 records): data/x.tar: what is wrong`
+fn lost(salvage: &Salvage) -> Option<String> {
+    if salvage.lost.is_empty() {
+        return None;
+    }
+    let damage = &salvage.damage;
+    let place = damage
+        .topic_partition()
+        .map_or_else(String::new, |partition| partition.to_string());
+    let ranges: Vec<String> = salvage.lost.iter().map(ToString::to_string).collect();
+    let records = salvage.lost_records.map_or_else(String::new, |records| {
+        format!(" ({})", plural(records, "record"))
+    });
+    let (ranges, object, what) = (ranges.join(", "), &damage.object, &damage.what);
+    Some(format!(
+        "{place} offsets {ranges}{records}: {object}: {what}"
+    ))
+}
+
 fn notes(report: &Report) -> Vec<String> {
     let mut notes = report.warnings.clone();
+    let sound = report.salvaged.iter().filter(|it| it.lost.is_empty());
+    notes.extend(sound.map(|it| format!("damaged, and no record is missing: {}", it.damage)));
     if report.totals.log_append_time_records > 0 {
         let count = HumanCount(report.totals.log_append_time_records);
         notes.push(format!(
@@ -428,23 +584,29 @@ fn notes(report: &Report) -> Vec<String> {
         ));
     }
     for topic in &report.topics {
+        if let TopicOutcome::AlreadyThere { at } = topic.outcome {
+            let topic = topic.target_name();
+            notes.push(format!(
+                "{topic}: already restored from this snapshot on {at}, unchanged since"
+            ));
+        }
         notes.extend(
             topic
                 .warnings
                 .iter()
-                .map(|warning| format!("{}: {warning}", topic.topic)),
+                .map(|warning| format!("{}: {warning}", topic.target_name())),
         );
         notes.extend(
             topic
                 .put_off
                 .iter()
-                .map(|put_off| put_off_line(&topic.topic, put_off)),
+                .map(|put_off| put_off_line(topic.target_name(), put_off)),
         );
         notes.extend(
             topic
                 .left_out
                 .iter()
-                .map(|left_out| left_out_line(&topic.topic, left_out)),
+                .map(|left_out| left_out_line(topic.target_name(), left_out)),
         );
     }
     notes.extend(report.groups.iter().flat_map(group_notes));
@@ -454,17 +616,27 @@ fn notes(report: &Report) -> Vec<String> {
 fn group_notes(group: &RestoredGroup) -> Vec<String> {
     let mut notes = Vec::new();
     if let (Some(why), false) = (&group.skipped, group.partial) {
-        notes.push(format!("group {}: {why}", group.group));
+        notes.push(format!(
+            "group {}: {why}",
+            arrow(&group.group, group.target_name())
+        ));
     }
     for note in &group.notes {
         notes.push(format!(
             "group {}, {}-{}: offset {} became {}: {}",
-            group.group,
+            arrow(&group.group, group.target_name()),
             note.topic,
             note.partition,
             grouped(note.source_offset),
             grouped(note.target_offset),
             note.note
+        ));
+    }
+    if !group.kept.is_empty() {
+        notes.push(format!(
+            "group {}: it reads {} there already, its offsets stay",
+            arrow(&group.group, group.target_name()),
+            group.kept.join(", ")
         ));
     }
     if !group.not_restored.is_empty() {

@@ -11,12 +11,17 @@ use lifeboat_archive::{
     manifest::{
         Commit, Gap, Manifest, ManifestPartition, Problem, SnapshotKind, SnapshotState, Totals,
     },
+    results::ProofResult,
     words::{ByteSize, HumanCount, HumanDuration, Timestamp},
 };
-use lifeboat_repository::is_sealed;
+use lifeboat_repository::{UnreadableResult, is_sealed, standing};
 use serde::{Deserialize, Serialize};
 
-use super::{Paint, Table, ago, grouped, plural, safe};
+use super::{
+    Paint, Table, ago, grouped, plural,
+    results::{results_table, results_trouble, standing_cell},
+    safe,
+};
 use crate::flags::ShowParts;
 
 mod around;
@@ -58,6 +63,15 @@ pub(crate) struct ShowDocument {
     /// Delegation tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) tokens: Option<TokensDocument>,
+    /// What was proven of it, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) results: Vec<ProofResult>,
+    /// Results that count for nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unreadable_results: Vec<UnreadableResult>,
+    /// Why it is not known what was proven.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) results_unknown: Option<String>,
 }
 
 impl Document for ShowDocument {
@@ -71,6 +85,12 @@ impl ShowDocument {
         if parts.none() {
             sections.push(self.overview(now, paint));
             sections.push(self.topic_table());
+            sections.extend(results_table(&self.results, now, paint));
+            sections.extend(results_trouble(
+                &self.unreadable_results,
+                self.results_unknown.as_deref(),
+                paint,
+            ));
             sections.extend(self.trouble(paint));
         }
         if parts.topics {
@@ -141,8 +161,9 @@ impl ShowDocument {
             (
                 "bytes",
                 format!(
-                    "{} as Kafka stores them, {} stored in {}{}",
+                    "{} {}, {} stored in {}{}",
                     ByteSize(totals.raw_bytes),
+                    as_stored(&totals),
                     ByteSize(totals.stored_bytes),
                     plural(totals.archives, "archive"),
                     self.earlier()
@@ -151,6 +172,10 @@ impl ShowDocument {
             ("groups", self.groups_line()),
             ("besides", besides(&totals)),
             ("encrypted", self.encrypted()),
+            (
+                "verified",
+                standing_cell(standing(&self.results).as_ref(), now, paint),
+            ),
         ];
         lines
             .iter()
@@ -378,6 +403,15 @@ pub(crate) fn problem_line(problem: &Problem, paint: Paint) -> String {
         safe(&problem.subject),
         safe(&problem.problem)
     )
+}
+
+/// What the bytes of a snapshot are.
+fn as_stored(totals: &Totals) -> String {
+    match totals.repacked_bytes {
+        0 => "as Kafka stores them".to_owned(),
+        bytes if bytes == totals.raw_bytes => "repacked, without their compression".to_owned(),
+        bytes => format!("({} of them repacked)", ByteSize(bytes)),
+    }
 }
 
 fn long_kind(commit: &Commit) -> &'static str {

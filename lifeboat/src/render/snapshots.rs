@@ -1,14 +1,19 @@
 //! The list of a cluster's snapshots.
 
+use std::collections::BTreeMap;
+
 use lifeboat_archive::{
     json::Document,
     manifest::{Commit, SnapshotState},
-    words::{ByteSize, HumanCount, Timestamp},
+    words::{ByteSize, HumanCount, SnapshotId, Timestamp},
 };
-use lifeboat_repository::{Catalog, CatalogEntry};
+use lifeboat_repository::{Catalog, CatalogEntry, Results, Standing, UnreadableResult};
 use serde::{Deserialize, Serialize};
 
-use super::{Paint, Table, age, ago, plural};
+use super::{
+    Paint, Table, age, ago, plural,
+    results::{results_trouble, standing_cell},
+};
 use crate::exit::Exit;
 
 /// What `lifeboat snapshots` prints.
@@ -25,6 +30,15 @@ pub(crate) struct SnapshotsDocument {
     pub(crate) damaged: Vec<DamagedCommit>,
     /// Commits of a newer program.
     pub(crate) too_new: Vec<NewerCommit>,
+    /// How the snapshots stand of which anything was verified.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) verified: BTreeMap<SnapshotId, Standing>,
+    /// Results that count for nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unreadable_results: Vec<UnreadableResult>,
+    /// Why it is not known what was verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) results_unknown: Option<String>,
 }
 
 impl Document for SnapshotsDocument {
@@ -43,6 +57,14 @@ pub(crate) struct NewerCommit {
     pub(crate) sequence: u64,
     pub(crate) object: String,
     pub(crate) version: u32,
+}
+
+/// What is not as Kafka stores it, byte by byte, is told beside the kind.
+fn kind_cell(commit: &Commit) -> String {
+    match commit.totals.repacked_bytes {
+        0 => commit.kind.to_string(),
+        _ => format!("{}, repacked", commit.kind),
+    }
 }
 
 impl SnapshotsDocument {
@@ -80,6 +102,22 @@ impl SnapshotsDocument {
         document
     }
 
+    /// With what was proven of them; `Err`: why that is not known, which is no reason to show nothing.
+    pub(crate) fn with_results(mut self, results: Result<Results, String>) -> Self {
+        match results {
+            Err(why) => self.results_unknown = Some(why),
+            Ok(results) => {
+                for commit in &self.snapshots {
+                    if let Some(standing) = results.standing(&commit.snapshot) {
+                        self.verified.insert(commit.snapshot.clone(), standing);
+                    }
+                }
+                self.unreadable_results = results.unreadable;
+            }
+        }
+        self
+    }
+
     /// Damage is worse than a format that is too new.
     pub(crate) fn exit(&self) -> Exit {
         if !self.damaged.is_empty() {
@@ -110,13 +148,34 @@ impl SnapshotsDocument {
             let when = ago(now.millis_since(newest.committed_at));
             text.push_str(&format!(" · the newest {when}"));
         }
+        if let Some(verified) = self.newest_verified() {
+            let when = ago(now.millis_since(verified.bounds_at));
+            text.push_str(&format!(" · the newest that is verified {when}"));
+        }
         text.push('\n');
+        let trouble = results_trouble(
+            &self.unreadable_results,
+            self.results_unknown.as_deref(),
+            paint,
+        );
+        if let Some(trouble) = trouble {
+            text.push_str(&format!("\n{trouble}"));
+        }
         self.render_trouble(&mut text, count, paint);
         text
     }
 
+    /// What `latest-verified` names.
+    fn newest_verified(&self) -> Option<&Commit> {
+        self.snapshots.iter().find(|commit| {
+            let standing = self.verified.get(&commit.snapshot);
+            commit.state == SnapshotState::Complete
+                && standing.is_some_and(|standing| standing.verified)
+        })
+    }
+
     fn table(&self, now: Timestamp, paint: Paint) -> String {
-        let mut rows: Vec<(u64, [String; 7])> = Vec::new();
+        let mut rows: Vec<(u64, [String; 8])> = Vec::new();
         for commit in &self.snapshots {
             let state = match commit.state {
                 SnapshotState::Complete => commit.state.to_string(),
@@ -124,12 +183,13 @@ impl SnapshotsDocument {
             };
             let row = [
                 commit.snapshot.to_string(),
-                commit.kind.to_string(),
+                kind_cell(commit),
                 age(now.millis_since(commit.committed_at)),
                 commit.totals.topics.to_string(),
                 HumanCount(commit.totals.records).to_string(),
                 ByteSize(commit.totals.raw_bytes).to_string(),
                 state,
+                standing_cell(self.verified.get(&commit.snapshot), now, paint),
             ];
             rows.push((commit.sequence, row));
         }
@@ -143,6 +203,7 @@ impl SnapshotsDocument {
                 dash(),
                 dash(),
                 state,
+                dash(),
             ];
             (sequence, row)
         };
@@ -157,7 +218,10 @@ impl SnapshotsDocument {
                 .map(|entry| unknown(entry.sequence, paint.bad("TOO NEW"))),
         );
         rows.sort_by_key(|(sequence, _)| std::cmp::Reverse(*sequence));
-        let mut table = Table::new(&["ID", "KIND", "AGE", ">TOPICS", ">RECORDS", ">SIZE", "STATE"]);
+        let headings = [
+            "ID", "KIND", "AGE", ">TOPICS", ">RECORDS", ">SIZE", "STATE", "VERIFIED",
+        ];
+        let mut table = Table::new(&headings);
         for (_, row) in rows {
             table.row(row);
         }

@@ -1,7 +1,7 @@
 //! What a verification found.
 
 use lifeboat_archive::words::ByteSize;
-use lifeboat_restore::verify::{Damage, Report};
+use lifeboat_restore::verify::{Damage, Level, Report};
 
 use super::{Paint, backup::duration, grouped, plural, safe};
 use crate::exit::Exit;
@@ -22,23 +22,18 @@ pub(crate) fn exit(report: &Report) -> Exit {
 
 /// For people.
 pub(crate) fn render(report: &Report, paint: Paint) -> String {
-    let rate = report.bytes.saturating_mul(1_000) / report.elapsed_ms.max(1);
-    let mut text = format!(
-        "{}  {}, {}, {} checked in {} ({}/s), level {}\n",
-        report.snapshot,
-        plural(report.archives, "archive"),
-        plural(report.segments, "segment"),
-        ByteSize(report.bytes),
-        duration(report.elapsed_ms),
-        ByteSize(rate),
-        report.level,
-    );
+    let mut text = heading(report);
     if report.is_sound() {
-        let batches = grouped(i64::try_from(report.batches).unwrap_or(i64::MAX));
-        text.push_str(&format!(
-            "\n{}: all of {batches} batches\n",
-            paint.good("sound")
-        ));
+        text.push_str(&format!("\n{}: {}\n", paint.good("sound"), sound(report)));
+    }
+    for left in &report.not_looked_at {
+        text.push_str(&format!("  not looked at: {}\n", safe(left)));
+    }
+    if let Some(why) = &report.result_not_stored {
+        let said = paint.doubtful("this result is not stored");
+        text.push_str(&format!("  {said}: {}\n", safe(why)));
+    }
+    if report.is_sound() {
         return text;
     }
     text.push_str(&unopened(report, paint));
@@ -62,6 +57,55 @@ pub(crate) fn render(report: &Report, paint: Paint) -> String {
         );
     }
     text
+}
+
+/// What was done.
+fn heading(report: &Report) -> String {
+    let rate = report.bytes.saturating_mul(1_000) / report.elapsed_ms.max(1);
+    let archives = if report.archives_checked == report.archives {
+        plural(report.archives, "archive")
+    } else {
+        let archives = plural(report.archives, "archive");
+        format!("{} of {archives}", count(report.archives_checked))
+    };
+    let mut text = format!("{}  {archives}", report.snapshot);
+    if report.level >= Level::Batches {
+        text.push_str(&format!(", {}", plural(report.segments, "segment")));
+    }
+    text.push_str(&format!(
+        ", {} checked in {} ({}/s), level {}",
+        ByteSize(report.bytes),
+        duration(report.elapsed_ms),
+        ByteSize(rate),
+        report.level,
+    ));
+    if let Some(subset) = report.subset {
+        text.push_str(&format!(", part {subset}"));
+    }
+    if let Some(topics) = &report.topics {
+        text.push_str(&format!(", topics {}", safe(&topics.to_string())));
+    }
+    text.push('\n');
+    text
+}
+
+fn count(number: u64) -> String {
+    grouped(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+/// What is known to be as it was written.
+fn sound(report: &Report) -> String {
+    let archives = count(report.archives_checked);
+    let batches = count(report.batches);
+    match report.level {
+        Level::Objects => format!("all of {archives} archives are there, with their sizes"),
+        Level::Hashes => format!("all of {archives} archives, by their hashes"),
+        Level::Batches => format!("all of {batches} batches"),
+        Level::Records => {
+            let records = count(report.records);
+            format!("all of {records} records in {batches} batches")
+        }
+    }
 }
 
 /// What was found to be stored as it was written, and what is not known of it.
@@ -92,7 +136,8 @@ fn unopened(report: &Report, paint: Paint) -> String {
     text
 }
 
-fn damage_lines(damage: &Damage) -> String {
+/// A damaged place, on lines of its own.
+pub(crate) fn damage_lines(damage: &Damage) -> String {
     let mut text = format!("  {}", safe(&damage.object));
     if let Some(member) = &damage.member {
         text.push_str(&format!("  {}", safe(member)));

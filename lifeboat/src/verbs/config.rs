@@ -76,6 +76,7 @@ struct BackupDocument {
     segment_bytes: u64,
     archive_bytes: u64,
     compression_level: i32,
+    batches: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     max_rate_bytes: Option<u64>,
     max_connections: u32,
@@ -219,6 +220,7 @@ impl ConfigDocument {
                 segment_bytes: backup.segment_size.0,
                 archive_bytes: backup.archive_size.0,
                 compression_level: backup.compression_level,
+                batches: backup.batches.to_string(),
                 max_rate_bytes: backup.max_rate.map(|rate| rate.0),
                 max_connections: backup.max_connections,
                 retry_deadline_ms: millis(backup.retry_deadline),
@@ -330,7 +332,7 @@ impl ConfigDocument {
         let backup = &self.backup;
         text.push_str(&format!(
             "backup:\n  topics:\n    include: [{}]\n    exclude: [{}]\n  memory: {}\n  segment-size: {}\n  \
-             archive-size: {}\n  compression-level: {}\n  max-connections: {}\n  retry-deadline: {}\n  \
+             archive-size: {}\n  compression-level: {}\n  batches: {}\n  max-connections: {}\n  retry-deadline: {}\n  \
              progress-interval: {}\n",
             list(&backup.include),
             list(&backup.exclude),
@@ -338,6 +340,7 @@ impl ConfigDocument {
             size(backup.segment_bytes),
             size(backup.archive_bytes),
             backup.compression_level,
+            backup.batches,
             backup.max_connections,
             TimeSpan(Duration::from_millis(backup.retry_deadline_ms)),
             TimeSpan(Duration::from_millis(backup.progress_interval_ms))

@@ -145,8 +145,8 @@ async fn stored(
     catalog: &Catalog,
     reference: &str,
 ) -> Result<(Side, View), Failure> {
-    let commit = catalog.resolve(reference)?;
-    let manifest = repository.manifest(commit).await?;
+    let commit = repository.resolve(catalog, reference).await?;
+    let manifest = repository.manifest(&commit).await?;
     let documents = repository.documents(&manifest).await?;
     let side = Side {
         snapshot: Some(commit.snapshot.clone()),

@@ -5,15 +5,21 @@ use std::io::{self, IsTerminal};
 use lifeboat_archive::words::Progress;
 use lifeboat_kafka::{records, wire::Cluster};
 use lifeboat_restore::{
+    journal::{Entry, Journal},
     parts::Part,
     plan::Plan,
-    restore::{Depth, Restore},
+    report::Report,
+    restore::{Depth, Restore, RestoreError},
     users::RestoredUser,
 };
 
 mod bootstrap;
+mod finish;
+mod next;
+mod resume;
 mod users;
 
+use next::NextSteps;
 use users::Users;
 
 use crate::{
@@ -23,16 +29,26 @@ use crate::{
     flags::RestoreFlags,
     render::{
         Paint, change_lines,
-        restore::{render_plan, render_report},
+        restore::{deletions, render_plan, render_report},
+        safe,
     },
     session::Session,
     settings::restore_options,
 };
 
+/// What an interrupted restore leaves.
+const HALF_DONE: &str = "what was not restored yet can be gone on with";
+
 pub(crate) async fn run(flags: &RestoreFlags, session: &Session) -> Result<Answer, Failure> {
     if let Some(folder) = &flags.users.bootstrap_checkpoint {
         let written = bootstrap::run(flags, folder, session);
         return session.interrupt.unless(written).await;
+    }
+    if flags.later.finish {
+        return finish::run(flags, session).await;
+    }
+    if flags.later.resume {
+        return resume::run(flags, session).await;
     }
     let restore = prepare(flags, session).await?;
     let users = users(flags, &restore, session)?;
@@ -43,6 +59,13 @@ pub(crate) async fn run(flags: &RestoreFlags, session: &Session) -> Result<Answe
         let mut plan = restore.plan().await.map_err(denied)?;
         if let Some(users) = &users {
             plan.users = users.planned(&restore.cluster).await;
+        }
+        if let Some(unfinished) = &plan.unfinished {
+            let command = NextSteps::of(flags, session).resume(&plan.snapshot);
+            plan.warnings.push(format!(
+                "a restore of this was begun at {} and interrupted while {}; go on with it: {command}",
+                unfinished.begun_at, unfinished.stage
+            ));
         }
         Ok(plan)
     });
@@ -57,12 +80,45 @@ pub(crate) async fn run(flags: &RestoreFlags, session: &Session) -> Result<Answe
         session.progress.watch(&restore.progress);
     }
     let cluster = restore.cluster.clone();
-    let mut report = Box::pin(restore.apply(plan)).await.map_err(denied)?;
+    session.interrupt.leaves(HALF_DONE);
+    let (snapshot, unfinished) = (plan.snapshot.clone(), plan.unfinished.is_some());
+    let restored = Box::pin(restore.apply(plan)).await;
+    if let (Err(error @ RestoreError::Refused(_)), true) = (&restored, unfinished) {
+        let command = NextSteps::of(flags, session).resume(&snapshot);
+        let hint = format!("a restore of it was interrupted; go on with: {command}");
+        return Err(Failure::refused(error).hint(hint));
+    }
+    conclude(flags, session, &cluster, users, restored).await
+}
+
+/// What is left to be done when all but the users is restored, and what is said in the end.
+async fn conclude(
+    flags: &RestoreFlags,
+    session: &Session,
+    cluster: &Cluster,
+    users: Option<Users<'_>>,
+    restored: Result<Report, RestoreError>,
+) -> Result<Answer, Failure> {
+    let next = NextSteps::of(flags, session);
+    let mut report = restored.map_err(|error| {
+        let command = match &error {
+            RestoreError::Unfinished { snapshot, .. } => next.resume(snapshot),
+            _ => String::new(),
+        };
+        let failure = Failure::from(error).of_principal(cluster.principal());
+        failure.go_on_with(&command)
+    })?;
     // Users last: nobody logs in to a cluster that is not whole yet.
     if let Some(users) = &users {
-        report.users = users.restore(&cluster, &session.interrupt.token()).await;
+        let interrupt = session.interrupt.token();
+        report.users = users.restore(cluster, &interrupt).await;
         report.partial |= report.users.iter().any(RestoredUser::is_missing);
+        // who was interrupted here goes on here
+        if !interrupt.is_cancelled() {
+            Journal::reopen(&report.journal)?.append(&Entry::UsersRestored)?;
+        }
     }
+    report.finish = report.puts_off().then(|| next.finish(&report.journal));
     let exit = if report.partial {
         Exit::Partial
     } else {
@@ -99,7 +155,7 @@ async fn prepare(flags: &RestoreFlags, session: &Session) -> Result<Restore, Fai
             &flags.repository,
             &flags.choice,
             &flags.identities,
-            &flags.snapshot,
+            flags.snapshot(),
         )
         .await?;
     let manifest = repository.manifest(&commit).await?;
@@ -155,6 +211,15 @@ async fn agree(plan: &Plan, session: &Session) -> Result<(), Failure> {
         session,
     )
     .await?;
+    let deletions = deletions(plan);
+    if !deletions.is_empty() {
+        write_stderr("\n");
+        for line in deletions {
+            write_stderr(&format!("  {}\n", safe(&line)));
+        }
+        let question = format!("\ndelete these records in cluster {cluster} for ever? [y/N] ");
+        ask(&question, session).await?;
+    }
     if plan.cluster.pruned.is_empty() {
         return Ok(());
     }

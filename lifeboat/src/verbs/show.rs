@@ -1,7 +1,8 @@
 //! `lifeboat show`: what a snapshot holds.
 
-use lifeboat_repository::RepositoryError;
+use lifeboat_repository::{RepositoryError, Results};
 
+use super::snapshots::known_results;
 use crate::{
     answer::Answer, exit::Exit, failure::Failure, flags::ShowFlags, render::snapshot::ShowDocument,
     session::Session,
@@ -32,6 +33,11 @@ pub(crate) async fn run(flags: &ShowFlags, session: &Session) -> Result<Answer, 
         Err(error) if error.is_for_want_of_identity() && !flags.parts.wants_documents() => None,
         Err(error) => return Err(error.into()),
     };
+    let results = known_results(&cluster, Some(&commit.snapshot)).await;
+    let (mut results, results_unknown) = match results {
+        Ok(results) => (results, None),
+        Err(why) => (Results::default(), Some(why)),
+    };
     let unopened = documents.is_none();
     let documents = documents.unwrap_or_default();
     let missing = |name: &str| RepositoryError::Damaged {
@@ -49,6 +55,12 @@ pub(crate) async fn run(flags: &ShowFlags, session: &Session) -> Result<Answer, 
     is_there(documents.topics.is_some(), "topics.json")?;
     is_there(documents.groups.is_some(), "groups.json")?;
     let document = ShowDocument {
+        results: results
+            .by_snapshot
+            .remove(&commit.snapshot)
+            .unwrap_or_default(),
+        unreadable_results: results.unreadable,
+        results_unknown,
         commit,
         unopened,
         cluster: documents.cluster,

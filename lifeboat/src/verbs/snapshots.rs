@@ -1,6 +1,7 @@
 //! `lifeboat snapshots`: lists what there is.
 
-use lifeboat_repository::RepositoryError;
+use lifeboat_archive::words::SnapshotId;
+use lifeboat_repository::{ClusterRepository, RepositoryError, Results};
 
 use crate::{
     answer::Answer, failure::Failure, flags::SnapshotsFlags, render::snapshots::SnapshotsDocument,
@@ -13,7 +14,11 @@ pub(crate) async fn run(flags: &SnapshotsFlags, session: &Session) -> Result<Ans
         .choose_cluster(flags.choice.cluster.as_deref())
         .await
     {
-        Ok(cluster) => SnapshotsDocument::new(repository.url(), cluster.catalog().await?),
+        Ok(cluster) => {
+            let catalog = cluster.catalog().await?;
+            let document = SnapshotsDocument::new(repository.url(), catalog);
+            document.with_results(known_results(&cluster, None).await)
+        }
         // an empty list is an answer, not an error
         Err(RepositoryError::Empty { .. }) => SnapshotsDocument {
             repository: repository.url().to_owned(),
@@ -26,4 +31,13 @@ pub(crate) async fn run(flags: &SnapshotsFlags, session: &Session) -> Result<Ans
     Ok(Answer::new(session, exit, &document, |document| {
         document.render(now, session.paint)
     }))
+}
+
+/// What was proven, or why that is not known: it is told, and no reason to tell nothing else.
+pub(super) async fn known_results(
+    cluster: &ClusterRepository,
+    of: Option<&SnapshotId>,
+) -> Result<Results, String> {
+    let results = cluster.results(of).await;
+    results.map_err(|error| Failure::from(error).line())
 }

@@ -1,6 +1,6 @@
-//! `lifeboat verify`: reads all of a snapshot.
+//! `lifeboat verify`: reads a snapshot, as deep and as much of it as is asked for.
 
-use lifeboat_archive::words::Progress;
+use lifeboat_archive::words::{Progress, TopicGlobs};
 use lifeboat_restore::verify::{Options, Verify};
 
 use crate::{
@@ -9,9 +9,11 @@ use crate::{
     flags::VerifyFlags,
     render::verify::{exit, render},
     session::Session,
+    settings::choose,
 };
 
 pub(crate) async fn run(flags: &VerifyFlags, session: &Session) -> Result<Answer, Failure> {
+    let topics = choose(TopicGlobs::default(), &flags.topics.chosen())?;
     let (repository, commit) = session
         .snapshot(
             &flags.repository,
@@ -27,6 +29,9 @@ pub(crate) async fn run(flags: &VerifyFlags, session: &Session) -> Result<Answer
         commit,
         options: Options {
             level: flags.level,
+            subset: flags.subset,
+            topics,
+            store: !flags.no_store,
             ..Options::default()
         },
         clock: session.clock.clone(),

@@ -53,7 +53,7 @@ impl ClusterCopy<'_> {
         let source = self.from.catalog().await.map_err(CopyError::Source)?;
         let target = self.to.catalog().await.map_err(CopyError::Target)?;
         let mut sight = Sight {
-            wanted: self.wanted(&source)?,
+            wanted: self.wanted(&source).await?,
             source,
             target,
         };
@@ -82,16 +82,17 @@ impl ClusterCopy<'_> {
     }
 
     /// The snapshots that are named; none where all are meant.
-    fn wanted(&self, source: &Catalog) -> Result<Option<BTreeSet<SnapshotId>>, CopyError> {
+    async fn wanted(&self, source: &Catalog) -> Result<Option<BTreeSet<SnapshotId>>, CopyError> {
         let references = &self.copy.options.references;
         if references.is_empty() {
             return Ok(None);
         }
-        let named = references.iter().map(|reference| {
-            let commit = source.resolve(reference).map_err(CopyError::Source)?;
-            Ok(commit.snapshot.clone())
-        });
-        named.collect::<Result<_, _>>().map(Some)
+        let mut named = BTreeSet::new();
+        for reference in references {
+            let commit = self.from.resolve(source, reference).await;
+            named.insert(commit.map_err(CopyError::Source)?.snapshot);
+        }
+        Ok(Some(named))
     }
 
     async fn inventory(&self, sight: &Sight) -> Result<Inventory, CopyError> {

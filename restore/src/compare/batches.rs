@@ -94,6 +94,7 @@ impl BatchComparison {
                 topic_id: partition.topic_id,
                 range: OffsetRange::new(partition.start_offset, partition.end(rewritten)),
                 leader_epoch: -1,
+                compacted: false,
             },
             content: rewritten.content.clone(),
         };
@@ -167,7 +168,7 @@ impl Checker {
                         let problem = format!("offsets {} are missing: {}", gap.range, gap.reason);
                         checks[index].fail(problem);
                     }
-                    Some(ReadEvent::Done { index }) => checks[index].done = true,
+                    Some(ReadEvent::Done { index, .. }) => checks[index].done = true,
                 }
             }
             Err(RestoreError::Cancelled)

@@ -14,6 +14,7 @@ fn partition(log_start_offset: i64, high_watermark: i64, gaps: &[(i64, i64)]) ->
         leader_epoch: 0,
         record_count: None,
         batch_count: 0,
+        repacked_bytes: 0,
         raw_bytes: 0,
         largest_batch_bytes: 0,
         max_timestamp_ms: None,

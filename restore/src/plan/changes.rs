@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::PlanError;
 use crate::{
+    names::TargetNames,
     parts::{Part, Parts},
     settings::{MIN_INSYNC_REPLICAS, NEVER_RESTORED, capped_min_insync_replicas},
 };
@@ -68,7 +69,7 @@ pub struct Found {
     pub unread: Vec<(Kind, String)>,
     /// Its brokers.
     pub brokers: BTreeSet<i32>,
-    /// The topics that it has, of those that the snapshot has.
+    /// The topics that it has, of those that topics of the snapshot are called there.
     pub topics: BTreeMap<String, FoundTopic>,
 }
 
@@ -88,6 +89,8 @@ pub struct Wish<'a> {
     pub parts: &'a Parts,
     /// Which topics.
     pub topics: &'a TopicGlobs,
+    /// What they are called in the target.
+    pub names: &'a TargetNames,
     /// What the snapshot's brokers are called in the target, where it is another name.
     pub broker_map: &'a BTreeMap<i32, i32>,
     /// Whether what the snapshot does not have is removed.
@@ -270,12 +273,13 @@ fn topics(
     let chosen = snapshot.topics.iter().flat_map(|document| &document.topics);
     for topic in chosen.filter(|topic| own && wish.topics.choose(&topic.topic)) {
         // what the snapshot does not know is left alone
-        let (Some(there), Some(wanted)) = (found.topics.get(&topic.topic), &topic.configs) else {
+        let name = wish.names.target(&topic.topic);
+        let (Some(there), Some(wanted)) = (found.topics.get(name), &topic.configs) else {
             continue;
         };
         let mut wanted = restorable(wanted);
         let resource = || ConfigResource::Topic {
-            topic: topic.topic.clone(),
+            topic: name.to_owned(),
         };
         let settings =
             match &there.settings {
@@ -291,15 +295,16 @@ fn topics(
         if let Some(Some(value)) = wanted.get_mut(MIN_INSYNC_REPLICAS)
             && let Some(capped) = capped_min_insync_replicas(value, there.replication_factor)
         {
-            let name = MIN_INSYNC_REPLICAS.to_owned();
+            let setting = MIN_INSYNC_REPLICAS.to_owned();
             left_out.push(Unrestored {
-                change: added_setting(resource(), name, Some(value.clone())),
+                change: added_setting(resource(), setting, Some(value.clone())),
                 reason: format!("it becomes {capped}: the topic has no more replicas"),
                 partial: false,
             });
             *value = capped;
         }
         let with = |settings: Settings| TopicDocument {
+            topic: name.to_owned(),
             configs: Some(settings),
             ..topic.clone()
         };

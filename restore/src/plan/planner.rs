@@ -10,14 +10,15 @@ use lifeboat_archive::{
 
 use super::{
     Choice, ExistingTopic, PlanError, PlannedGroup, PlannedPartition, PlannedTopic, Source, Target,
-    TopicAction,
+    TopicAction, content,
     taken_over::{SameOffsets, is_same},
-    written,
 };
 use crate::{
+    into::{self, Wanted},
+    names::if_another,
     parts::Part,
     rewrite::BatchLimits,
-    settings::{SettingsContext, TopicSettings},
+    settings::{NEVER_RESTORED, SegmentAge, SettingsContext, TopicSettings, proportion},
 };
 
 /// What decisions rest on.
@@ -27,6 +28,47 @@ pub(super) struct Planner<'a> {
     pub(super) choice: Choice<'a>,
     /// When retention would first look at what was restored.
     pub(super) done_at: Timestamp,
+}
+
+/// What is done with the topics that groups have offsets of.
+struct TopicsOfGroups<'a> {
+    restored: BTreeSet<&'a str>,
+    appended: BTreeSet<&'a str>,
+    already_there: BTreeSet<&'a str>,
+    same: &'a SameOffsets,
+}
+
+/// Where a topic goes.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    existing: Option<&'a ExistingTopic>,
+    action: &'a TopicAction,
+    replication_factor: i16,
+}
+
+impl Place<'_> {
+    /// What retention by size deletes first is what is there; how old that is, nobody tells.
+    fn behind_what_is_there(self, ages: &[SegmentAge]) -> Vec<SegmentAge> {
+        let Some(existing) = self.existing else {
+            return ages.to_vec();
+        };
+        let replicas = u64::from(self.replication_factor.unsigned_abs()).max(1);
+        let bytes = existing.bytes.unwrap_or(0) / replicas;
+        let records = existing.records().max(1);
+        let mut all = Vec::with_capacity(ages.len() + existing.partitions.len());
+        for (partition, range) in (0..).zip(&existing.partitions) {
+            all.push(SegmentAge {
+                partition,
+                max_timestamp_ms: None,
+                records: range.span(),
+                bytes: proportion(bytes, range.span(), records),
+                largest_batch_bytes: 0,
+            });
+            let of_it = ages.iter().filter(|age| age.partition == partition);
+            all.extend(of_it.copied());
+        }
+        all
+    }
 }
 
 impl Planner<'_> {
@@ -41,49 +83,50 @@ impl Planner<'_> {
         if document.is_none() {
             warnings.push("the snapshot does not hold its settings: defaults".to_owned());
         }
-        let existing = self.target.topics.get(&topic.topic);
+        let target_name = self.choice.names.topics.target(&topic.topic);
+        let existing = self.target.topics.get(target_name);
         let replication_factor = match existing {
             Some(existing) => existing.replication_factor,
             None => self.replication_factor(document, &mut warnings),
         };
-        let existing_settings = existing.map(|e| e.settings.clone()).unwrap_or_default();
-        let largest = topic.partitions.iter().map(|p| p.largest_batch_bytes).max();
-        let context = SettingsContext {
-            replication_factor,
-            largest_batch_bytes: largest.unwrap_or(0),
-            defaults: &self.target.defaults,
-            ages: self
-                .source
-                .ages
-                .get(&topic.topic)
-                .map_or(&[], Vec::as_slice),
-            done_at: self.done_at,
-        };
-        let none = BTreeMap::new();
-        let configs = document.and_then(|document| document.configs.as_ref());
-        if configs.is_none() {
-            warnings.push(
-                "the snapshot does not hold its settings: what the target's brokers have holds"
-                    .to_owned(),
-            );
-        }
-        let configs = configs.unwrap_or(&none);
-        let mut settings =
-            TopicSettings::derive(configs, &existing_settings, &context, &mut warnings);
+        let mut partitions = Self::partitions(topic, document, existing);
         let data = self.choice.parts.has(Part::Data);
+        for partition in &mut partitions {
+            let selected = self
+                .choice
+                .selection
+                .of(&topic.topic, partition.partition)
+                .is_some();
+            if !data || !selected {
+                *partition = partition.without_data();
+            } else if self.choice.selection.restricts(&topic.topic) {
+                *partition = partition.read_in(self.ages(topic));
+            }
+        }
+        let wanted = Wanted {
+            partitions: partitions.len(),
+            content: &content(
+                &self.source.commit.manifest.sha256,
+                &topic.topic,
+                &partitions,
+                self.choice.selection,
+            ),
+            earlier: self.target.earlier.get(target_name),
+            existing: self.choice.existing,
+        };
+        let action = match self.source.unreadable.get(&topic.topic) {
+            Some(why) => unreadable(why),
+            None => into::action(wanted, existing, &mut warnings),
+        };
+        let place = Place {
+            existing,
+            action: &action,
+            replication_factor,
+        };
+        let settings = self.settings(topic, document, place, &mut warnings);
         if data {
             warn_of_append_time(&settings, &mut warnings);
             warn_of_gaps(topic, &mut warnings);
-        } else {
-            // nothing is written, and nothing can be deleted: it is made as it shall be
-            settings.while_writing.clone_from(&settings.wanted);
-            settings.put_off = None;
-        }
-        let mut partitions = Self::partitions(topic, document, existing);
-        if !data {
-            for partition in &mut partitions {
-                *partition = partition.without_data();
-            }
         }
         let assignment = match existing {
             None if self.choice.assignment => {
@@ -91,10 +134,15 @@ impl Planner<'_> {
             }
             _ => None,
         };
+        if let TopicAction::AlreadyThere { .. } = action {
+            // it was all said when it was written
+            warnings.clear();
+        }
         Ok(PlannedTopic {
             topic: topic.topic.clone(),
+            target: if_another(target_name, &topic.topic),
             source_topic_id: topic.topic_id,
-            action: action(&partitions, existing, &mut warnings),
+            action,
             records: partitions
                 .iter()
                 .filter_map(|partition| partition.records)
@@ -105,9 +153,83 @@ impl Planner<'_> {
             assignment,
             limits: BatchLimits::of(&settings),
             settings,
-            existing_settings,
+            existing_settings: existing.map(|e| e.settings.clone()).unwrap_or_default(),
             warnings,
         })
+    }
+
+    /// The segments that are read.
+    fn ages(&self, topic: &ManifestTopic) -> &[SegmentAge] {
+        let ages = self.source.ages.get(&topic.topic);
+        ages.map_or(&[], Vec::as_slice)
+    }
+
+    /// What the topic is set to while it is written, and in the end.
+    fn settings(
+        &self,
+        topic: &ManifestTopic,
+        document: Option<&TopicDocument>,
+        place: Place<'_>,
+        warnings: &mut Vec<String>,
+    ) -> TopicSettings {
+        let none = BTreeMap::new();
+        let configs = document.and_then(|document| document.configs.as_ref());
+        let mut snapshots = configs.unwrap_or(&none);
+        let mut ages = self.ages(topic).to_vec();
+        match place.action {
+            // it was set when it was written
+            TopicAction::AlreadyThere { .. } => return TopicSettings::default(),
+            TopicAction::Append { .. } => {
+                self.warn_of_appending(place, snapshots, warnings);
+                // others use it as it is: it has its own settings again in the end
+                snapshots = &none;
+                ages = place.behind_what_is_there(&ages);
+            }
+            _ if configs.is_none() => warnings.push(
+                "the snapshot does not hold its settings: what the target's brokers have holds"
+                    .to_owned(),
+            ),
+            _ => {}
+        }
+        let largest = topic.partitions.iter().map(|p| p.largest_batch_bytes).max();
+        let context = SettingsContext {
+            replication_factor: place.replication_factor,
+            largest_batch_bytes: largest.unwrap_or(0),
+            defaults: &self.target.defaults,
+            ages: &ages,
+            done_at: self.done_at,
+        };
+        let unset = BTreeMap::new();
+        let existing = place.existing.map_or(&unset, |it| &it.settings);
+        let mut settings = TopicSettings::derive(snapshots, existing, &context, warnings);
+        if !self.choice.parts.has(Part::Data) {
+            // nothing is written, and nothing can be deleted: it is made as it shall be
+            settings.while_writing.clone_from(&settings.wanted);
+            settings.put_off = None;
+        }
+        settings
+    }
+
+    fn warn_of_appending(
+        &self,
+        place: Place<'_>,
+        snapshots: &BTreeMap<String, Option<String>>,
+        warnings: &mut Vec<String>,
+    ) {
+        let Some(existing) = place.existing else {
+            return;
+        };
+        let own = existing.settings.get("cleanup.policy");
+        let policy = own.unwrap_or(&self.target.defaults.cleanup_policy);
+        let differing: Vec<&str> = snapshots
+            .iter()
+            .filter(|(name, value)| {
+                existing.settings.get(*name) != value.as_ref()
+                    && !NEVER_RESTORED.contains(&name.as_str())
+            })
+            .map(|(name, _)| name.as_str())
+            .collect();
+        into::warn_of_appending(policy, &differing, warnings);
     }
 
     /// The snapshot's replicas of each partition, by the target's names of the brokers.
@@ -201,39 +323,73 @@ impl Planner<'_> {
         if !self.choice.parts.has(Part::Groups) {
             return Vec::new();
         }
-        let restored: BTreeSet<&str> = written(topics).map(|topic| topic.topic.as_str()).collect();
-        let groups = self.source.groups.groups.iter();
-        let data = self.choice.parts.has(Part::Data);
-        let is_restored = |offset: &CommittedOffset| {
-            if data {
-                restored.contains(offset.topic.as_str())
-            } else {
-                self.choice.topics.choose(&offset.topic) && is_same(same, offset)
-            }
+        let of = |is: fn(&PlannedTopic) -> bool| -> BTreeSet<&str> {
+            let topics = topics.iter().filter(|topic| is(topic));
+            topics.map(|topic| topic.topic.as_str()).collect()
         };
+        let topics = TopicsOfGroups {
+            restored: of(PlannedTopic::is_written),
+            appended: of(|topic| matches!(topic.action, TopicAction::Append { .. })),
+            already_there: of(PlannedTopic::is_already_there),
+            same,
+        };
+        let groups = self.source.groups.groups.iter();
         groups
             .filter(|group| !group.offsets.is_empty())
-            .map(|group| {
-                let offsets = group.offsets.iter().filter(|o| is_restored(o)).count();
-                PlannedGroup {
-                    group: group.group.clone(),
-                    offsets,
-                    not_restored: group.offsets.len() - offsets,
-                    skipped: self.why_skipped(group, offsets),
-                }
-            })
+            .filter(|group| self.choice.names.group_globs.choose(&group.group))
+            .map(|group| self.group(group, &topics))
             .collect()
     }
 
+    fn group(&self, group: &GroupDocument, topics: &TopicsOfGroups<'_>) -> PlannedGroup {
+        let names = self.choice.names;
+        let target_name = names.groups.target(&group.group);
+        let data = self.choice.parts.has(Part::Data);
+        let committed = self.target.committed.get(target_name);
+        let reads_already = |topic: &str| {
+            let there = committed.is_some_and(|it| it.contains(names.topics.target(topic)));
+            there && topics.appended.contains(topic)
+        };
+        let is_restored = |offset: &&CommittedOffset| {
+            if data {
+                // a partition that is not written keeps what the group has there
+                let selection = self.choice.selection;
+                let selected = selection.of(&offset.topic, offset.partition).is_some();
+                let restored = topics.restored.contains(offset.topic.as_str());
+                restored && selected && !reads_already(&offset.topic)
+            } else {
+                self.choice.topics.choose(&offset.topic) && is_same(topics.same, offset)
+            }
+        };
+        let offsets = group.offsets.iter().filter(is_restored).count();
+        let all = group.offsets.iter().map(|offset| offset.topic.as_str());
+        let kept: BTreeSet<&str> = all.clone().filter(|topic| reads_already(topic)).collect();
+        let kept_offsets = all.clone().filter(|topic| kept.contains(topic)).count();
+        let mut there = all.filter(|topic| topics.already_there.contains(topic));
+        let skipped = if offsets > 0 {
+            self.why_skipped(target_name)
+        } else if !data {
+            Some("its offsets can't be translated without the data".to_owned())
+        } else if !kept.is_empty() {
+            Some("it reads these topics on the target already: its offsets stay".to_owned())
+        } else if there.next().is_some() {
+            Some("its topics are there already: its offsets stay".to_owned())
+        } else {
+            Some("none of its topics is restored".to_owned())
+        };
+        PlannedGroup {
+            group: group.group.clone(),
+            target: if_another(target_name, &group.group),
+            offsets,
+            not_restored: group.offsets.len() - offsets - kept_offsets,
+            kept: kept.into_iter().map(str::to_owned).collect(),
+            skipped,
+        }
+    }
+
     /// Only empty groups are written to (R18).
-    fn why_skipped(&self, group: &GroupDocument, offsets: usize) -> Option<String> {
-        if offsets == 0 && !self.choice.parts.has(Part::Data) {
-            return Some("its offsets can't be translated without the data".to_owned());
-        }
-        if offsets == 0 {
-            return Some("none of its topics is restored".to_owned());
-        }
-        let state = self.target.groups.get(&group.group)?;
+    fn why_skipped(&self, target_name: &str) -> Option<String> {
+        let state = self.target.groups.get(target_name)?;
         if is_vacant(state) {
             return None;
         }
@@ -255,6 +411,8 @@ impl Planner<'_> {
                 "the snapshot is partial: {gaps} gaps, {problems} problems"
             ));
         }
+        warnings.extend_from_slice(self.choice.names.topics.warnings());
+        warnings.extend(self.rights_of_renamed());
         if self.target.cluster_id == manifest.cluster_id {
             warnings.push("the target is the cluster that the snapshot was taken of".to_owned());
         }
@@ -280,17 +438,28 @@ impl Planner<'_> {
 }
 
 impl Planner<'_> {
+    /// What names topics and groups besides is restored for the names that the snapshot has.
+    fn rights_of_renamed(&self) -> Option<String> {
+        let names = self.choice.names;
+        let renamed = !names.topics.is_nothing() || !names.groups.is_nothing();
+        let rights = self.choice.parts.has(Part::Acls) || self.choice.parts.has(Part::Configs);
+        (renamed && rights).then(|| {
+            "ACLs and settings of groups are restored for the names of the snapshot, not for the new ones"
+                .to_owned()
+        })
+    }
+
     /// Topics that are there stay as they are, also where they have another number of partitions.
     fn other_partition_counts(&self) -> impl Iterator<Item = String> {
         let wanted = self.source.topics.topics.iter();
         wanted.filter_map(|topic| {
             let chosen = self.choice.parts.has(Part::Topics) && self.choice.topics.choose(&topic.topic);
-            let has = self.target.topics.get(&topic.topic).filter(|_| chosen)?.partitions.len();
+            let name = self.choice.names.topics.target(&topic.topic);
+            let has = self.target.topics.get(name).filter(|_| chosen)?.partitions.len();
             let wants = usize::try_from(topic.partition_count).unwrap_or_default();
             (has != wants).then(|| {
                 format!(
-                    "{} has {has} partitions on the target and {wants} in the snapshot: it stays as it is",
-                    topic.topic
+                    "{name} has {has} partitions on the target and {wants} in the snapshot: it stays as it is"
                 )
             })
         })
@@ -308,6 +477,16 @@ impl PlannedPartition {
             ..*self
         }
     }
+
+    /// The same, of which no more than these segments is read.
+    fn read_in(&self, segments: &[SegmentAge]) -> Self {
+        let of_this = || segments.iter().filter(|s| s.partition == self.partition);
+        Self {
+            records: self.records.map(|_| of_this().map(|s| s.records).sum()),
+            bytes: of_this().map(|s| s.bytes).sum(),
+            ..*self
+        }
+    }
 }
 
 /// Whether a group in `state` has no members.
@@ -317,31 +496,11 @@ fn is_vacant(state: &str) -> bool {
         .any(|vacant| state.eq_ignore_ascii_case(vacant))
 }
 
-fn action(
-    partitions: &[PlannedPartition],
-    existing: Option<&ExistingTopic>,
-    warnings: &mut Vec<String>,
-) -> TopicAction {
-    let Some(existing) = existing else {
-        return TopicAction::Create;
-    };
-    let records: u64 = existing.partitions.iter().map(|range| range.span()).sum();
-    let (has, wants) = (existing.partitions.len(), partitions.len());
-    if records > 0 {
-        let reason = "it holds records on the target".to_owned();
-        return TopicAction::Refuse { records, reason };
-    }
-    if has < wants {
-        let reason = format!("it has {has} partitions on the target and {wants} in the snapshot");
-        return TopicAction::Refuse { records, reason };
-    }
-    if has > wants {
-        warnings.push(format!(
-            "it has {has} partitions on the target and {wants} in the snapshot: new records of a key may go elsewhere"
-        ));
-    }
-    TopicAction::UseEmpty {
-        topic_id: existing.topic_id,
+/// Where its records are can't be known.
+fn unreadable(why: &str) -> TopicAction {
+    TopicAction::Refuse {
+        records: 0,
+        reason: format!("its list is damaged: {why}"),
     }
 }
 

@@ -9,16 +9,21 @@ use lifeboat_archive::{
 };
 
 use super::Target;
+use crate::names::TargetNames;
 
-/// Partitions of the target where the snapshot's offsets hold as they are, by topic.
+/// Partitions of the target where the snapshot's offsets hold as they are, by the snapshot's name of the topic.
 pub type SameOffsets = BTreeMap<String, BTreeSet<i32>>;
 
 /// Finds them: those where the source had a record at each offset from 0 on, so that whoever restored them restored each
 /// to its own offset, and the target has as many.
-pub(super) fn same_offsets(manifest: &Manifest, target: &Target) -> SameOffsets {
+pub(super) fn same_offsets(
+    manifest: &Manifest,
+    target: &Target,
+    names: &TargetNames,
+) -> SameOffsets {
     let mut same = SameOffsets::new();
     for topic in &manifest.topics {
-        let Some(existing) = target.topics.get(&topic.topic) else {
+        let Some(existing) = target.topics.get(names.target(&topic.topic)) else {
             continue;
         };
         for partition in &topic.partitions {

@@ -7,7 +7,12 @@ use lifeboat_archive::{
 };
 
 use super::*;
-use crate::users::UserOutcome;
+use crate::{
+    names::{Naming, Renames},
+    users::UserOutcome,
+};
+
+mod selecting;
 
 const NOW: Timestamp = Timestamp::from_millis(1_787_450_400_000);
 
@@ -36,6 +41,7 @@ fn partition(partition: i32, records: i64, bytes: u64) -> ManifestPartition {
         leader_epoch: 3,
         record_count: Some(records.unsigned_abs()),
         batch_count: 1,
+        repacked_bytes: 0,
         raw_bytes: bytes,
         largest_batch_bytes: 1_000,
         max_timestamp_ms: Some(NOW.as_millis()),
@@ -172,7 +178,7 @@ fn existing(ranges: &[(i64, i64)]) -> ExistingTopic {
             .map(|&(start, end)| OffsetRange::new(start, end))
             .collect(),
         replication_factor: 1,
-        settings: BTreeMap::new(),
+        ..ExistingTopic::default()
     }
 }
 
@@ -181,6 +187,27 @@ fn planned(
     target: &Target,
     globs: &[&str],
     into_source: bool,
+) -> Result<Plan, PlanError> {
+    named(snapshot, target, globs, into_source, &Naming::default())
+}
+
+fn named(
+    snapshot: &Snapshot,
+    target: &Target,
+    globs: &[&str],
+    into_source: bool,
+    naming: &Naming,
+) -> Result<Plan, PlanError> {
+    let asked = (naming, Existing::Refuse);
+    asked_for(snapshot, target, globs, into_source, asked)
+}
+
+fn asked_for(
+    snapshot: &Snapshot,
+    target: &Target,
+    globs: &[&str],
+    into_source: bool,
+    (naming, existing): (&Naming, Existing),
 ) -> Result<Plan, PlanError> {
     let topics = TopicGlobs {
         include: globs.iter().map(|glob| glob.parse().unwrap()).collect(),
@@ -192,10 +219,17 @@ fn planned(
         topics: &snapshot.topics,
         groups: &snapshot.groups,
         ages: &snapshot.ages,
+        unreadable: &BTreeMap::new(),
     };
+    let all = snapshot.manifest.topics.iter().map(|it| it.topic.as_str());
+    let groups = snapshot.groups.groups.iter().map(|it| it.group.as_str());
     let choice = Choice {
         topics: &topics,
+        names: &naming.decide(all, &topics, groups)?,
+        existing,
         parts: &Parts::everything(),
+        selection: &Selection::default(),
+        salvage: false,
         assignment: false,
         broker_map: &BTreeMap::new(),
         compare: Some(Depth::Batches),
@@ -385,6 +419,167 @@ fn a_plan_reads_back_from_its_json() {
     assert_eq!(json::from_slice::<Plan>(&plan.to_json()).unwrap(), plan);
 }
 
+fn renames(pairs: &[(&str, &str)], prefix: &str) -> Renames {
+    let pairs = pairs
+        .iter()
+        .map(|(from, to)| ((*from).to_owned(), (*to).to_owned()));
+    Renames::new(pairs, Vec::new(), prefix).unwrap()
+}
+
+#[test]
+fn a_renamed_topic_is_looked_for_by_its_new_name_and_the_original_is_not_touched() {
+    let source = Target {
+        cluster_id: "source".to_owned(),
+        topics: [("dr.audit".to_owned(), existing(&[(0, 0)]))].into(),
+        groups: [("billing".to_owned(), "Stable".to_owned())].into(),
+        ..target()
+    };
+    let naming = Naming {
+        topics: renames(&[], "dr."),
+        groups: renames(&[("checkout", "till")], "dr."),
+        group_globs: TopicGlobs {
+            include: Vec::new(),
+            exclude: vec!["shar*".parse().unwrap()],
+        },
+    };
+    let refused = named(&snapshot(), &source, &[], false, &naming);
+    assert!(matches!(refused, Err(PlanError::IntoSource { .. })));
+    let plan = named(&snapshot(), &source, &[], true, &naming).unwrap();
+    let orders = planned_topic(&plan, "orders");
+    assert_eq!(orders.target_name(), "dr.orders");
+    assert_eq!(orders.action, TopicAction::Create);
+    let topic_id = TopicId([9; 16]);
+    let audit = planned_topic(&plan, "audit");
+    assert_eq!(audit.action, TopicAction::UseEmpty { topic_id });
+    // the group of the new name is not active; offsets of orders go to dr.orders
+    let groups: Vec<_> = plan
+        .groups
+        .iter()
+        .map(|it| (it.target_name(), it.offsets, it.skipped.is_none()))
+        .collect();
+    let expected = [
+        ("dr.billing", 1, true),
+        ("dr.till", 1, true),
+        ("dr.elsewhere", 0, false),
+    ];
+    assert_eq!(groups, expected);
+    assert!(plan.warnings.iter().any(|it| it.contains("ACLs")));
+    assert_eq!(json::from_slice::<Plan>(&plan.to_json()).unwrap(), plan);
+    let same = planned(&snapshot(), &source, &[], true).unwrap();
+    assert_eq!(same.output_hash(), plan.output_hash());
+    assert!(
+        !String::from_utf8(same.to_json())
+            .unwrap()
+            .contains("\"target\"")
+    );
+}
+
+/// A target where orders is used: by billing, and not by checkout.
+fn used() -> Target {
+    let mut target = target();
+    let own = [("cleanup.policy", "compact"), ("segment.ms", "7")];
+    let orders = ExistingTopic {
+        settings: own
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        ..existing(&[(5, 9), (0, 2), (0, 1)])
+    };
+    target.topics.insert("orders".to_owned(), orders);
+    let reads = BTreeSet::from(["orders".to_owned()]);
+    target.committed.insert("billing".to_owned(), reads);
+    target
+}
+
+fn into(target: &Target, existing: Existing) -> Plan {
+    let asked = (&Naming::default(), existing);
+    asked_for(&snapshot(), target, &["orders"], false, asked).unwrap()
+}
+
+#[test]
+fn what_is_appended_begins_at_the_ends_under_r22_and_the_topic_gets_its_own_settings_back() {
+    let plan = into(&used(), Existing::Append);
+    let orders = planned_topic(&plan, "orders");
+    let starts: Vec<i64> = orders.partitions.iter().map(|it| it.start_offset).collect();
+    assert_eq!(starts, [9, 2]);
+    let settings = &orders.settings;
+    assert_eq!(settings.wanted, orders.existing_settings);
+    assert_eq!(settings.while_writing["cleanup.policy"], "delete");
+    assert_eq!(settings.while_writing["retention.ms"], "-1");
+    let back: Vec<_> = settings
+        .final_changes()
+        .into_iter()
+        .filter_map(|change| Some((change.name, change.value?)))
+        .collect();
+    let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(
+        back,
+        [own("cleanup.policy", "compact"), own("segment.ms", "7")]
+    );
+    let told = orders.warnings.join("\n");
+    for word in [
+        "compacted",
+        "3 partitions",
+        "min.insync.replicas, retention.ms",
+    ] {
+        assert!(told.contains(word), "{word}: {told}");
+    }
+}
+
+#[test]
+fn who_reads_a_topic_that_is_appended_to_keeps_its_offsets_and_nobody_does_where_it_is_replaced() {
+    let groups = |existing| {
+        let plan = into(&used(), existing);
+        let groups = plan.groups.into_iter().map(|it| {
+            let skipped = it.skipped.is_some();
+            (it.group, it.offsets, it.not_restored, it.kept, skipped)
+        });
+        groups.take(2).collect::<Vec<_>>()
+    };
+    let (billing, checkout) = ("billing".to_owned(), "checkout".to_owned());
+    let orders = vec!["orders".to_owned()];
+    assert_eq!(
+        groups(Existing::Append),
+        [
+            (billing.clone(), 0, 1, orders, true),
+            (checkout.clone(), 1, 0, Vec::new(), false)
+        ]
+    );
+    assert_eq!(
+        groups(Existing::Replace),
+        [
+            (billing, 1, 1, Vec::new(), false),
+            (checkout, 1, 0, Vec::new(), false)
+        ]
+    );
+}
+
+#[test]
+fn a_plan_of_what_is_there_already_is_nothing_and_lacks_nothing() {
+    let mut target = used();
+    let first = into(&target, Existing::Append);
+    let written = [(0, OffsetRange::new(9, 109)), (1, OffsetRange::new(2, 12))];
+    let earlier = Earlier {
+        at: NOW,
+        topic_id: TopicId([9; 16]),
+        content: planned_topic(&first, "orders").content(&first.manifest_sha256, &first.selection),
+        written: written.into(),
+    };
+    target.earlier.insert("orders".to_owned(), earlier);
+    let appended = existing(&[(5, 109), (0, 12), (0, 1)]);
+    target.topics.insert("orders".to_owned(), appended);
+    // it is told by its end: the third partition is none of the snapshot's
+    assert!(into(&target, Existing::Append).is_nothing());
+    let again = into(&target, Existing::Append);
+    let orders = planned_topic(&again, "orders");
+    assert_eq!(orders.warnings, [] as [&str; 0]);
+    assert!(!again.is_partial() && !again.changes_anything());
+    assert_eq!((again.records, again.disk_bytes), (0, 0));
+    assert!(again.groups.iter().all(|group| group.skipped.is_some()));
+    // another choice of records is something else
+    target.earlier.get_mut("orders").unwrap().content = Sha256Hex::of(b"some of them");
+    assert!(into(&target, Existing::Append).changes_anything());
+}
+
 fn decide(parts: &Parts, assignment: bool, map: &[(i32, i32)]) -> Result<Plan, PlanError> {
     let mut snapshot = snapshot();
     for topic in &mut snapshot.topics.topics {
@@ -397,6 +592,7 @@ fn decide(parts: &Parts, assignment: bool, map: &[(i32, i32)]) -> Result<Plan, P
         topics: &snapshot.topics,
         groups: &snapshot.groups,
         ages: &snapshot.ages,
+        unreadable: &BTreeMap::new(),
     };
     let target = Target {
         brokers: [2, 4].into(),
@@ -404,7 +600,11 @@ fn decide(parts: &Parts, assignment: bool, map: &[(i32, i32)]) -> Result<Plan, P
     };
     let choice = Choice {
         topics: &TopicGlobs::default(),
+        names: &Destinations::default(),
+        existing: Existing::Refuse,
         parts,
+        selection: &Selection::default(),
+        salvage: false,
         assignment,
         broker_map: &map.iter().copied().collect(),
         compare: Some(Depth::Batches),
@@ -492,10 +692,15 @@ fn r17_without_data_groups_get_the_offsets_that_mean_the_same_there_and_the_othe
             topics: &snapshot.topics,
             groups: &snapshot.groups,
             ages: &snapshot.ages,
+            unreadable: &BTreeMap::new(),
         };
         let choice = Choice {
             topics: &TopicGlobs::default(),
+            names: &Destinations::default(),
+            existing: Existing::Refuse,
             parts: &Parts::of([Part::Groups]),
+            selection: &Selection::default(),
+            salvage: false,
             assignment: false,
             broker_map: &BTreeMap::new(),
             compare: Some(Depth::Batches),
@@ -533,8 +738,10 @@ fn whatever_becomes_another_has_to_be_agreed_to() {
     assert!(plan.is_nothing() && !plan.changes_anything());
     let group = |skipped: Option<&str>| PlannedGroup {
         group: "shop".to_owned(),
+        target: String::new(),
         offsets: 1,
         not_restored: 0,
+        kept: Vec::new(),
         skipped: skipped.map(str::to_owned),
     };
     plan.groups = vec![group(Some("it is active"))];

@@ -27,7 +27,7 @@ use super::{
     place::Search,
     writer::{Next, PartitionWriter, Queued, WriteError},
 };
-use crate::rewrite::Producer;
+use crate::{lease::LeaseGuard, rewrite::Producer};
 
 /// All in-sync replicas.
 const ACKS: i16 = -1;
@@ -61,6 +61,7 @@ pub(super) struct Lane {
     cluster: Cluster,
     producer: Producer,
     pace: Pace,
+    lease: LeaseGuard,
     partitions: HashMap<usize, PartitionWriter>,
     /// Partitions that may have something to send, in the order of their turn.
     turns: VecDeque<usize>,
@@ -70,12 +71,19 @@ pub(super) struct Lane {
 
 impl Lane {
     /// The lane `number`, from 1: lane 0 is for admin requests.
-    pub(super) fn new(number: usize, cluster: Cluster, producer: Producer, pace: Pace) -> Self {
+    pub(super) fn new(
+        number: usize,
+        cluster: Cluster,
+        producer: Producer,
+        pace: Pace,
+        lease: LeaseGuard,
+    ) -> Self {
         Self {
             number,
             cluster,
             producer,
             pace,
+            lease,
             partitions: HashMap::new(),
             turns: VecDeque::new(),
             busy: HashSet::new(),
@@ -117,6 +125,7 @@ impl Lane {
                 if let Some(partition) = self.partitions.get_mut(&slot) {
                     partition.enqueue(batch);
                 }
+                self.forget_if_ended(slot);
             }
             Message::Close(slot, total) => {
                 if let Some(partition) = self.partitions.get_mut(&slot) {
@@ -185,11 +194,13 @@ impl Lane {
     fn dispatch(&mut self, broker: i32, request: Request) {
         self.busy.insert(broker);
         let (cluster, lane) = (self.cluster.clone(), self.number);
-        let pace = self.pace.clone();
+        let (pace, lease) = (self.pace.clone(), self.lease.clone());
         let exchange = async move {
             pace.spend(request.bytes as u64).await;
             let timeout = cluster.request_timeout();
             let answer = match cluster.broker(broker, lane).await {
+                // right before it goes out: the machine may have slept until now. All of the work ends then
+                Ok(_) if !lease.holds() => std::future::pending().await,
                 Ok(connection) => produce(&connection, ACKS, timeout, request.batches).await,
                 Err(error) => Err(error),
             };

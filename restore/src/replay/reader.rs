@@ -22,9 +22,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{lane::Message, writer::Queued};
 use crate::{
+    error::RestoreError,
     object::{ArchiveReader, OpenArchive, PIECE, read_failure},
+    offset_map::{Waiting, WaitingRuns},
+    offsets::Skipped,
     rewrite::{OutputBatch, Rewriter, Rewritten},
-    verify::{Damage, Place},
+    selection::Share,
+    verify::Damage,
 };
 
 /// Why the reading of a partition ended early.
@@ -33,9 +37,27 @@ pub(super) enum ReadError {
     Damaged(Box<Damage>),
     Repository(RepositoryError),
     Records(RecordError),
+    /// The runs of the offset map can't be kept.
+    Map(std::io::Error),
     /// The writing of the partition was stopped; its lane knows why.
     Stopped,
     Cancelled,
+}
+
+impl ReadError {
+    /// What it means for a restore of that partition; that its writing was stopped ends no restore.
+    pub(super) fn of(self, topic_partition: TopicPartition) -> RestoreError {
+        match self {
+            Self::Damaged(damage) => RestoreError::Damaged(damage),
+            Self::Repository(error) => error.into(),
+            Self::Map(error) => RestoreError::OffsetMap(error.into()),
+            Self::Records(error) => RestoreError::Records {
+                topic_partition,
+                source: Box::new(error),
+            },
+            Self::Stopped | Self::Cancelled => RestoreError::Cancelled,
+        }
+    }
 }
 
 impl From<RecordError> for ReadError {
@@ -88,6 +110,11 @@ pub(super) struct PartitionReader {
     pub(super) outlet: Outlet,
     /// Segments of at most so many bytes are held between their check and their replay, larger ones are read twice.
     pub(super) hold: u64,
+    /// Whether damaged segments are restored as far as they are sound.
+    pub(super) salvage: bool,
+    /// Where the runs of the offset map wait.
+    pub(super) waiting: Option<Waiting>,
+    pub(super) runs: WaitingRuns,
     pub(super) progress: Progress,
     pub(super) cancel: CancellationToken,
 }
@@ -99,20 +126,40 @@ impl PartitionReader {
         let partition = list.partition(self.topic_partition.partition);
         let mut out = Vec::new();
         let mut held = Vec::new();
+        let mut salvaged = Vec::new();
         for segment in partition.iter().flat_map(|listed| &listed.segments) {
             let entry = &segment.entry;
             let archive = list.archives.get(segment.archive);
             let (Some(archive), false) = (archive, entry.next_offset <= self.bounds.start) else {
                 continue;
             };
+            if self.rewriter.selection().of_segment(entry) == Share::None {
+                let records = entry.record_count.unwrap_or(0);
+                let range = entry.range();
+                self.rewriter
+                    .leave_out(range, Skipped::NotSelected, records);
+                continue;
+            }
             // all of the segment is checked before any of it is written
-            if self.check(archive, entry, &mut held)? {
-                self.replay_block(archive, entry, &held, &mut out)?;
-            } else {
-                self.replay(archive, entry, &mut out)?;
+            match self.check(archive, entry, &mut held) {
+                Ok(true) => self.replay_block(archive, entry, &held, &mut out)?,
+                Ok(false) => self.replay(archive, entry, &mut out)?,
+                Err(ReadError::Damaged(damage)) if self.salvage => {
+                    held = Vec::new();
+                    salvaged.push(self.take_sound(archive, entry, *damage, &mut out)?);
+                }
+                Err(error) => return Err(error),
             }
         }
-        let rewritten = self.rewriter.finish(&mut out)?;
+        let mut rewritten = self.rewriter.finish(&mut out)?;
+        rewritten.salvaged = salvaged;
+        if let Some(waiting) = &self.waiting {
+            for run in rewritten.last_runs.drain(..) {
+                waiting.push(&mut self.runs, run).map_err(ReadError::Map)?;
+            }
+            waiting.spill(&mut self.runs).map_err(ReadError::Map)?;
+        }
+        rewritten.runs = std::mem::take(&mut self.runs);
         for batch in out {
             self.outlet.send(&self.runtime, batch)?;
         }
@@ -172,7 +219,7 @@ impl PartitionReader {
         }
     }
 
-    fn replay_block(
+    pub(super) fn replay_block(
         &mut self,
         archive: &ArchiveReference,
         entry: &SegmentEntry,
@@ -185,7 +232,13 @@ impl PartitionReader {
                 let problem = SegmentProblem::Batch(error);
                 self.segment_error(archive, entry, segment_problem(entry, problem))
             })?;
-            self.rewriter.push(&batch, out)?;
+            let original = entry.codec_at(batch.header.base_offset);
+            self.rewriter.push_repacked(&batch, original, out)?;
+            if let Some(waiting) = &self.waiting {
+                for run in self.rewriter.ended_runs() {
+                    waiting.push(&mut self.runs, run).map_err(ReadError::Map)?;
+                }
+            }
             for batch in out.drain(..) {
                 self.outlet.send(&self.runtime, batch)?;
             }
@@ -218,14 +271,11 @@ impl PartitionReader {
 }
 
 /// Why a segment can't be had.
-fn failure(entry: &SegmentEntry, error: RepositoryError) -> ReadError {
-    let (object, problem) = match error {
-        RepositoryError::Damaged { object, problem } => (object, problem),
-        RepositoryError::NotFound { object } => (object, "the archive is missing".to_owned()),
-        failure => return ReadError::Repository(failure),
-    };
-    let place = Place::segment(&object, entry, entry.range());
-    ReadError::Damaged(Box::new(Damage::new(place, problem)))
+pub(super) fn failure(entry: &SegmentEntry, error: RepositoryError) -> ReadError {
+    match Damage::of_archive(entry, error) {
+        Ok(damage) => ReadError::Damaged(Box::new(damage)),
+        Err(failure) => ReadError::Repository(failure),
+    }
 }
 
 /// The checksum once more, right before the batch is written (R7).

@@ -29,6 +29,18 @@ pub enum WriteError {
         /// Where it would be, or is.
         found: i64,
     },
+    /// The target ends where no batch of ours does.
+    #[error(
+        "the target ends at offset {found}, inside of a batch that goes from {from} to {to}: somebody else has written to it, or records were lost"
+    )]
+    NoBoundary {
+        /// Where the target ends.
+        found: i64,
+        /// Where the batch has to begin.
+        from: i64,
+        /// Where it has to end.
+        to: i64,
+    },
     /// The topic was deleted, or made anew.
     #[error("the topic was deleted or made anew while it was written")]
     Replaced,
@@ -141,10 +153,12 @@ fn meaning(error: &KafkaError) -> Meaning {
 const UNKNOWN_SERVER_ERROR: i16 = -1;
 
 impl PartitionWriter {
+    /// A partition of which so many records are `written` already.
     pub(super) fn new(
         topic_partition: TopicPartition,
         topic_id: TopicId,
         start_offset: i64,
+        written: u64,
         room: Arc<Semaphore>,
         done: oneshot::Sender<Result<(), WriteError>>,
     ) -> Self {
@@ -152,7 +166,7 @@ impl PartitionWriter {
             topic_partition,
             topic_id,
             start_offset,
-            written: 0,
+            written,
             queue: VecDeque::new(),
             state: State::Ready,
             total: None,
@@ -163,16 +177,33 @@ impl PartitionWriter {
         }
     }
 
-    /// Takes a batch to be written when its turn comes.
+    /// Takes a batch to be written when its turn comes. What was written before is passed over; where that ends inside
+    /// of the batch, it is not ours.
     pub(super) fn enqueue(&mut self, batch: Queued) {
-        if self.state != State::Ended {
-            self.queue.push_back(batch);
+        let (before, after) = (batch.batch.before, batch.batch.after());
+        if self.state == State::Ended || after <= self.written {
+            return;
         }
+        if before < self.written {
+            self.stop(WriteError::NoBoundary {
+                found: self.offset_after(self.written),
+                from: self.offset_after(before),
+                to: self.offset_after(after),
+            });
+            return;
+        }
+        self.queue.push_back(batch);
     }
 
     /// The reader is at its end: there were `total` records.
     pub(super) fn close(&mut self, total: u64) {
         self.total = Some(total);
+        if self.state != State::Ended && self.written > total {
+            self.stop(WriteError::Displaced {
+                expected: self.offset_after(total),
+                found: self.offset_after(self.written),
+            });
+        }
         self.end_when_written();
     }
 

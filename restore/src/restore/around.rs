@@ -1,7 +1,7 @@
 //! What a restore changes besides topics and records, and offsets that need none.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -16,12 +16,13 @@ use lifeboat_archive::{
 };
 use lifeboat_kafka::wire::Patience;
 
-use super::{Restore, StoredDocuments};
+use super::{Course, Restore, StoredDocuments};
 use crate::{
     apply,
     error::RestoreError,
     groups,
-    journal::{Entry, Journal},
+    journal::Entry,
+    names::TargetNames,
     offsets::{OffsetMap, OffsetTranslator},
     parts::Part,
     plan::{
@@ -62,18 +63,19 @@ impl Restore {
         &self,
         plan: &mut Plan,
         groups: &GroupsDocument,
+        names: &TargetNames,
     ) {
-        let may_stand: HashSet<&str> = plan
+        let may_stand: HashMap<&str, &str> = plan
             .groups
             .iter()
             .filter(|it| it.skipped.is_none() && it.not_restored == 0)
-            .map(|it| it.group.as_str())
+            .map(|it| (it.group.as_str(), it.target_name()))
             .collect();
         let asked = groups.groups.iter();
-        let asked = asked.filter(|group| may_stand.contains(group.group.as_str()));
+        let asked = asked.filter_map(|group| Some((group, *may_stand.get(group.group.as_str())?)));
         let there = futures::stream::iter(asked)
-            .map(|group| async move {
-                let there = self.cluster.offsets_of(&group.group, group.is_share());
+            .map(|(group, target)| async move {
+                let there = self.cluster.offsets_of(target, group.is_share());
                 (group, there.await)
             })
             .buffered(GROUPS_AT_ONCE);
@@ -84,7 +86,7 @@ impl Restore {
             let stands = |wanted: &CommittedOffset| {
                 let mut there = there.iter();
                 there.any(|it| {
-                    it.topic == wanted.topic
+                    it.topic == names.target(&wanted.topic)
                         && it.partition == wanted.partition
                         && it.offset == wanted.offset
                         && it.metadata == wanted.metadata
@@ -99,9 +101,11 @@ impl Restore {
     }
 
     fn decide(&self, snapshot: &Documents, found: &Found) -> Result<ClusterChanges, RestoreError> {
+        let destinations = self.destinations(self.documents()?)?;
         let wish = Wish {
             parts: &self.options.parts,
             topics: &self.options.topics,
+            names: &destinations.topics,
             broker_map: &self.options.broker_map,
             prune: self.options.prune_extra,
             principal: self.cluster.principal(),
@@ -120,10 +124,13 @@ impl Restore {
     /// Changes the rest of the cluster, and what is to be removed after that.
     pub(super) async fn change_cluster(
         &self,
-        plan: &Plan,
+        course: &Course,
         documents: StoredDocuments<'_>,
-        journal: &Journal,
     ) -> Result<Vec<MadeChange>, RestoreError> {
+        if let Some(made) = &course.past.changes {
+            return Ok(made.clone());
+        }
+        let plan = &course.plan;
         let wanted: Vec<Change> = [&plan.cluster.made, &plan.cluster.pruned]
             .into_iter()
             .flatten()
@@ -135,11 +142,16 @@ impl Restore {
         self.progress
             .begin("changing the cluster", wanted.len() as u64);
         let mut changed = apply::apply(&self.cluster, &wanted, &self.progress, &self.cancel).await;
+        // who is interrupted here makes all of them again
+        if self.cancel.is_cancelled() {
+            return Err(RestoreError::Cancelled);
+        }
         self.confirm(documents.all, &mut changed).await;
         let refused = changed.iter().filter(|it| it.refused.is_some()).count();
-        journal.append(&Entry::ClusterChanged {
+        course.journal.append(&Entry::ClusterChanged {
             changed: changed.len() - refused,
             refused,
+            made: changed.clone(),
         })?;
         Ok(changed)
     }

@@ -6,7 +6,7 @@ use futures::{StreamExt, stream};
 use lifeboat_archive::lists::TopicList;
 use lifeboat_repository::{ClusterRepository, is_sealed};
 
-use crate::error::RestoreError;
+use crate::{error::RestoreError, salvage::is_lost};
 
 /// How many headers are read at once.
 const AT_ONCE: usize = 16;
@@ -23,14 +23,21 @@ impl SealedArchives {
             .extend(sealed.map(|archive| (archive.object.clone(), archive.size)));
     }
 
-    /// Opens the header of each.
-    pub(super) async fn open(self, repository: &ClusterRepository) -> Result<(), RestoreError> {
+    /// Opens the header of each. With `salvage`, those that are missing or damaged do not matter.
+    pub(super) async fn open(
+        self,
+        repository: &ClusterRepository,
+        salvage: bool,
+    ) -> Result<(), RestoreError> {
         let repository = repository.repository();
         let headers = stream::iter(self.0)
             .map(async |(object, size)| repository.open_header(&object, size).await.map(|_| ()));
         let mut headers = headers.buffer_unordered(AT_ONCE);
         while let Some(opened) = headers.next().await {
-            opened?;
+            match opened {
+                Err(error) if salvage && is_lost(&error) => {}
+                opened => opened?,
+            }
         }
         Ok(())
     }

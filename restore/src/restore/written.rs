@@ -2,12 +2,13 @@
 
 use std::time::Instant;
 
-use lifeboat_archive::{digest::RecordDigest, words::Timestamp};
+use lifeboat_archive::words::Timestamp;
 
 use super::{Plan, millis};
 use crate::{
     groups::RestoredGroup,
-    journal::Journal,
+    journal::{Journal, PartitionStopped, PartitionWritten, Past},
+    offset_map::{self, MapFile, MappedPartition, Waiting, WrittenMap},
     plan::{PlannedTopic, TopicAction},
     replay::{ReadyTopic, WrittenPartition},
     report::{MadeChange, Report, RestoredPartition, RestoredTopic, TopicOutcome},
@@ -17,9 +18,16 @@ use crate::{
 /// What is known when everything is written.
 pub(super) struct Written {
     pub(super) topics: Vec<ReadyTopic>,
-    pub(super) partitions: Vec<WrittenPartition>,
+    pub(super) partitions: Vec<Told>,
     pub(super) writing_ms: u64,
+    /// Records that were there before.
+    pub(super) there: u64,
+    /// The offset map.
+    pub(super) map: Option<WrittenMap>,
 }
+
+/// What became of a partition, as the journal keeps it.
+type Told = Result<PartitionWritten, PartitionStopped>;
 
 /// Puts the report together.
 pub(super) fn report(
@@ -40,18 +48,26 @@ pub(super) fn report(
         totals += topic.counts;
     }
     let Outcome { groups, changes } = outcome;
+    let salvaged = written.whole().flat_map(|it| it.salvaged.clone());
+    let salvaged: Vec<_> = salvaged.collect();
     let left_out = plan.cluster.left_out;
     let partial = lacks_offsets
         || groups.iter().any(|group| group.partial)
         || topics.iter().any(RestoredTopic::is_partial)
         || changes.iter().any(|it| it.refused.is_some())
-        || left_out.iter().any(|it| it.partial);
+        || left_out.iter().any(|it| it.partial)
+        || salvaged.iter().any(|it| !it.lost.is_empty())
+        || written
+            .map
+            .as_ref()
+            .is_some_and(|map| map.problem.is_some());
     Report {
         snapshot: plan.snapshot,
         bounds_at: plan.bounds_at,
         source_cluster_id: plan.source_cluster_id,
         target_cluster_id: plan.target_cluster_id,
         parts: plan.parts,
+        selection: plan.selection,
         started_at: times.started_at,
         elapsed_ms: millis(times.began),
         writing_ms: written.writing_ms,
@@ -63,8 +79,12 @@ pub(super) fn report(
         changes,
         left_out,
         warnings: plan.warnings,
+        salvaged,
+        offset_map: written.map.clone(),
         partial,
         journal: journal.path().to_owned(),
+        resumed: None,
+        finish: None,
     }
 }
 
@@ -84,21 +104,45 @@ pub(super) struct Times {
 
 impl Written {
     /// Topics without records.
-    pub(super) fn nothing(topics: Vec<ReadyTopic>) -> Self {
+    pub(super) fn nothing(topics: Vec<ReadyTopic>, map: Option<&MapFile>) -> Self {
         Self {
             topics,
             partitions: Vec::new(),
             writing_ms: 0,
+            there: 0,
+            map: map.map(WrittenMap::of_nothing),
         }
     }
 
-    fn of<'w>(&'w self, topic: &'w str) -> impl Iterator<Item = &'w WrittenPartition> {
+    /// What the journal says.
+    pub(super) fn recalled(topics: Vec<ReadyTopic>, past: &Past, map: Option<&MapFile>) -> Self {
+        let written = past.written.values().cloned().map(Ok);
+        let stopped = past.stopped.values().cloned().map(Err);
+        let mut partitions: Vec<Told> = written.chain(stopped).collect();
+        partitions.sort_by(|one, other| place(one).cmp(&place(other)));
+        let records = past.written.values().map(|it| it.counts.records);
+        Self {
+            topics,
+            partitions,
+            writing_ms: 0,
+            there: records.sum(),
+            // where the offsets went was known when the records were written
+            map: map.map(WrittenMap::of_nothing),
+        }
+    }
+
+    fn of<'w>(&'w self, topic: &'w str) -> impl Iterator<Item = &'w Told> {
         let partitions = self.partitions.iter();
-        partitions.filter(move |partition| *partition.topic_partition.topic == *topic)
+        partitions.filter(move |told| place(told).0 == topic)
+    }
+
+    /// The partitions that are there to their end.
+    pub(super) fn whole(&self) -> impl Iterator<Item = &PartitionWritten> {
+        self.partitions.iter().filter_map(|told| told.as_ref().ok())
     }
 
     pub(super) fn stopped(&self, topic: &str) -> bool {
-        self.of(topic).any(|partition| partition.outcome.is_err())
+        self.of(topic).any(Result::is_err)
     }
 
     fn report(&self, topic: PlannedTopic) -> RestoredTopic {
@@ -112,6 +156,9 @@ impl Written {
             _ if self.stopped(&topic.topic) => TopicOutcome::Stopped,
             TopicAction::Create => TopicOutcome::Created,
             TopicAction::UseEmpty { .. } => TopicOutcome::Used,
+            TopicAction::Append { .. } => TopicOutcome::Appended,
+            TopicAction::Replace { records, .. } => TopicOutcome::Replaced { records },
+            TopicAction::AlreadyThere { at, .. } => TopicOutcome::AlreadyThere { at },
         };
         let ready = self
             .topics
@@ -126,22 +173,50 @@ impl Written {
             put_off: topic.settings.put_off.filter(|_| ready.is_some()),
             warnings: topic.warnings,
             topic: topic.topic,
+            target: topic.target,
         }
     }
 }
 
-fn reported(written: &WrittenPartition) -> RestoredPartition {
-    let (counts, digest, stopped) = match &written.outcome {
-        Ok(rewritten) => {
-            let digest = rewritten.content.record_digest().map(RecordDigest::hex);
-            (rewritten.counts, digest, None)
-        }
-        Err(error) => (RewriteCounts::default(), None, Some(error.to_string())),
+/// Writes the map of the partitions that are whole.
+pub(super) fn write_map(
+    file: &MapFile,
+    waiting: &Waiting,
+    partitions: &[WrittenPartition],
+) -> WrittenMap {
+    let partitions = partitions.iter().filter_map(|partition| {
+        Some(MappedPartition {
+            topic: &partition.topic,
+            target_topic: &partition.topic_partition.topic,
+            partition: partition.topic_partition.partition,
+            start_offset: partition.start_offset,
+            runs: &partition.outcome.as_ref().ok()?.runs,
+        })
+    });
+    offset_map::write(file, waiting, partitions)
+}
+
+fn place(told: &Told) -> (&str, i32) {
+    match told {
+        Ok(written) => (&written.topic, written.partition),
+        Err(stopped) => (&stopped.topic, stopped.partition),
+    }
+}
+
+fn reported(told: &Told) -> RestoredPartition {
+    let (start_offset, counts, digest, stopped) = match told {
+        Ok(it) => (it.start_offset, it.counts, it.digest.clone(), None),
+        Err(it) => (
+            it.start_offset,
+            RewriteCounts::default(),
+            None,
+            Some(it.why.clone()),
+        ),
     };
     RestoredPartition {
-        partition: written.topic_partition.partition,
-        start_offset: written.start_offset,
-        end_offset: written.start_offset.saturating_add_unsigned(counts.records),
+        partition: place(told).1,
+        start_offset,
+        end_offset: start_offset.saturating_add_unsigned(counts.records),
         counts,
         digest,
         stopped,

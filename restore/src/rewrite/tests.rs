@@ -16,6 +16,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod selecting;
+
 const LOG_APPEND_TIME: i16 = 0x08;
 const TRANSACTIONAL: i16 = 0x10;
 const CONTROL: i16 = 0x20;
@@ -144,6 +146,7 @@ fn partition(log_start_offset: i64, high_watermark: i64) -> ManifestPartition {
         leader_epoch: 4,
         record_count: None,
         batch_count: 0,
+        repacked_bytes: 0,
         raw_bytes: 0,
         largest_batch_bytes: 0,
         max_timestamp_ms: None,
@@ -169,8 +172,17 @@ fn rewrite(
     table: &TransactionTable,
     stored: &[Stored],
 ) -> (Vec<OutputBatch>, Rewritten) {
-    let (by_batch, shallow) = rewrite_at(Depth::Batches, source, table, stored);
-    let (by_record, deep) = rewrite_at(Depth::Records, source, table, stored);
+    rewrite_selecting(RecordSelection::default(), source, table, stored)
+}
+
+fn rewrite_selecting(
+    selection: RecordSelection,
+    source: &ManifestPartition,
+    table: &TransactionTable,
+    stored: &[Stored],
+) -> (Vec<OutputBatch>, Rewritten) {
+    let (by_batch, shallow) = rewrite_at(Depth::Batches, selection, source, table, stored);
+    let (by_record, deep) = rewrite_at(Depth::Records, selection, source, table, stored);
     assert_eq!(by_batch, by_record);
     assert_eq!(shallow.counts, deep.counts);
     assert_eq!(shallow.content.record_count(), deep.content.record_count());
@@ -179,13 +191,15 @@ fn rewrite(
 
 fn rewrite_at(
     depth: Depth,
+    selection: RecordSelection,
     source: &ManifestPartition,
     table: &TransactionTable,
     stored: &[Stored],
 ) -> (Vec<OutputBatch>, Rewritten) {
     let committed = 0..source.high_watermark + 1;
     let offsets = OffsetTranslator::new(source, committed);
-    let mut rewriter = Rewriter::new(source, table, offsets, PRODUCER, LIMITS, depth);
+    let rewriter = Rewriter::new(source, table, offsets, PRODUCER, LIMITS, depth);
+    let mut rewriter = rewriter.selecting(selection);
     let mut out = Vec::new();
     for stored in stored {
         let bytes = stored.bytes();
@@ -382,6 +396,32 @@ fn r21_a_thinned_batch_is_encoded_anew_with_its_own_codec() {
         assert_restored(&out, &rewritten, &stored.records);
         let batch = Batch::parse(&out[0].bytes).unwrap().unwrap();
         assert_eq!(batch.header.codec().unwrap(), codec);
+    }
+}
+
+#[test]
+fn r27_a_repacked_batch_is_compressed_again_with_what_it_was_compressed_with() {
+    let partition = partition(0, 100);
+    let run = Stored::run(0, 100, 900);
+    let mut rewriter = Rewriter::new(
+        &partition,
+        &TransactionTable::default(),
+        OffsetTranslator::new(&partition, 0..101),
+        PRODUCER,
+        LIMITS,
+        Depth::Records,
+    );
+    let bytes = run.bytes();
+    let batch = Batch::parse(&bytes).unwrap().unwrap();
+    let mut out = Vec::new();
+    rewriter
+        .push_repacked(&batch, Codec::Lz4, &mut out)
+        .unwrap();
+    let rewritten = rewriter.finish(&mut out).unwrap();
+    assert_restored(&out, &rewritten, &run.records);
+    for batch in &out {
+        let header = Batch::parse(&batch.bytes).unwrap().unwrap().header;
+        assert_eq!(header.codec().unwrap(), Codec::Lz4);
     }
 }
 

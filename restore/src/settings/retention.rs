@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use lifeboat_archive::index::SegmentEntry;
+
 use super::{SettingChange, SettingsContext, number};
+use crate::selection::{Selection, Share};
 
 /// Retention that stays suspended, because it would delete restored records within minutes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +35,21 @@ pub struct SegmentAge {
     pub bytes: u64,
     /// Its largest batch.
     pub largest_batch_bytes: u64,
+}
+
+impl SegmentAge {
+    /// That of a segment; none where no record of it is selected.
+    pub(crate) fn of(entry: &SegmentEntry, selection: &Selection) -> Option<Self> {
+        let selected = selection.of(&entry.topic, entry.partition)?;
+        let age = Self {
+            partition: entry.partition,
+            max_timestamp_ms: entry.max_timestamp_ms.map(|newest| selected.newest(newest)),
+            records: entry.record_count.unwrap_or(0),
+            bytes: entry.raw_bytes,
+            largest_batch_bytes: entry.largest_batch_bytes,
+        };
+        (selected.of_segment(entry) != Share::None).then_some(age)
+    }
 }
 
 impl RetentionPutOff {
@@ -137,7 +155,8 @@ fn beyond(ages: &[SegmentAge], retention_bytes: i64, segment_bytes: u64) -> Dele
     deleted
 }
 
-fn proportion(records: u64, part: u64, whole: u64) -> u64 {
+/// As much of `records` as `part` is of `whole`.
+pub(crate) fn proportion(records: u64, part: u64, whole: u64) -> u64 {
     if whole == 0 {
         return 0;
     }

@@ -1,6 +1,6 @@
 //! One archive, read once from front to back: the hash of the whole, and its segments on the way.
 
-use std::io::Read;
+use std::io::{self, Read};
 
 use lifeboat_archive::{
     index::{ArchiveIndex, SegmentEntry},
@@ -14,8 +14,9 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Damage, Place,
+    Damage, Level, Place,
     content::{Content, Stored},
+    decoding::Decoding,
 };
 use crate::object::{ObjectReader, OpenArchive, read_error, read_failure};
 
@@ -39,7 +40,26 @@ pub(super) struct Outcome {
     pub(super) unopened: Option<RepositoryError>,
     pub(super) segments: u64,
     pub(super) batches: u64,
+    pub(super) records: u64,
+    pub(super) undecoded_batches: u64,
     pub(super) bytes: u64,
+}
+
+impl Archive {
+    /// How many bytes are read of it.
+    pub(super) fn bytes(&self, ranged: bool) -> u64 {
+        if ranged {
+            self.segments.iter().map(|entry| entry.length).sum()
+        } else {
+            self.reference.size
+        }
+    }
+
+    /// What is wrong where it has so many bytes.
+    pub(super) fn wrong_size(&self, stored: u64) -> Option<String> {
+        let size = self.reference.size;
+        (stored != size).then(|| format!("it has {stored} bytes, {size} were stored"))
+    }
 }
 
 /// What checks one archive needs.
@@ -47,6 +67,9 @@ pub(super) struct Outcome {
 pub(super) struct Check {
     pub(super) runtime: Handle,
     pub(super) repository: Repository,
+    pub(super) level: Level,
+    /// Only the segments are read, and not what lies between them.
+    pub(super) ranged: bool,
     pub(super) progress: Progress,
     pub(super) cancel: CancellationToken,
 }
@@ -78,8 +101,7 @@ impl Check {
             xxh3_128,
         } = &archive.reference;
         let stored = self.runtime.block_on(self.repository.size(object))?;
-        if stored != *size {
-            let what = format!("it has {stored} bytes, {size} were stored");
+        if let Some(what) = archive.wrong_size(stored) {
             outcome
                 .damage
                 .push(Damage::new(Place::object(object), what));
@@ -87,13 +109,21 @@ impl Check {
         let range = 0..stored.min(*size);
         let reader = ObjectReader::new(&self.runtime, &self.repository, object, range);
         let stored = Stored::new(reader, &self.progress, &self.cancel);
+        if self.level == Level::Hashes {
+            return check_hash(&archive.reference, stored, outcome).map(drop);
+        }
         let opened = OpenArchive::open(&self.runtime, &self.repository, &archive.reference);
         let opened = match opened {
             Ok(opened) => opened,
-            Err(why) => return read_unopened(archive, stored, why, outcome),
+            Err(why) => return read_unopened(&archive.reference, stored, why, outcome),
         };
+        let mut segments = Segments::new(archive, self.level, outcome);
+        if self.ranged {
+            return self.check_ranges(&opened, segments);
+        }
         let mut content = Content::new(stored, &opened)?;
-        check_segments(archive, &mut content, outcome)?;
+        segments.check_in(&mut content)?;
+        segments.finish();
         content
             .skip_to(opened.size())
             .map_err(|error| read_error(object, error))?;
@@ -112,63 +142,151 @@ impl Check {
         }
         Ok(())
     }
+
+    /// The segments alone, each from a read of its own.
+    fn check_ranges(
+        &self,
+        opened: &OpenArchive,
+        mut segments: Segments<'_>,
+    ) -> Result<(), RepositoryError> {
+        for entry in &segments.archive.segments {
+            let end = entry.position.saturating_add(entry.length);
+            let frames = Watched {
+                inner: opened.read(entry.position..end)?,
+                progress: &self.progress,
+                cancel: &self.cancel,
+            };
+            segments.check(entry, frames)?;
+            segments.outcome.bytes += entry.length;
+            if self.cancel.is_cancelled() {
+                break;
+            }
+        }
+        segments.finish();
+        Ok(())
+    }
 }
 
-fn check_segments(
-    archive: &Archive,
-    content: &mut Content<'_>,
-    outcome: &mut Outcome,
-) -> Result<(), RepositoryError> {
-    let object = &archive.reference.object;
-    for entry in &archive.segments {
-        content
-            .skip_to(entry.position)
-            .map_err(|error| read_error(object, error))?;
-        let mut batches = 0;
-        let frames = content.by_ref().take(entry.length);
-        let checked = check_segment(entry, frames, |_| batches += 1);
-        outcome.segments += 1;
-        outcome.batches += batches;
+/// Bytes that are counted as they pass, and end when nobody wants them any more.
+struct Watched<'c, R> {
+    inner: R,
+    progress: &'c Progress,
+    cancel: &'c CancellationToken,
+}
+
+impl<R: Read> Read for Watched<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.cancel.is_cancelled() {
+            return Ok(0);
+        }
+        let length = self.inner.read(buffer)?;
+        self.progress.advance(length as u64);
+        self.progress.add_bytes(length as u64);
+        Ok(length)
+    }
+}
+
+/// The segments of an archive, one after another.
+struct Segments<'a> {
+    archive: &'a Archive,
+    /// Where records are to be decoded.
+    decoding: Option<Decoding>,
+    outcome: &'a mut Outcome,
+}
+
+impl<'a> Segments<'a> {
+    fn new(archive: &'a Archive, level: Level, outcome: &'a mut Outcome) -> Self {
+        Self {
+            archive,
+            decoding: (level >= Level::Records).then(Decoding::new),
+            outcome,
+        }
+    }
+
+    /// All of them, out of what is read from front to back.
+    fn check_in(&mut self, content: &mut Content<'_>) -> Result<(), RepositoryError> {
+        let object = &self.archive.reference.object;
+        for entry in &self.archive.segments {
+            content
+                .skip_to(entry.position)
+                .map_err(|error| read_error(object, error))?;
+            self.check(entry, content.by_ref().take(entry.length))?;
+            let end = entry.position.saturating_add(entry.length);
+            content
+                .skip_to(end)
+                .map_err(|error| read_error(object, error))?;
+        }
+        Ok(())
+    }
+
+    /// One of them, out of its frames.
+    fn check(&mut self, entry: &SegmentEntry, frames: impl Read) -> Result<(), RepositoryError> {
+        let object = &self.archive.reference.object;
+        let (mut batches, decoding) = (0, &mut self.decoding);
+        let checked = check_segment(entry, frames, |batch| {
+            batches += 1;
+            if let Some(decoding) = decoding {
+                decoding.see(batch);
+            }
+        });
+        self.outcome.segments += 1;
+        self.outcome.batches += batches;
         if let Err(error) = checked {
-            let error = match read_failure(error) {
+            let damage = match read_failure(error) {
                 Ok(failure) => return Err(failure),
                 Err(damage) => damage,
             };
-            outcome
-                .damage
-                .push(Damage::of_segment(object, entry, &error));
+            let damage = Damage::of_segment(object, entry, &damage);
+            self.outcome.damage.push(damage);
         }
-        let end = entry.position.saturating_add(entry.length);
-        content
-            .skip_to(end)
-            .map_err(|error| read_error(object, error))?;
+        let found = self.decoding.iter_mut().flat_map(Decoding::take_found);
+        for (offsets, what) in found {
+            let place = Place::segment(object, entry, offsets);
+            self.outcome.damage.push(Damage::new(place, what));
+        }
+        Ok(())
     }
-    Ok(())
+
+    fn finish(self) {
+        if let Some(decoding) = self.decoding {
+            self.outcome.records += decoding.records;
+            self.outcome.undecoded_batches += decoding.undecoded_batches;
+        }
+    }
 }
 
-/// Without a key, what is stored can still be held against its hash.
-fn read_unopened(
-    archive: &Archive,
+/// Holds what is stored against its hash; whether it is that.
+fn check_hash(
+    reference: &ArchiveReference,
     mut stored: Stored<'_>,
-    why: RepositoryError,
     outcome: &mut Outcome,
-) -> Result<(), RepositoryError> {
-    let ArchiveReference {
-        object, xxh3_128, ..
-    } = &archive.reference;
-    if !why.is_for_want_of_identity() {
-        return Err(why);
-    }
+) -> Result<bool, RepositoryError> {
+    let object = &reference.object;
     let read = stored.hash_to_end();
     let (found, bytes) = read.map_err(|error| read_error(object, error))?;
     outcome.bytes += bytes;
-    if found == *xxh3_128 {
-        outcome.unopened = Some(why);
-    } else if outcome.damage.is_empty() {
+    let is_right = found == reference.xxh3_128;
+    if !is_right && outcome.damage.is_empty() {
         let what = "its XXH3-128 is not the one that was stored";
         outcome
             .damage
             .push(Damage::new(Place::object(object), what));
+    }
+    Ok(is_right)
+}
+
+/// Without a key, what is stored can still be held against its hash.
+fn read_unopened(
+    reference: &ArchiveReference,
+    stored: Stored<'_>,
+    why: RepositoryError,
+    outcome: &mut Outcome,
+) -> Result<(), RepositoryError> {
+    if !why.is_for_want_of_identity() {
+        return Err(why);
+    }
+    if check_hash(reference, stored, outcome)? {
+        outcome.unopened = Some(why);
     }
     Ok(())
 }

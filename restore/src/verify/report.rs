@@ -5,14 +5,13 @@ use std::fmt;
 use lifeboat_archive::{
     index::SegmentEntry,
     json::Document,
+    results::{ChosenTopics, Level, Subset},
     segment::SegmentProblem,
     tarball::ArchiveError,
     words::{OffsetRange, SnapshotId, Timestamp, TopicPartition},
 };
 use lifeboat_repository::RepositoryError;
 use serde::{Deserialize, Serialize};
-
-use super::Level;
 
 /// What verification found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,18 +22,45 @@ pub struct Report {
     pub cluster_id: String,
     /// How deep was looked.
     pub level: Level,
+    /// Which archives were looked at; missing where all were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subset: Option<Subset>,
+    /// Which topics were looked at; missing where all were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topics: Option<ChosenTopics>,
     /// When it began.
     pub started_at: Timestamp,
     /// How long it took.
     pub elapsed_ms: u64,
-    /// Archives that the snapshot needs.
+    /// Topics of the snapshot.
+    #[serde(default)]
+    pub topics_in_all: u64,
+    /// Of them, those whose lists were checked.
+    #[serde(default)]
+    pub topics_checked: u64,
+    /// Their partitions.
+    #[serde(default)]
+    pub partitions: u64,
+    /// Archives that the snapshot, or the chosen topics of it, need.
     pub archives: u64,
+    /// Of them, those that were looked at.
+    #[serde(default)]
+    pub archives_checked: u64,
     /// Segments that were read.
     pub segments: u64,
     /// Batches that were checked.
     pub batches: u64,
+    /// Records that were decoded.
+    #[serde(default)]
+    pub records: u64,
+    /// Batches of Kafka's formats before 0.11 that were checked as a whole only.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub undecoded_batches: u64,
     /// Bytes that were read.
     pub bytes: u64,
+    /// What was not asked for, so that nothing is known of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_looked_at: Vec<String>,
     /// Everything that is damaged.
     pub damage: Vec<Damage>,
     /// Everything that could not be read, so that nothing is known of it.
@@ -42,6 +68,20 @@ pub struct Report {
     /// Everything that is stored as it was written, and could not be looked into: it is encrypted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unopened: Vec<Unread>,
+    /// The object that this result is stored in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<String>,
+    /// Why it is not stored, although it was to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result_not_stored: Option<String>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks with a reference"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Document for Report {
@@ -49,9 +89,42 @@ impl Document for Report {
 }
 
 impl Report {
-    /// Whether all of the snapshot was read and all of it is right.
+    /// Whether all that was asked for was read and all of it is right.
     pub fn is_sound(&self) -> bool {
         self.damage.is_empty() && self.unread.is_empty() && self.unopened.is_empty()
+    }
+
+    /// Says what was not asked for.
+    pub(super) fn say_what_was_not_looked_at(&mut self) {
+        let not = &mut self.not_looked_at;
+        let others = self.topics_in_all.saturating_sub(self.topics_checked);
+        if self.topics.is_some() && others > 0 {
+            not.push(format!("{others} of {} topics", self.topics_in_all));
+        }
+        if self.subset.is_some() {
+            let others = self.archives.saturating_sub(self.archives_checked);
+            not.push(format!("{others} of {} archives", self.archives));
+        }
+        not.extend(
+            match self.level {
+                Level::Objects => Some("what is inside of archives and documents"),
+                Level::Hashes => {
+                    Some("batches, offsets and counts in archives, and what the documents say")
+                }
+                Level::Batches => Some("the records inside of batches"),
+                Level::Records => None,
+            }
+            .map(str::to_owned),
+        );
+        if self.topics.is_some() && self.level >= Level::Batches {
+            not.push("what lies between the segments of the chosen topics".to_owned());
+        }
+        if self.level == Level::Records && self.undecoded_batches > 0 {
+            let old = self.undecoded_batches;
+            not.push(format!(
+                "the records inside of {old} batches of the formats 0 and 1"
+            ));
+        }
     }
 }
 
@@ -157,6 +230,20 @@ impl Damage {
             }
             other => Self::new(Place::object(object), other.to_string()),
         }
+    }
+
+    /// A segment whose archive is damaged or missing; any other error is none of the snapshot's.
+    pub(crate) fn of_archive(
+        entry: &SegmentEntry,
+        error: RepositoryError,
+    ) -> Result<Self, RepositoryError> {
+        let (object, problem) = match error {
+            RepositoryError::Damaged { object, problem } => (object, problem),
+            RepositoryError::NotFound { object } => (object, "the archive is missing".to_owned()),
+            other => return Err(other),
+        };
+        let place = Place::segment(&object, entry, entry.range());
+        Ok(Self::new(place, problem))
     }
 
     /// The partition whose data it is.

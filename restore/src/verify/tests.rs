@@ -8,12 +8,38 @@ use lifeboat_archive::{
 use lifeboat_repository::Repository;
 
 use super::*;
-use crate::testing::{KEYS, NOW, files, new_sealed_snapshot, new_snapshot, url};
+use crate::testing::{
+    KEYS, NOW, files, new_sealed_snapshot, new_snapshot, new_snapshot_with_broken_records, url,
+};
 
 const STRIDE: usize = 5;
 
 async fn verify(folder: &Path, commit: &Commit) -> Result<Report, VerifyError> {
     verify_with(folder, commit, &[]).await
+}
+
+fn unstored() -> Options {
+    Options {
+        store: false,
+        ..Options::default()
+    }
+}
+
+async fn verify_as(
+    folder: &Path,
+    commit: &Commit,
+    options: Options,
+) -> Result<Report, VerifyError> {
+    let repository = Repository::open(&url(folder)).await?;
+    let verify = Verify {
+        repository: repository.cluster("source")?,
+        commit: commit.clone(),
+        options,
+        clock: Clock::fixed(NOW),
+        progress: Progress::default(),
+        cancel: CancellationToken::new(),
+    };
+    verify.run().await
 }
 
 /// With the identities of these keys.
@@ -29,7 +55,7 @@ async fn verify_with(
     let verify = Verify {
         repository: repository.cluster("source")?,
         commit: commit.clone(),
-        options: Options::default(),
+        options: unstored(),
         clock: Clock::fixed(NOW),
         progress: Progress::default(),
         cancel: CancellationToken::new(),
@@ -234,3 +260,5 @@ async fn a_flipped_byte_of_what_is_sealed_is_found_with_and_without_a_key() {
         fs::write(path, &sound).unwrap();
     }
 }
+
+mod levels;

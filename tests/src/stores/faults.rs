@@ -70,6 +70,7 @@ struct State {
     weather: Weather,
     chance: Random,
     operations: Vec<String>,
+    answered: Vec<(String, u64)>,
     lost: usize,
 }
 
@@ -104,6 +105,7 @@ impl FaultProxy {
             weather: Weather::Calm,
             chance: Random::new(0),
             operations: Vec::new(),
+            answered: Vec::new(),
             lost: 0,
         }));
         let state = Arc::clone(&shared);
@@ -136,12 +138,18 @@ impl FaultProxy {
         }
         state.weather = weather;
         state.operations.clear();
+        state.answered.clear();
         state.lost = 0;
     }
 
     /// What was asked since the weather changed, as method and target.
     pub fn operations(&self) -> Vec<String> {
         lock(&self.shared).operations.clone()
+    }
+
+    /// The answers that came from the store since then: method and target, and the bytes of the body.
+    pub fn answered(&self) -> Vec<(String, u64)> {
+        lock(&self.shared).answered.clone()
     }
 
     /// How many of these were not done, or their answer was not given.
@@ -215,10 +223,13 @@ fn serve(mut client: &TcpStream, behind: u16, state: &Mutex<State>) -> io::Resul
         return Ok(());
     };
     let is_head = operation.starts_with("HEAD ");
-    let fate = lock(state).fate_of(operation);
+    let fate = lock(state).fate_of(operation.clone());
     thread::sleep(fate.delay);
     let answer = if fate.hands_on {
-        ask(behind, &request)?
+        let answer = ask(behind, &request)?;
+        let body = (answer.len() - body_of(&answer)) as u64;
+        lock(state).answered.push((operation, body));
+        answer
     } else {
         Vec::new()
     };
@@ -244,8 +255,7 @@ fn serve(mut client: &TcpStream, behind: u16, state: &Mutex<State>) -> io::Resul
 }
 
 fn hand_back(mut client: &TcpStream, mut answer: Vec<u8>, fate: &Fate) -> io::Result<()> {
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
-    let body = end.map_or(answer.len(), |end| end + 4);
+    let body = body_of(&answer);
     let middle = body + (answer.len() - body) / 2;
     // the middle of a body, for there may be none
     if fate.corrupted && middle < answer.len() {
@@ -255,6 +265,12 @@ fn hand_back(mut client: &TcpStream, mut answer: Vec<u8>, fate: &Fate) -> io::Re
         answer.truncate(middle);
     }
     client.write_all(&answer)
+}
+
+/// Where the body begins.
+fn body_of(answer: &[u8]) -> usize {
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+    end.map_or(answer.len(), |end| end + 4)
 }
 
 /// Its method and target, and all its bytes; `None` where nobody asks anything.

@@ -46,6 +46,7 @@ impl Case {
                 leader_epoch: 4,
                 record_count: Some(90),
                 batch_count: 9,
+                repacked_bytes: 0,
                 raw_bytes: 900,
                 largest_batch_bytes: 100,
                 max_timestamp_ms: None,
@@ -344,6 +345,7 @@ fn inherited() -> Inherited {
         batch_count: 3,
         min_timestamp_ms: None,
         max_timestamp_ms: None,
+        codecs: Vec::new(),
         leader_epochs: vec![EpochStart {
             epoch: 5,
             start_offset: 90,

@@ -22,6 +22,7 @@ fn position(start: i64, end: i64) -> Position {
         topic_id: TopicId([7; 16]),
         range: OffsetRange::new(start, end),
         leader_epoch: 5,
+        compacted: false,
     };
     Position::new(0, range)
 }
@@ -257,6 +258,130 @@ fn r2_r5_what_a_later_leader_wrote_below_the_captured_end_means_that_the_log_was
     position.advance(10);
     let verdict = position.judge(&answer(batch_of_epoch(10, 5, 6), 20), ALONE);
     assert!(matches!(verdict, Verdict::Read { done: true, .. }));
+}
+
+fn compacted(start: i64, end: i64) -> Position {
+    let mut position = position(start, end);
+    position.range.compacted = true;
+    position
+}
+
+fn transactional(base_offset: i64, count: i32) -> Vec<u8> {
+    let mut builder = BatchBuilder::new(Codec::None);
+    for _ in 0..count {
+        builder.push(1_000, &[1, 1, 0]);
+    }
+    let produced = Produced {
+        producer_id: 9,
+        producer_epoch: 0,
+        base_sequence: 0,
+        base_offset,
+    };
+    let mut batch = builder.finish(produced).unwrap().to_vec();
+    // the attributes, and the checksum that is over them
+    batch[22] |= 0x10;
+    let crc = crc32c::crc32c(&batch[21..]);
+    batch[17..21].copy_from_slice(&crc.to_be_bytes());
+    batch
+}
+
+#[test]
+fn r11_a_compacted_partition_is_read_on_until_one_answer_brings_all_that_is_there() {
+    let mut position = compacted(0, 10);
+    let first = [batch(0, 10), batch(10, 5)].concat();
+    let verdict = position.judge(&answer(first.clone(), 20), IN_COMPANY);
+    let batches = first.into();
+    assert_eq!(
+        verdict,
+        Verdict::Read {
+            batches,
+            done: false
+        }
+    );
+    // a new leader, and more was appended meanwhile
+    let second = batch_of_epoch(15, 5, 6);
+    let verdict = position.judge(&answer(second.clone(), 25), IN_COMPANY);
+    let batches = second.into();
+    assert_eq!(
+        verdict,
+        Verdict::Read {
+            batches,
+            done: false
+        }
+    );
+    let verdict = position.judge(&answer(batch_of_epoch(20, 5, 6), 25), IN_COMPANY);
+    assert!(matches!(verdict, Verdict::Read { done: true, .. }));
+    assert_eq!(position.end(), 25);
+}
+
+#[test]
+fn r11_a_compacted_partition_to_which_nothing_was_appended_ends_where_it_was_captured() {
+    let mut position = compacted(0, 10);
+    let verdict = position.judge(&answer(batch(0, 10), 10), IN_COMPANY);
+    assert!(matches!(verdict, Verdict::Read { done: true, .. }));
+    assert_eq!(position.end(), 10);
+}
+
+#[test]
+fn r15_what_is_transactional_behind_the_captured_end_is_never_taken() {
+    let mut position = compacted(0, 10);
+    let wanted = [batch(0, 10), batch(10, 2)].concat();
+    let records = [wanted.clone(), transactional(12, 3), batch(15, 5)].concat();
+    let verdict = position.judge(&answer(records, 20), IN_COMPANY);
+    let batches = wanted.into();
+    assert_eq!(
+        verdict,
+        Verdict::Read {
+            batches,
+            done: true
+        }
+    );
+    assert_eq!(position.end(), 12);
+    // below it is what was captured, also where it is the last
+    let mut position = compacted(0, 13);
+    let records = [batch(0, 10), transactional(10, 3)].concat();
+    let verdict = position.judge(&answer(records.clone(), 13), IN_COMPANY);
+    let batches = records.into();
+    assert_eq!(
+        verdict,
+        Verdict::Read {
+            batches,
+            done: true
+        }
+    );
+}
+
+#[test]
+fn r11_a_hole_behind_the_captured_end_is_asked_for_alone_and_then_passed_over() {
+    let mut position = compacted(0, 10);
+    position.judge(&answer(batch(0, 10), 20), IN_COMPANY);
+    assert!(position.is_behind_end());
+    for around in [IN_COMPANY, IN_COMPANY, ALONE] {
+        let verdict = position.judge(&answer(Vec::new(), 20), around);
+        assert_eq!(verdict, Verdict::First);
+    }
+    let verdict = position.judge(&answer(Vec::new(), 20), ALONE);
+    assert_eq!((verdict, position.end()), (Verdict::TailHole, 20));
+}
+
+#[test]
+fn r11_damage_behind_the_captured_end_is_not_taken_for_a_hole() {
+    let mut position = compacted(0, 10);
+    position.judge(&answer(batch(0, 10), 20), ALONE);
+    let mut damaged = batch(10, 10);
+    let last = damaged.len() - 1;
+    damaged[last] ^= 1;
+    for records in [damaged.clone(), damaged[..40].to_vec()] {
+        let verdict = position.judge(&answer(records, 20), ALONE);
+        assert_eq!(verdict, Verdict::Again);
+    }
+    let verdict = position.judge(&answer(damaged, 20), ALONE);
+    assert_eq!(verdict, Verdict::Lost(GapReason::Corrupt));
+    assert_eq!(
+        position.end(),
+        10,
+        "which is no gap: all that was captured is there"
+    );
 }
 
 #[test]

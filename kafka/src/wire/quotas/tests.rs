@@ -107,3 +107,41 @@ fn no_limit_any_more_is_not_a_limit_of_nothing() {
     assert_eq!(operations, [("a", true, 0.0), ("b", false, 0.5)]);
     assert_eq!(entry.entity[0].entity_name, None);
 }
+
+#[test]
+fn of_several_quotas_the_one_of_who_comes_nearest_holds_for_each_limit() {
+    let quota = |entity: &[(&str, Option<&str>)], limits: &[(&str, f64)]| Quota {
+        entity: entity
+            .iter()
+            .map(|(kind, name)| ((*kind).to_owned(), name.map(str::to_owned)))
+            .collect(),
+        limits: limits
+            .iter()
+            .map(|(name, rate)| ((*name).to_owned(), *rate))
+            .collect(),
+    };
+    let quotas = [
+        quota(
+            &[("client-id", Some("lifeboat"))],
+            &[("a", 1.0), ("b", 1.0)],
+        ),
+        quota(&[("user", None)], &[("a", 2.0)]),
+        quota(&[("user", Some("ops"))], &[("a", 3.0)]),
+        quota(
+            &[("user", Some("ops")), ("client-id", Some("lifeboat"))],
+            &[("c", 4.0)],
+        ),
+        quota(
+            &[("user", Some("ops")), ("client-id", Some("x"))],
+            &[("a", 5.0)],
+        ),
+        quota(&[("ip", None)], &[("a", 6.0)]),
+    ];
+    let limits = |user, client| -> Vec<f64> {
+        let limits = limits_of(&quotas, user, client);
+        limits.into_values().collect()
+    };
+    assert_eq!(limits("ops", "lifeboat"), [3.0, 1.0, 4.0]);
+    assert_eq!(limits("somebody", "lifeboat"), [2.0, 1.0]);
+    assert_eq!(limits("ops", "x"), [5.0]);
+}

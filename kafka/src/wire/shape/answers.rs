@@ -108,6 +108,8 @@ pub(crate) const CREATE_TOPICS: &[Field] = &[
 
 pub(crate) const DELETE_TOPICS: &[Field] = &[I32, List(&[Text, UUID, I16, Text])];
 
+pub(crate) const DELETE_RECORDS: &[Field] = &[I32, List(&[Text, List(&[I32, I64, I16])])];
+
 pub(crate) const DESCRIBE_CLUSTER: &[Field] = &[
     I32,
     I16,

@@ -175,6 +175,7 @@ fn all() -> Vec<Known> {
         of::<DescribeGroupsRequest>(),
         of::<ConsumerGroupDescribeRequest>(),
         of::<CreateTopicsRequest>(),
+        of::<DeleteRecordsRequest>(),
         of::<DeleteTopicsRequest>(),
         of::<DescribeClusterRequest>(),
         of::<DescribeConfigsRequest>(),

@@ -30,6 +30,7 @@ fn report(state: SnapshotState, gaps: Vec<PartitionGap>, problems: Vec<Problem>)
                 partitions: 3_980,
                 records: 118_400_000,
                 batches: 1_200_000,
+                repacked_bytes: 0,
                 raw_bytes: 52_000_000_000,
                 read_bytes: 52_000_000_000,
                 stored_bytes: 14_900_000_000,

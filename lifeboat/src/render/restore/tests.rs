@@ -103,6 +103,82 @@ fn a_plan_shows_what_is_done_with_every_topic_and_ends_with_what_is_refused() {
     insta::assert_snapshot!(render_plan(&plan(), true, Paint::never()));
 }
 
+/// A plan with every way into topics that are there, and under other names.
+fn plan_into() -> Plan {
+    let plain = json!({ "wanted": {}, "while_writing": {} });
+    let under = |topic: &str, target: &str, action: &Value| {
+        let mut planned = planned(topic, action, 3, &plain);
+        planned["target"] = json!(target);
+        planned
+    };
+    let id = |what: &str, more: &Value| {
+        let mut action = json!({ "do": what, "topic_id": TOPIC_ID });
+        for (key, value) in more.as_object().unwrap() {
+            action[key] = value.clone();
+        }
+        action
+    };
+    let replace = json!({ "records": 1_204_311, "bytes": 96_700_000_000u64, "before": [1, 2, 3] });
+    let mut into = plan();
+    into.warnings.clear();
+    into.topics = serde_json::from_value(json!([
+        under("orders", "orders-restored", &json!({ "do": "create" })),
+        under("audit", "", &id("append", &json!({ "records": 4_201 }))),
+        under("payments", "dr.payments", &id("replace", &replace)),
+        under(
+            "clicks",
+            "",
+            &id(
+                "already_there",
+                &json!({ "at": "2026-11-21T03:12:44.000Z" })
+            )
+        ),
+    ]))
+    .unwrap();
+    into.topics[1].warnings = vec![
+        "it is compacted: a value of the snapshot wins over one that is there, even if that is newer".to_owned(),
+        "it keeps its own settings, which are not the snapshot's: retention.ms".to_owned(),
+    ];
+    into.room = serde_json::from_value(json!({
+        "usable_bytes": 640_000_000_000u64,
+        "short": { "broker": 2, "usable_bytes": 190_000_000_000u64, "needed_bytes": 237_600_000_000u64 },
+    }))
+    .unwrap();
+    into.groups = serde_json::from_value(json!([
+        { "group": "shipping", "target": "dr.shipping", "offsets": 24, "not_restored": 0, "kept": ["audit"] },
+        { "group": "billing", "target": "dr.billing", "offsets": 4, "not_restored": 0,
+          "skipped": "it is active on the target (stable)" },
+    ]))
+    .unwrap();
+    into
+}
+
+#[test]
+fn a_plan_shows_new_names_what_comes_behind_records_what_is_deleted_and_what_is_there_already() {
+    let plan = plan_into();
+    insta::assert_snapshot!(render_plan(&plan, true, Paint::never()));
+    assert_eq!(plan.replaced().count(), 1);
+}
+
+#[test]
+fn a_second_restore_says_why_it_changed_nothing() {
+    let mut done = report(false);
+    done.topics.truncate(1);
+    done.topics[0].target = "dr.orders".to_owned();
+    done.topics[0].put_off = None;
+    done.topics[0].outcome =
+        serde_json::from_value(json!({ "was": "already_there", "at": "2026-11-21T03:12:44.000Z" }))
+            .unwrap();
+    done.totals = serde_json::from_value(counts(0, 0, 0)).unwrap();
+    done.groups = serde_json::from_value(json!([
+        { "group": "shipping", "committed": 0, "skipped": "its topics are there already: its offsets stay" },
+    ]))
+    .unwrap();
+    done.comparing_ms = None;
+    assert!(done.is_nothing());
+    insta::assert_snapshot!(render_report(&done, Paint::never()));
+}
+
 fn config(name: &str, change: &str, more: &Value) -> Value {
     let mut change = json!({
         "kind": "config", "change": change, "resource": "cluster", "name": name,

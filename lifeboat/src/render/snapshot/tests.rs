@@ -28,6 +28,7 @@ fn partition(number: i32, start: i64, end: i64, gaps: Vec<Gap>) -> ManifestParti
         leader_epoch: 3,
         record_count: Some(records),
         batch_count: records / 100,
+        repacked_bytes: 0,
         raw_bytes: records * 120,
         largest_batch_bytes: 16_384,
         max_timestamp_ms: (records > 0).then(|| NOW.as_millis() - 10_000),
@@ -135,6 +136,7 @@ fn document() -> ShowDocument {
         partitions: 5,
         records: 2_120_000,
         batches: 21_200,
+        repacked_bytes: 0,
         raw_bytes: 254_400_000,
         read_bytes: 254_400_000,
         stored_bytes: 61_000_000,
@@ -214,6 +216,9 @@ fn document() -> ShowDocument {
         users: None,
         features: None,
         tokens: None,
+        results: Vec::new(),
+        unreadable_results: Vec::new(),
+        results_unknown: None,
     }
 }
 

@@ -1,4 +1,7 @@
-use lifeboat_archive::words::{OffsetRange, Timestamp};
+use lifeboat_archive::{
+    results::ChosenTopics,
+    words::{OffsetRange, Timestamp},
+};
 use lifeboat_restore::verify::{Level, Unread};
 
 use super::*;
@@ -8,15 +11,28 @@ fn report(damage: Vec<Damage>, unread: Vec<Unread>) -> Report {
         snapshot: "20261122T020000Z-k3fa".parse().unwrap(),
         cluster_id: "NrI2".to_owned(),
         level: Level::Batches,
+        subset: None,
+        topics: None,
         started_at: Timestamp::from_millis(1_795_312_800_000),
         elapsed_ms: 920_000,
+        topics_in_all: 412,
+        topics_checked: 412,
+        partitions: 3_980,
         archives: 8_120,
+        archives_checked: 8_120,
         segments: 16_000,
         batches: 120_000_000,
+        records: 0,
+        undecoded_batches: 0,
         bytes: 1_020_000_000_000,
+        not_looked_at: vec!["the records inside of batches".to_owned()],
         damage,
         unread,
         unopened: Vec::new(),
+        result: Some(
+            "NrI2/results/20261122T020000Z-k3fa/20261122T180000.123Z-k3f9ab.json".to_owned(),
+        ),
+        result_not_stored: None,
     }
 }
 
@@ -43,7 +59,42 @@ fn a_sound_snapshot_says_how_much_was_read() {
     20261122T020000Z-k3fa  8,120 archives, 16,000 segments, 1.02 TB checked in 15 m 20 s (1.11 GB/s), level batches
 
     sound: all of 120,000,000 batches
+      not looked at: the records inside of batches
     ");
+}
+
+#[test]
+fn a_part_of_some_topics_says_what_it_left_out_and_that_it_is_not_stored() {
+    let report = Report {
+        level: Level::Records,
+        subset: Some("2/7".parse().unwrap()),
+        topics: Some(ChosenTopics {
+            include: vec!["orders*".to_owned()],
+            exclude: vec!["*.tmp".to_owned()],
+        }),
+        topics_checked: 12,
+        archives_checked: 1_160,
+        records: 2_400_000_000,
+        not_looked_at: vec![
+            "400 of 412 topics".to_owned(),
+            "6,960 of 8,120 archives".to_owned(),
+        ],
+        result: None,
+        result_not_stored: Some("can't write NrI2/results/x.json: not allowed".to_owned()),
+        ..report(Vec::new(), Vec::new())
+    };
+    assert_eq!(exit(&report), Exit::Ok);
+    insta::assert_snapshot!(render(&report, Paint::never()));
+}
+
+#[test]
+fn that_all_is_there_says_no_more_than_that() {
+    let report = Report {
+        level: Level::Objects,
+        not_looked_at: vec!["what is inside of archives and documents".to_owned()],
+        ..report(Vec::new(), Vec::new())
+    };
+    insta::assert_snapshot!(render(&report, Paint::never()));
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub(super) async fn run(
             &flags.repository,
             &flags.choice,
             &flags.identities,
-            &flags.snapshot,
+            flags.snapshot(),
         )
         .await?;
     let manifest = repository.manifest(&commit).await?;

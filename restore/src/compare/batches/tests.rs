@@ -57,6 +57,7 @@ fn expected() -> Expected {
             topic_id: TopicId::default(),
             range: OffsetRange::new(10, 15),
             leader_epoch: -1,
+            compacted: false,
         },
         content,
     }

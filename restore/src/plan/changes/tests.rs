@@ -76,6 +76,7 @@ impl Case {
         let wish = Wish {
             parts: &self.parts,
             topics: &TopicGlobs::default(),
+            names: &TargetNames::default(),
             broker_map: &self.broker_map,
             prune: self.prune,
             principal: "User:restorer",

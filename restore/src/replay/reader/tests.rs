@@ -5,7 +5,7 @@ use lifeboat_repository::Repository;
 use super::*;
 use crate::{
     content::Depth,
-    offsets::OffsetTranslator,
+    offsets::{OffsetTranslator, Translation},
     rewrite::{BatchLimits, Producer},
     testing::{files, new_snapshot, url},
 };
@@ -16,6 +16,14 @@ const HELD: u64 = 1 << 20;
 
 /// Reads partition 0 of the snapshot with a lane that keeps everything.
 async fn read(folder: &Path, hold: u64) -> (Result<Rewritten, ReadError>, Vec<OutputBatch>) {
+    read_salvaging(folder, hold, false).await
+}
+
+async fn read_salvaging(
+    folder: &Path,
+    hold: u64,
+    salvage: bool,
+) -> (Result<Rewritten, ReadError>, Vec<OutputBatch>) {
     let repository = Repository::open(&url(folder)).await.unwrap();
     let cluster = repository.cluster("source").unwrap();
     let commit = cluster
@@ -53,6 +61,9 @@ async fn read(folder: &Path, hold: u64) -> (Result<Rewritten, ReadError>, Vec<Ou
             room_bytes: 1 << 20,
         },
         hold,
+        salvage,
+        waiting: None,
+        runs: WaitingRuns::default(),
         progress: Progress::default(),
         cancel: CancellationToken::new(),
     };
@@ -155,4 +166,81 @@ async fn only_segments_that_fit_are_held() {
     assert_eq!(with.total, without.total + largest);
     let short = memory_for(partition, Some(listed), without.total + largest - 1);
     assert!(short.hold < largest);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_damaged_segment_what_is_sound_is_salvaged_and_the_rest_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let commit = new_snapshot(folder.path()).await;
+    let repository = Repository::open(&url(folder.path())).await.unwrap();
+    let cluster = repository.cluster("source").unwrap();
+    let manifest = cluster.manifest(&commit).await.unwrap();
+    let list = cluster.list(&manifest.topics[0]).await.unwrap();
+    let first = &list.partitions[0].segments[0].entry;
+    let archive = files(folder.path())
+        .into_iter()
+        .find(|path| path.to_str().unwrap().contains("/data/"))
+        .unwrap();
+    let sound = fs::read(&archive).unwrap();
+    let range = first.position..first.position + first.length;
+    let mut lost_some = 0;
+    for at in range.step_by(5) {
+        let mut damaged = sound.clone();
+        damaged[usize::try_from(at).unwrap()] ^= 0x20;
+        fs::write(&archive, &damaged).unwrap();
+        let (outcome, batches) = read_salvaging(folder.path(), HELD, true).await;
+        let rewritten = outcome.unwrap();
+        let [salvage] = rewritten.salvaged.as_slice() else {
+            // a spare bit of a frame's descriptor
+            assert_eq!(rewritten.counts.records, 40, "byte {at}");
+            continue;
+        };
+        assert!(salvage.damage.object.contains("/data/"), "{salvage:?}");
+        assert!(salvage.lost.is_empty() || salvage.lost == [first.range()]);
+        let lost: u64 = salvage.lost.iter().map(|lost| lost.span()).sum();
+        assert_eq!(salvage.lost_records, Some(lost));
+        assert_eq!(rewritten.counts.records, 40 - lost);
+        assert_eq!(batches.len() as u64, 40 - lost);
+        let (target, translation) = rewritten.offsets.translate(15, 0).unwrap();
+        let expected = if lost > 0 {
+            (0, Translation::NextRecord(Skipped::Damaged))
+        } else {
+            (15, Translation::SameRecord)
+        };
+        assert_eq!((target, translation), expected, "byte {at}");
+        lost_some += usize::from(lost > 0);
+    }
+    assert!(lost_some > 5, "{lost_some}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_an_archive_that_is_missing_or_cut_all_that_can_not_be_had_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let commit = new_snapshot(folder.path()).await;
+    let repository = Repository::open(&url(folder.path())).await.unwrap();
+    let cluster = repository.cluster("source").unwrap();
+    let manifest = cluster.manifest(&commit).await.unwrap();
+    let list = cluster.list(&manifest.topics[0]).await.unwrap();
+    let second = &list.partitions[0].segments[1].entry;
+    let archive = files(folder.path())
+        .into_iter()
+        .find(|path| path.to_str().unwrap().contains("/data/"))
+        .unwrap();
+    let sound = fs::read(&archive).unwrap();
+    let end = usize::try_from(second.position).unwrap() + 10;
+    fs::write(&archive, &sound[..end]).unwrap();
+    let (outcome, _) = read_salvaging(folder.path(), HELD, true).await;
+    let rewritten = outcome.unwrap();
+    assert_eq!(rewritten.counts.records, 20);
+    assert_eq!(rewritten.salvaged.len(), 1);
+    assert_eq!(rewritten.salvaged[0].lost, [second.range()]);
+
+    fs::remove_file(archive).unwrap();
+    let (outcome, batches) = read_salvaging(folder.path(), HELD, true).await;
+    let rewritten = outcome.unwrap();
+    assert_eq!((rewritten.counts.records, batches.len()), (0, 0));
+    let lost: Vec<_> = rewritten.salvaged.iter().flat_map(|s| &s.lost).collect();
+    assert_eq!(lost, [&OffsetRange::new(0, 20), &OffsetRange::new(20, 40)]);
+    let missing = &rewritten.salvaged[0].damage.what;
+    assert!(missing.contains("missing"), "{missing}");
 }

@@ -13,6 +13,11 @@ struct Bench {
 }
 
 fn bench(batches: &[u32]) -> Bench {
+    resumed(0, batches)
+}
+
+/// With so many records that were written before.
+fn resumed(written: u64, batches: &[u32]) -> Bench {
     let room = Arc::new(Semaphore::new(1_000));
     let (sender, done) = oneshot::channel();
     let topic_partition = TopicPartition::new("orders", 1);
@@ -20,12 +25,17 @@ fn bench(batches: &[u32]) -> Bench {
         topic_partition,
         TopicId([1; 16]),
         START,
+        written,
         Arc::clone(&room),
         sender,
     );
     let mut before = 0;
     for &records in batches {
-        let memory = Arc::clone(&room).try_acquire_many_owned(10).unwrap();
+        // a reader whose partition was stopped ends
+        let Ok(memory) = Arc::clone(&room).try_acquire_many_owned(10) else {
+            assert!(room.is_closed());
+            break;
+        };
         writer.enqueue(Queued {
             batch: OutputBatch {
                 bytes: Bytes::from_static(b"batch"),
@@ -212,4 +222,40 @@ fn a_refusal_for_good_stops_the_partition() {
 fn a_partition_without_records_is_written_at_once() {
     let mut bench = bench(&[]);
     assert!(bench.outcome().is_ok());
+}
+
+#[test]
+fn rule_5_what_was_written_before_is_passed_over_and_the_rest_is_sent() {
+    let mut bench = resumed(5, &[3, 2, 4]);
+    assert_eq!(
+        bench.room.available_permits(),
+        990,
+        "what is passed over takes no room"
+    );
+    assert_eq!(bench.writer.sendable().map(|batch| batch.before), Some(5));
+    assert!(matches!(bench.answer(Ok(105)), Next::Send));
+    assert!(bench.outcome().is_ok());
+}
+
+#[test]
+fn rule_5_where_everything_was_written_before_nothing_is_sent() {
+    let mut bench = resumed(5, &[3, 2]);
+    assert!(bench.writer.sendable().is_none());
+    assert!(bench.outcome().is_ok());
+    assert!(resumed(0, &[]).outcome().is_ok());
+}
+
+#[test]
+fn rule_5_an_end_inside_of_a_batch_or_behind_all_of_them_is_not_ours() {
+    let inside = resumed(4, &[3, 2, 4]).outcome().unwrap_err();
+    let expected = "ends at offset 104, inside of a batch that goes from 103 to 105";
+    assert!(inside.to_string().contains(expected), "{inside}");
+    let beyond = resumed(6, &[3, 2]).outcome();
+    assert!(matches!(
+        beyond,
+        Err(WriteError::Displaced {
+            expected: 105,
+            found: 106
+        })
+    ));
 }

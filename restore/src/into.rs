@@ -1,0 +1,137 @@
+//! Whether, and how, a topic that the target has already is written to.
+
+use std::collections::BTreeMap;
+
+use lifeboat_archive::{
+    json::Sha256Hex,
+    words::{HumanCount, OffsetRange, Timestamp, TopicId},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::plan::{ExistingTopic, TopicAction};
+
+/// What is done with topics that hold records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Existing {
+    /// They are left alone.
+    #[default]
+    Refuse,
+    /// What is restored comes behind what they hold.
+    Append,
+    /// What they hold is deleted first.
+    Replace,
+}
+
+/// What an earlier restore wrote into a topic, and came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Earlier {
+    /// When it ended.
+    pub at: Timestamp,
+    /// The topic's id.
+    pub topic_id: TopicId,
+    /// What was written: see [`crate::plan::PlannedTopic::content`].
+    pub content: Sha256Hex,
+    /// Where it lies, by partition.
+    pub written: BTreeMap<i32, OffsetRange>,
+}
+
+impl Earlier {
+    /// Whether `content` is still there, and nothing came behind it. Where all else was to be deleted, nothing may be
+    /// before it either.
+    fn is_still(&self, content: &Sha256Hex, existing: &ExistingTopic, alone: bool) -> bool {
+        let as_written = |(partition, now): (i32, &OffsetRange)| match self.written.get(&partition)
+        {
+            Some(written) if alone => *now == *written,
+            Some(written) => now.start <= written.start && now.end == written.end,
+            // one that the snapshot does not have
+            None => !alone || now.span() == 0,
+        };
+        let same = self.topic_id == existing.topic_id && self.content == *content;
+        same && (0..).zip(&existing.partitions).all(as_written)
+    }
+}
+
+/// What a decision rests on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    /// How many partitions the topic has in the snapshot.
+    pub(crate) partitions: usize,
+    /// What is to be written: see [`crate::plan::PlannedTopic::content`].
+    pub(crate) content: &'a Sha256Hex,
+    /// What an earlier restore wrote.
+    pub(crate) earlier: Option<&'a Earlier>,
+    /// What shall be done with what holds records.
+    pub(crate) existing: Existing,
+}
+
+/// Decides; what is good to know goes to `warnings`.
+pub(crate) fn action(
+    wanted: Wanted<'_>,
+    existing: Option<&ExistingTopic>,
+    warnings: &mut Vec<String>,
+) -> TopicAction {
+    let Some(existing) = existing else {
+        return TopicAction::Create;
+    };
+    let records = existing.records();
+    let topic_id = existing.topic_id;
+    let (has, wants) = (existing.partitions.len(), wanted.partitions);
+    let refuse = |reason: String| TopicAction::Refuse { records, reason };
+    if existing.internal {
+        return refuse("Kafka keeps its own state there".to_owned());
+    }
+    let alone = wanted.existing == Existing::Replace;
+    if let Some(earlier) = wanted.earlier
+        && earlier.is_still(wanted.content, existing, alone)
+    {
+        let at = earlier.at;
+        return TopicAction::AlreadyThere { topic_id, at };
+    }
+    if records > 0 && wanted.existing == Existing::Refuse {
+        return refuse(format!(
+            "it holds {} records on the target: --append adds to them, --replace deletes them first, --rename and \
+             --prefix restore beside them",
+            HumanCount(records)
+        ));
+    }
+    if has < wants {
+        return refuse(format!(
+            "it has {has} partitions on the target and {wants} in the snapshot: delete it, or restore beside it with \
+             --rename"
+        ));
+    }
+    if has > wants {
+        warnings.push(format!(
+            "it has {has} partitions on the target and {wants} in the snapshot: new records of a key may go elsewhere"
+        ));
+    }
+    match wanted.existing {
+        _ if records == 0 => TopicAction::UseEmpty { topic_id },
+        Existing::Replace => TopicAction::Replace {
+            topic_id,
+            records,
+            bytes: existing.bytes,
+            before: existing.partitions.iter().map(|range| range.end).collect(),
+        },
+        Existing::Append | Existing::Refuse => TopicAction::Append { topic_id, records },
+    }
+}
+
+/// What is good to know of records that come behind others: `policy` is the topic's own, or the brokers' default.
+pub(crate) fn warn_of_appending(policy: &str, differing: &[&str], warnings: &mut Vec<String>) {
+    if policy.split(',').any(|part| part.trim() == "compact") {
+        warnings.push(
+            "it is compacted: a value of the snapshot wins over one that is there, even if that is newer".to_owned(),
+        );
+    }
+    if !differing.is_empty() {
+        warnings.push(format!(
+            "it keeps its own settings, which are not the snapshot's: {}",
+            differing.join(", ")
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+use super::*;
+
+const ID: TopicId = TopicId([9; 16]);
+const AT: Timestamp = Timestamp::from_millis(1_787_450_400_000);
+
+fn there(ranges: &[(i64, i64)]) -> ExistingTopic {
+    ExistingTopic {
+        topic_id: ID,
+        partitions: ranges
+            .iter()
+            .map(|&(start, end)| OffsetRange::new(start, end))
+            .collect(),
+        bytes: Some(77),
+        ..ExistingTopic::default()
+    }
+}
+
+fn earlier(content: &str, ranges: &[(i64, i64)]) -> Earlier {
+    Earlier {
+        at: AT,
+        topic_id: ID,
+        content: Sha256Hex::of(content.as_bytes()),
+        written: (0..)
+            .zip(ranges)
+            .map(|(partition, &(start, end))| (partition, OffsetRange::new(start, end)))
+            .collect(),
+    }
+}
+
+fn decide(existing: Existing, there: &ExistingTopic, earlier: Option<&Earlier>) -> TopicAction {
+    let wanted = Wanted {
+        partitions: 2,
+        content: &Sha256Hex::of(b"it"),
+        earlier,
+        existing,
+    };
+    action(wanted, Some(there), &mut Vec::new())
+}
+
+const ALL: [Existing; 3] = [Existing::Refuse, Existing::Append, Existing::Replace];
+
+#[test]
+fn a_topic_that_holds_records_is_refused_with_the_ways_that_there_are() {
+    let TopicAction::Refuse { records, reason } =
+        decide(Existing::Refuse, &there(&[(5, 9), (0, 0)]), None)
+    else {
+        panic!("it is refused");
+    };
+    assert_eq!(records, 4);
+    for way in ["4 records", "--append", "--replace", "--rename", "--prefix"] {
+        assert!(reason.contains(way), "{reason}");
+    }
+}
+
+#[test]
+fn on_request_it_is_added_to_or_emptied_up_to_the_ends_that_were_seen() {
+    let full = there(&[(5, 9), (0, 0), (2, 3)]);
+    assert_eq!(
+        decide(Existing::Append, &full, None),
+        TopicAction::Append {
+            topic_id: ID,
+            records: 5
+        }
+    );
+    assert_eq!(
+        decide(Existing::Replace, &full, None),
+        TopicAction::Replace {
+            topic_id: ID,
+            records: 5,
+            bytes: Some(77),
+            before: vec![9, 0, 3],
+        }
+    );
+    for existing in ALL {
+        let empty = there(&[(9, 9), (0, 0)]);
+        let used = TopicAction::UseEmpty { topic_id: ID };
+        assert_eq!(decide(existing, &empty, None), used);
+    }
+}
+
+#[test]
+fn too_few_partitions_and_topics_of_kafkas_own_are_refused_whatever_is_asked_for() {
+    for existing in ALL {
+        for (few, why) in [(there(&[(0, 3)]), "--"), (there(&[]), "delete it")] {
+            let refused = decide(existing, &few, None);
+            let TopicAction::Refuse { reason, .. } = refused else {
+                panic!("{refused:?}");
+            };
+            assert!(reason.contains(why), "{reason}");
+        }
+        let internal = ExistingTopic {
+            internal: true,
+            ..there(&[(0, 0), (0, 0)])
+        };
+        let refused = decide(existing, &internal, None);
+        assert!(matches!(refused, TopicAction::Refuse { .. }), "{refused:?}");
+    }
+}
+
+#[test]
+fn what_an_earlier_restore_wrote_and_is_as_it_was_is_not_written_again() {
+    let already = TopicAction::AlreadyThere {
+        topic_id: ID,
+        at: AT,
+    };
+    let there_still = there(&[(0, 9), (4, 4)]);
+    let before = earlier("it", &[(0, 9), (4, 4)]);
+    for existing in ALL {
+        assert_eq!(decide(existing, &there_still, Some(&before)), already);
+    }
+    // it came behind other records: still there, unless those should go
+    let appended = earlier("it", &[(5, 9), (4, 4)]);
+    for existing in [Existing::Refuse, Existing::Append] {
+        assert_eq!(decide(existing, &there_still, Some(&appended)), already);
+    }
+    let replaced = decide(Existing::Replace, &there_still, Some(&appended));
+    assert!(matches!(replaced, TopicAction::Replace { records: 9, .. }));
+}
+
+#[test]
+fn what_has_changed_since_is_not_taken_for_what_was_written() {
+    let before = earlier("it", &[(0, 9), (4, 4)]);
+    let another = ExistingTopic {
+        topic_id: TopicId([1; 16]),
+        ..there(&[(0, 9), (4, 4)])
+    };
+    let other_content = earlier("something else", &[(0, 9), (4, 4)]);
+    for (now, before) in [
+        // written behind it, deleted from its front, made anew, restored from another snapshot
+        (there(&[(0, 10), (4, 4)]), &before),
+        (there(&[(1, 9), (4, 4)]), &before),
+        (another, &before),
+        (there(&[(0, 9), (4, 4)]), &other_content),
+    ] {
+        let refused = decide(Existing::Refuse, &now, Some(before));
+        assert!(matches!(refused, TopicAction::Refuse { .. }), "{refused:?}");
+    }
+}
+
+#[test]
+fn appending_tells_what_compaction_will_do_and_whose_settings_hold() {
+    let told = |policy: &str, differing: &[&str]| {
+        let mut warnings = Vec::new();
+        warn_of_appending(policy, differing, &mut warnings);
+        warnings
+    };
+    assert_eq!(told("delete", &[]), [] as [&str; 0]);
+    assert!(told("delete, compact", &[])[0].contains("newer"));
+    assert!(told("delete", &["retention.ms"])[0].ends_with("retention.ms"));
+}

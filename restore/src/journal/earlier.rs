@@ -1,0 +1,257 @@
+//! What earlier restores wrote into a cluster, as far as their journals are there.
+
+use std::{collections::BTreeMap, path::Path};
+
+use lifeboat_archive::words::{OffsetRange, Timestamp};
+
+use super::{Entry, Journal, JournalError, PreparedTopic, kept::files_in};
+use crate::{into::Earlier, plan::Plan};
+
+/// What the newest restore that touched each topic of that cluster wrote there, by the target's name; nothing of a topic
+/// with which that one did not come to its end. A journal that can't be read is passed over.
+pub(crate) fn earlier_in(
+    folder: &Path,
+    target_cluster_id: &str,
+) -> Result<BTreeMap<String, Earlier>, JournalError> {
+    let mut journals = Vec::new();
+    for path in files_in(folder, None, target_cluster_id)? {
+        match Journal::read(&path) {
+            Ok(entries) => journals.extend(Story::of(entries).map(|it| (it.at, path, it))),
+            Err(error) => tracing::warn!(%error, "a journal is passed over"),
+        }
+    }
+    journals.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
+    let mut earlier = BTreeMap::new();
+    for (_, _, story) in journals {
+        // whatever an older one wrote is not alone there any more
+        earlier.retain(|topic, _| !story.touched.contains(topic));
+        earlier.extend(story.ended());
+    }
+    Ok(earlier)
+}
+
+/// What one journal tells.
+#[derive(Debug, Default)]
+struct Story {
+    at: Timestamp,
+    /// The topics that it may have changed.
+    touched: Vec<String>,
+    prepared: Vec<PreparedTopic>,
+    /// Records by the snapshot's topic and the partition.
+    written: BTreeMap<(String, i32), u64>,
+    /// The snapshot's topics of which records are missing.
+    incomplete: Vec<String>,
+    /// The snapshot's topics that have their settings.
+    settled: Vec<String>,
+    finished: Option<Timestamp>,
+}
+
+impl Story {
+    /// None where it does not begin with a plan.
+    fn of(entries: Vec<Entry>) -> Option<Self> {
+        let mut story = Self::default();
+        let mut planned = false;
+        for entry in entries {
+            match entry {
+                Entry::Planned(it) => {
+                    planned = true;
+                    story.at = it.at;
+                    let topics = it.plan.iter().flat_map(Plan::written);
+                    story.touched = topics.map(|it| it.target_name().to_owned()).collect();
+                }
+                Entry::Prepared(it) => story.prepared = it.topics,
+                Entry::Written(it) => {
+                    if it.is_incomplete() {
+                        story.incomplete.push(it.topic.clone());
+                    }
+                    let records = it.counts.records;
+                    story.written.insert((it.topic, it.partition), records);
+                }
+                Entry::SettingsRestored { topic, .. } => story.settled.push(topic),
+                Entry::Finished { at } => story.finished = Some(at),
+                _ => {}
+            }
+        }
+        planned.then_some(story)
+    }
+
+    /// What it wrote into each topic with which it came to its end.
+    fn ended(self) -> impl Iterator<Item = (String, Earlier)> {
+        let Self {
+            prepared,
+            written,
+            incomplete,
+            settled,
+            finished,
+            ..
+        } = self;
+        let ended = finished.into_iter().flat_map(move |at| {
+            let topics = prepared.clone().into_iter();
+            topics.map(move |topic| (at, topic))
+        });
+        ended
+            // one that was stopped half-way keeps the settings of the time of writing
+            .filter(move |(_, topic)| settled.contains(&topic.topic))
+            // a later one may find what was damaged mended
+            .filter(move |(_, topic)| !incomplete.contains(&topic.topic))
+            .map(move |(at, topic)| {
+                let ranges = (0..).zip(&topic.start_offsets).map(|(partition, start)| {
+                    let records = written.get(&(topic.topic.clone(), partition));
+                    let end = start.saturating_add_unsigned(records.copied().unwrap_or(0));
+                    (partition, OffsetRange::new(*start, end))
+                });
+                let earlier = Earlier {
+                    at,
+                    topic_id: topic.topic_id,
+                    written: ranges.collect(),
+                    content: topic.content,
+                };
+                (topic.target, earlier)
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lifeboat_archive::{json::Sha256Hex, words::TopicId};
+
+    use super::*;
+    use crate::{
+        journal::{PartitionWritten, Planned, Prepared},
+        offsets::OffsetTranslator,
+        restore::Options,
+        rewrite::{Producer, RewriteCounts},
+        salvage::Salvage,
+        testing::plans,
+        verify::{Damage, Place},
+    };
+
+    const CLUSTER: &str = "target";
+
+    /// A journal of a restore of orders into dr.orders, begun at that time.
+    fn begin(folder: &Path, at: i64, cluster: &str) -> Journal {
+        let mut topic = plans::topic("orders");
+        topic.target = "dr.orders".to_owned();
+        let mut plan = plans::plan(vec![topic]);
+        plan.target_cluster_id = cluster.to_owned();
+        let at = Timestamp::from_millis(at);
+        let planned = Planned::of(&plan, &Options::default(), at);
+        let journal = Journal::create(folder, &planned).unwrap();
+        let planned = Entry::Planned(Box::new(planned));
+        journal.append(&planned).unwrap();
+        journal
+    }
+
+    /// So many records of a partition of orders are there.
+    fn written(partition: i32, records: u64) -> PartitionWritten {
+        let counts = RewriteCounts {
+            records,
+            ..RewriteCounts::default()
+        };
+        let translator = OffsetTranslator::new(&plans::partition(partition), []);
+        PartitionWritten {
+            topic: "orders".to_owned(),
+            target: "dr.orders".to_owned(),
+            partition,
+            start_offset: 5,
+            counts,
+            digest: None,
+            offsets: translator.finish(records),
+            salvaged: Vec::new(),
+        }
+    }
+
+    fn write(journal: &Journal) {
+        let topic = PreparedTopic {
+            topic: "orders".to_owned(),
+            target: "dr.orders".to_owned(),
+            topic_id: TopicId([3; 16]),
+            start_offsets: vec![0, 5],
+            content: Sha256Hex::of(b"content"),
+        };
+        let prepared = Prepared {
+            producer: Producer { id: 7, epoch: 0 },
+            topics: vec![topic],
+        };
+        for entry in [Entry::Prepared(prepared), Entry::Written(written(1, 8))] {
+            journal.append(&entry).unwrap();
+        }
+    }
+
+    fn end(journal: &Journal, at: i64) {
+        let settled = Entry::SettingsRestored {
+            topic: "orders".to_owned(),
+            target: "dr.orders".to_owned(),
+        };
+        let at = Timestamp::from_millis(at);
+        for entry in [settled, Entry::Finished { at }] {
+            journal.append(&entry).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_a_restore_wrote_that_came_to_its_end_is_known_by_the_targets_name() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(earlier_in(folder.path(), CLUSTER).unwrap().is_empty());
+        let journal = begin(folder.path(), 5, CLUSTER);
+        write(&journal);
+        assert!(earlier_in(folder.path(), CLUSTER).unwrap().is_empty());
+        end(&journal, 9);
+        let known = earlier_in(folder.path(), CLUSTER).unwrap();
+        let ranges = [(0, OffsetRange::new(0, 0)), (1, OffsetRange::new(5, 13))];
+        let expected = Earlier {
+            at: Timestamp::from_millis(9),
+            topic_id: TopicId([3; 16]),
+            content: Sha256Hex::of(b"content"),
+            written: ranges.into(),
+        };
+        assert_eq!(known, BTreeMap::from([("dr.orders".to_owned(), expected)]));
+        assert!(earlier_in(folder.path(), "other").unwrap().is_empty());
+        let nowhere = folder.path().join("nowhere");
+        assert!(earlier_in(&nowhere, CLUSTER).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_later_restore_that_did_not_come_to_its_end_leaves_nothing_to_rely_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = begin(folder.path(), 5, CLUSTER);
+        write(&first);
+        end(&first, 9);
+        // it may have set the topic's settings, and was killed
+        begin(folder.path(), 20, CLUSTER);
+        assert!(earlier_in(folder.path(), CLUSTER).unwrap().is_empty());
+        let third = begin(folder.path(), 30, CLUSTER);
+        write(&third);
+        end(&third, 40);
+        let known = earlier_in(folder.path(), CLUSTER).unwrap();
+        assert_eq!(known["dr.orders"].at, Timestamp::from_millis(40));
+    }
+
+    #[test]
+    fn a_topic_of_which_records_are_lost_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = begin(folder.path(), 5, CLUSTER);
+        write(&journal);
+        let lacking = Entry::Written(PartitionWritten {
+            salvaged: vec![Salvage {
+                damage: Damage::new(Place::object("archive"), "it is missing"),
+                lost: vec![OffsetRange::new(1, 4)],
+                lost_records: Some(3),
+            }],
+            ..written(0, 3)
+        });
+        journal.append(&lacking).unwrap();
+        end(&journal, 9);
+        assert!(earlier_in(folder.path(), CLUSTER).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_topic_that_was_stopped_half_way_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = begin(folder.path(), 5, CLUSTER);
+        write(&journal);
+        let at = Timestamp::from_millis(9);
+        journal.append(&Entry::Finished { at }).unwrap();
+        assert!(earlier_in(folder.path(), CLUSTER).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,201 @@
+//! Journals that are there: found, read, and what they were begun with.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use lifeboat_archive::words::{GlobError, SnapshotId, TopicGlob, TopicGlobs};
+use serde::{Deserialize, Serialize};
+
+use super::{Entry, Journal, JournalError, Past, Planned};
+use crate::{
+    names::{Naming, RenameTexts},
+    plan::Plan,
+    restore::Options,
+};
+
+/// What of the options a plan does not say, and who goes on with it needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptOptions {
+    /// Topics that were chosen.
+    #[serde(default)]
+    pub topics: Vec<String>,
+    /// Topics that were left out.
+    #[serde(default)]
+    pub exclude: Vec<String>,
+    /// What topics are called in the target.
+    #[serde(default)]
+    pub renames: RenameTexts,
+    /// Groups that were chosen.
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// Groups that were left out.
+    #[serde(default)]
+    pub exclude_groups: Vec<String>,
+    /// What groups are called in the target.
+    #[serde(default)]
+    pub group_renames: RenameTexts,
+    /// Whether settings, quotas and ACLs that the snapshot does not have are removed.
+    #[serde(default)]
+    pub prune_extra: bool,
+    /// What the snapshot's brokers are called in the target.
+    #[serde(default)]
+    pub broker_map: Vec<(i32, i32)>,
+}
+
+impl KeptOptions {
+    /// What of `options` is kept.
+    pub fn of(options: &Options) -> Self {
+        fn globs(globs: &[TopicGlob]) -> Vec<String> {
+            globs.iter().map(ToString::to_string).collect()
+        }
+        Self {
+            topics: globs(&options.topics.include),
+            exclude: globs(&options.topics.exclude),
+            renames: options.naming.topics.texts(),
+            groups: globs(&options.naming.group_globs.include),
+            exclude_groups: globs(&options.naming.group_globs.exclude),
+            group_renames: options.naming.groups.texts(),
+            prune_extra: options.prune_extra,
+            broker_map: options
+                .broker_map
+                .iter()
+                .map(|(&from, &to)| (from, to))
+                .collect(),
+        }
+    }
+
+    /// `options` as they were then, but for what may be another now: memory, rate, connections, and where journals are.
+    pub fn give_back(&self, plan: &Plan, options: Options) -> Result<Options, String> {
+        let globs = |include: &[String], exclude: &[String]| -> Result<TopicGlobs, String> {
+            let parse = |texts: &[String]| {
+                let globs = texts.iter().map(|text| text.parse());
+                let globs: Result<Vec<TopicGlob>, GlobError> = globs.collect();
+                globs.map_err(|error| error.to_string())
+            };
+            Ok(TopicGlobs {
+                include: parse(include)?,
+                exclude: parse(exclude)?,
+            })
+        };
+        let renames = |texts: &RenameTexts| texts.read().map_err(|error| error.to_string());
+        Ok(Options {
+            topics: globs(&self.topics, &self.exclude)?,
+            naming: Naming {
+                topics: renames(&self.renames)?,
+                group_globs: globs(&self.groups, &self.exclude_groups)?,
+                groups: renames(&self.group_renames)?,
+            },
+            parts: plan.parts.clone(),
+            prune_extra: self.prune_extra,
+            broker_map: self.broker_map.iter().copied().collect(),
+            compare: plan.compare,
+            salvage: plan.salvage,
+            ..options
+        })
+    }
+}
+
+/// A journal that is there.
+#[derive(Clone, Debug)]
+pub struct KeptJournal {
+    /// Where.
+    pub path: PathBuf,
+    /// Its first line, without the plan.
+    pub planned: Planned,
+    /// The plan.
+    pub plan: Plan,
+    /// What was done.
+    pub past: Past,
+}
+
+impl KeptJournal {
+    /// Reads the journal at `path`.
+    pub fn read(path: &Path) -> Result<Self, JournalError> {
+        let mut entries = Journal::read(path)?.into_iter();
+        let Some(Entry::Planned(mut planned)) = entries.next() else {
+            let path = path.to_owned();
+            return Err(JournalError::NotBegun { path });
+        };
+        let Some(plan) = planned.plan.take() else {
+            let path = path.to_owned();
+            return Err(JournalError::NoPlan { path });
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            planned: *planned,
+            plan,
+            past: Past::of(entries),
+        })
+    }
+
+    /// Whether there is something to go on with.
+    pub fn is_unfinished(&self) -> bool {
+        self.past.is_unfinished(&self.plan)
+    }
+}
+
+/// The journals in `folder` of restores into that cluster, of that snapshot where one is named, the newest first. A file
+/// that can't be read is told in the log and passed over: it may belong to something else.
+pub fn kept_in(
+    folder: &Path,
+    snapshot: Option<&SnapshotId>,
+    target_cluster_id: &str,
+) -> Result<Vec<KeptJournal>, JournalError> {
+    let mut found = Vec::new();
+    for path in files_in(folder, snapshot, target_cluster_id)? {
+        match KeptJournal::read(&path) {
+            Ok(journal) if journal.planned.target_cluster_id == target_cluster_id => {
+                found.push(journal);
+            }
+            // of another cluster; or begun this moment, or nothing was done after it
+            Ok(_) | Err(JournalError::NotBegun { .. }) => {}
+            Err(error) => tracing::warn!(%error, "a journal is passed over"),
+        }
+    }
+    found.sort_by(|one, other| {
+        let age = |it: &KeptJournal| (it.planned.at, it.path.clone());
+        age(other).cmp(&age(one))
+    });
+    Ok(found)
+}
+
+/// The files in `folder` that are called as the journals of such restores are: the name says it before a large file is
+/// read.
+pub(super) fn files_in(
+    folder: &Path,
+    snapshot: Option<&SnapshotId>,
+    target_cluster_id: &str,
+) -> Result<Vec<PathBuf>, JournalError> {
+    let fail = |source| JournalError::File {
+        operation: "read the folder of",
+        path: folder.to_owned(),
+        source,
+    };
+    let files = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        files => files.map_err(fail)?,
+    };
+    let mut found = Vec::new();
+    for file in files {
+        let path = file.map_err(fail)?.path();
+        let name = path.file_stem().and_then(|name| name.to_str());
+        let name = name.filter(|_| path.extension().is_some_and(|ending| ending == "jsonl"));
+        if name.is_some_and(|name| may_be(name, snapshot, target_cluster_id)) {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+fn may_be(name: &str, snapshot: Option<&SnapshotId>, target_cluster_id: &str) -> bool {
+    let cluster = format!("-{target_cluster_id}-");
+    match snapshot {
+        Some(snapshot) => name.starts_with(&format!("restore-{snapshot}{cluster}")),
+        None => name.starts_with("restore-") && name.contains(&cluster),
+    }
+}
+
+#[cfg(test)]
+mod tests;

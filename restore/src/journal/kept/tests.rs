@@ -1,0 +1,51 @@
+use super::*;
+use crate::{
+    restore::Options,
+    testing::plans::{NOW, plan, topic},
+};
+
+fn begin(folder: &Path, seconds: i64, target: &str, snapshot: &str) -> PathBuf {
+    let mut plan = plan(vec![topic("orders")]);
+    plan.target_cluster_id = target.to_owned();
+    plan.snapshot = snapshot.parse().unwrap();
+    let at = lifeboat_archive::words::Timestamp::from_millis(NOW.as_millis() + seconds * 1_000);
+    let planned = Planned::of(&plan, &Options::default(), at);
+    let journal = Journal::create(folder, &planned).unwrap();
+    journal.append(&Entry::Planned(Box::new(planned))).unwrap();
+    journal.path().to_owned()
+}
+
+const ONE: &str = "20260823T020000Z-k3fa";
+const OTHER: &str = "20260824T020000Z-k3fa";
+
+#[test]
+fn the_journals_of_a_snapshot_and_a_target_are_found_the_newest_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let first = begin(folder, 0, "target", ONE);
+    let third = begin(folder, 7_200, "target", ONE);
+    let second = begin(folder, 3_600, "target", OTHER);
+    begin(folder, 9_000, "target-2", ONE);
+    // neither a journal, nor one that has begun, nor one that can be read
+    fs::write(
+        folder.join(format!("restore-{ONE}-target-x.jsonl.lease")),
+        "{}",
+    )
+    .unwrap();
+    fs::write(folder.join(format!("restore-{ONE}-target-y.jsonl")), "").unwrap();
+    fs::write(folder.join(format!("restore-{ONE}-target-z.jsonl")), "{}\n").unwrap();
+    let found = |snapshot: Option<&str>| -> Vec<PathBuf> {
+        let snapshot = snapshot.map(|id| id.parse().unwrap());
+        let kept = kept_in(folder, snapshot.as_ref(), "target").unwrap();
+        kept.into_iter().map(|kept| kept.path).collect()
+    };
+    assert_eq!(found(Some(ONE)), [third.clone(), first.clone()]);
+    assert_eq!(found(None), [third, second, first]);
+}
+
+#[test]
+fn a_folder_that_is_not_there_holds_no_journal() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing");
+    assert!(kept_in(&missing, None, "target").unwrap().is_empty());
+}

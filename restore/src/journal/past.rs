@@ -1,0 +1,181 @@
+//! What the lines of a journal say together.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use lifeboat_archive::words::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Entry, PartitionStopped, PartitionWritten, Prepared};
+use crate::{
+    groups::RestoredGroup,
+    parts::Part,
+    plan::{Plan, PlannedTopic},
+    report::MadeChange,
+};
+
+/// What was done before, as far as it is written down.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a line of the journal"
+)]
+pub struct Past {
+    /// Where records were about to be written; none where it did not come so far.
+    pub prepared: Option<Prepared>,
+    /// Partitions that were written.
+    pub written: BTreeMap<(String, i32), PartitionWritten>,
+    /// Partitions whose writing was stopped.
+    pub stopped: BTreeMap<(String, i32), PartitionStopped>,
+    /// Whether nothing is left to be written.
+    pub all_written: bool,
+    /// Whether it was compared.
+    pub compared: bool,
+    /// Groups that have their offsets.
+    pub groups: BTreeMap<String, RestoredGroup>,
+    /// Whether all of them have.
+    pub groups_committed: bool,
+    /// Topics that have their final settings, but for what is put off.
+    pub settings_restored: BTreeSet<String>,
+    /// What became of the changes besides, where they were made.
+    pub changes: Option<Vec<MadeChange>>,
+    /// Whether the users were restored.
+    pub users_restored: bool,
+    /// Topics that have all of their settings.
+    pub put_back: BTreeSet<String>,
+    /// When it ended.
+    pub finished: Option<Timestamp>,
+    /// When it was given up.
+    pub given_up: Option<Timestamp>,
+}
+
+/// How far a restore has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Not a record is written.
+    Preparing,
+    /// Records are being written.
+    Writing,
+    /// They are being read back.
+    Comparing,
+    /// Groups get their offsets.
+    Groups,
+    /// Topics get their settings.
+    Settings,
+    /// The rest of the cluster is changed.
+    Cluster,
+    /// Users get their passwords.
+    Users,
+    /// It is at its end.
+    Finished,
+    /// It was given up.
+    GivenUp,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Preparing => "creating topics",
+            Self::Writing => "writing",
+            Self::Comparing => "comparing",
+            Self::Groups => "restoring groups",
+            Self::Settings => "setting topics",
+            Self::Cluster => "changing the cluster",
+            Self::Users => "restoring users",
+            Self::Finished => "finished",
+            Self::GivenUp => "given up",
+        })
+    }
+}
+
+impl Past {
+    /// What `entries` say, in their order: the later one holds.
+    pub fn of(entries: impl IntoIterator<Item = Entry>) -> Self {
+        let mut past = Self::default();
+        for entry in entries {
+            past.learn(entry);
+        }
+        past
+    }
+
+    fn learn(&mut self, entry: Entry) {
+        match entry {
+            Entry::Planned(_) | Entry::Resumed { .. } | Entry::Replacing { .. } => {}
+            Entry::Prepared(prepared) => self.prepared = Some(prepared),
+            Entry::Written(written) => {
+                let key = (written.topic.clone(), written.partition);
+                self.stopped.remove(&key);
+                self.written.insert(key, written);
+            }
+            Entry::Stopped(stopped) => {
+                let key = (stopped.topic.clone(), stopped.partition);
+                self.written.remove(&key);
+                self.stopped.insert(key, stopped);
+            }
+            Entry::AllWritten => self.all_written = true,
+            Entry::Compared => self.compared = true,
+            Entry::GroupRestored(group) => {
+                self.groups.insert(group.group.clone(), group);
+            }
+            Entry::GroupsCommitted => self.groups_committed = true,
+            Entry::SettingsRestored { topic, .. } => {
+                self.settings_restored.insert(topic);
+            }
+            Entry::ClusterChanged { made, .. } => self.changes = Some(made),
+            Entry::Finished { at } => self.finished = Some(at),
+            Entry::UsersRestored => self.users_restored = true,
+            Entry::PutBack { topic, .. } => {
+                self.put_back.insert(topic);
+            }
+            Entry::GivenUp { at } => self.given_up = Some(at),
+        }
+    }
+
+    /// Whether the records of `plan` are there and proven, as far as that was asked for: from then on the topics may
+    /// have their final settings, groups may read on, and what is there is not ours alone any more.
+    pub fn is_proven(&self, plan: &Plan) -> bool {
+        if !plan.parts.has(Part::Data) {
+            return false;
+        }
+        self.all_written && (self.compared || plan.compare.is_none())
+    }
+
+    /// How far the restore of `plan` has come.
+    pub fn stage(&self, plan: &Plan) -> Stage {
+        let users = plan.parts.has(Part::Users) && !self.users_restored;
+        if self.given_up.is_some() {
+            Stage::GivenUp
+        } else if self.finished.is_some() {
+            if users { Stage::Users } else { Stage::Finished }
+        } else if plan.parts.has(Part::Data) && !self.is_proven(plan) {
+            match (&self.prepared, self.all_written) {
+                (None, _) => Stage::Preparing,
+                (Some(_), false) => Stage::Writing,
+                (Some(_), true) => Stage::Comparing,
+            }
+        } else if !plan.groups.is_empty() && !self.groups_committed {
+            Stage::Groups
+        } else if plan.written().any(|topic| self.lacks_settings(topic)) {
+            Stage::Settings
+        } else {
+            Stage::Cluster
+        }
+    }
+
+    /// Whether a topic is still as it was while it was written.
+    pub fn lacks_settings(&self, topic: &PlannedTopic) -> bool {
+        !self.settings_restored.contains(&topic.topic)
+            && !self.stopped.keys().any(|(name, _)| *name == topic.topic)
+    }
+
+    /// Whether there is something to go on with.
+    pub fn is_unfinished(&self, plan: &Plan) -> bool {
+        !matches!(self.stage(plan), Stage::Finished | Stage::GivenUp)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+use lifeboat_archive::{json::Sha256Hex, words::TopicId};
+
+use super::*;
+use crate::{
+    journal::PreparedTopic,
+    offsets::OffsetTranslator,
+    parts::Parts,
+    plan::PlannedGroup,
+    rewrite::{Producer, RewriteCounts},
+    testing::plans::{NOW, plan, topic},
+};
+
+fn prepared() -> Entry {
+    Entry::Prepared(Prepared {
+        producer: Producer { id: 7, epoch: 0 },
+        topics: vec![PreparedTopic {
+            topic: "orders".to_owned(),
+            target: "orders".to_owned(),
+            topic_id: TopicId([3; 16]),
+            start_offsets: vec![0, 5],
+            content: Sha256Hex::of(b"content"),
+        }],
+    })
+}
+
+fn written(partition: i32) -> Entry {
+    let manifest = crate::testing::plans::partition(partition);
+    Entry::Written(PartitionWritten {
+        topic: "orders".to_owned(),
+        target: String::new(),
+        partition,
+        start_offset: 0,
+        counts: RewriteCounts::default(),
+        digest: None,
+        offsets: OffsetTranslator::new(&manifest, []).finish(3),
+        salvaged: Vec::new(),
+    })
+}
+
+fn stopped(partition: i32) -> Entry {
+    Entry::Stopped(PartitionStopped {
+        topic: "orders".to_owned(),
+        partition,
+        start_offset: 0,
+        why: "others".to_owned(),
+    })
+}
+
+fn settings() -> Entry {
+    Entry::SettingsRestored {
+        topic: "orders".to_owned(),
+        target: String::new(),
+    }
+}
+
+#[test]
+fn each_line_takes_a_restore_one_stage_further() {
+    let mut plan = plan(vec![topic("orders")]);
+    plan.parts = Parts::everything();
+    plan.groups.push(PlannedGroup {
+        group: "billing".to_owned(),
+        target: String::new(),
+        kept: Vec::new(),
+        offsets: 1,
+        not_restored: 0,
+        skipped: None,
+    });
+    let lines = [
+        (prepared(), Stage::Writing),
+        (written(0), Stage::Writing),
+        (Entry::AllWritten, Stage::Comparing),
+        (Entry::Compared, Stage::Groups),
+        (Entry::GroupsCommitted, Stage::Settings),
+        (settings(), Stage::Cluster),
+        (Entry::Finished { at: NOW }, Stage::Users),
+        (Entry::UsersRestored, Stage::Finished),
+    ];
+    let mut entries = Vec::new();
+    assert_eq!(Past::of(entries.clone()).stage(&plan), Stage::Preparing);
+    for (entry, stage) in lines {
+        entries.push(entry);
+        let past = Past::of(entries.clone());
+        assert_eq!(past.stage(&plan), stage, "{:?}", entries.last());
+        assert_eq!(past.is_unfinished(&plan), stage != Stage::Finished);
+        assert_eq!(past.is_proven(&plan), stage >= Stage::Groups);
+    }
+    entries.push(Entry::GivenUp { at: NOW });
+    assert!(!Past::of(entries).is_unfinished(&plan));
+}
+
+#[test]
+fn what_is_not_compared_is_proven_when_it_is_written() {
+    let mut plan = plan(vec![topic("orders")]);
+    plan.compare = None;
+    let past = Past::of([prepared(), Entry::AllWritten]);
+    assert!(past.is_proven(&plan));
+    assert!(!Past::of([prepared()]).is_proven(&plan));
+}
+
+#[test]
+fn a_partition_is_what_the_last_line_says_of_it() {
+    let past = Past::of([written(0), stopped(0), stopped(1), written(1)]);
+    let key = |partition| ("orders".to_owned(), partition);
+    assert_eq!(past.stopped.keys().collect::<Vec<_>>(), [&key(0)]);
+    assert_eq!(past.written.keys().collect::<Vec<_>>(), [&key(1)]);
+    // a topic that was stopped does not wait for its settings
+    let plan = plan(vec![topic("orders")]);
+    assert!(!past.lacks_settings(&plan.topics[0]));
+}
