@@ -6,6 +6,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
@@ -103,6 +104,8 @@ final class Surroundings {
                 quotas.add(new ClientQuotaAlteration(new ClientQuotaEntity(quota.entity), limits));
             }
             admin.alterClientQuotas(quotas).all().get();
+            // the controller has it; a broker tells it when it has read that far in the metadata log
+            Waiting.until("the brokers tell what was set", 30_000, () -> isTold(admin, request));
             Map<String, Map<TopicPartition, Long>> starts = new TreeMap<>();
             request.starts.forEach(start -> starts.computeIfAbsent(start.group, any -> new HashMap<>())
                     .put(new TopicPartition(start.topic, start.partition), start.offset));
@@ -111,6 +114,44 @@ final class Surroundings {
             }
         }
         return Map.of();
+    }
+
+    private static boolean isTold(Admin admin, FillRequest request) throws Exception {
+        for (Config config : request.configs) {
+            ConfigResource.Type type = ConfigResource.Type.valueOf(config.type);
+            ConfigResource resource = new ConfigResource(type, config.name);
+            Map<String, ConfigEntry> told = new HashMap<>();
+            admin.describeConfigs(List.of(resource)).all().get().get(resource).entries()
+                    .forEach(entry -> told.put(entry.name(), entry));
+            for (var wanted : config.configs.entrySet()) {
+                ConfigEntry entry = told.get(wanted.getKey());
+                boolean own = entry != null && switch (entry.source()) {
+                    case DEFAULT_CONFIG, STATIC_BROKER_CONFIG, UNKNOWN -> false;
+                    case DYNAMIC_DEFAULT_BROKER_CONFIG -> config.name.isEmpty();
+                    default -> true;
+                };
+                boolean same = wanted.getValue() == null
+                        ? !own
+                        : own && (entry.isSensitive() || wanted.getValue().equals(entry.value()));
+                if (!same) {
+                    return false;
+                }
+            }
+        }
+        if (!request.acls.isEmpty() && !admin.describeAcls(AclBindingFilter.ANY).values().get()
+                .containsAll(request.acls.stream().map(Acl::binding).toList())) {
+            return false;
+        }
+        var quotas = admin.describeClientQuotas(ClientQuotaFilter.all()).entities().get();
+        for (Quota quota : request.quotas) {
+            Map<String, Double> told = quotas.getOrDefault(new ClientQuotaEntity(quota.entity), Map.of());
+            for (var limit : quota.limits.entrySet()) {
+                if (!Objects.equals(told.get(limit.getKey()), limit.getValue())) {
+                    return false;
+                }
+            }
+        }
+        return true;
     }
 
     static Described describe(DescribeRequest request) throws Exception {
