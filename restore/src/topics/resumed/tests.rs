@@ -52,3 +52,15 @@ fn where_no_records_are_restored_others_may_have_begun_to_write() {
     adopt(&mut planned, Some(&there(7, [0, 12])), false).unwrap();
     assert_eq!(planned.partitions[1].start_offset, 12);
 }
+
+#[test]
+fn a_topic_that_had_more_partitions_than_the_snapshot_is_gone_on_with() {
+    // a restore into it that was killed before the first record could not be resumed
+    let mut planned = topic("orders");
+    let topic_id = TopicId([7; 16]);
+    planned.action = TopicAction::UseEmpty { topic_id };
+    let mut wider = there(7, [0, 0]);
+    wider.partitions.push(OffsetRange::new(0, 0));
+    adopt(&mut planned, Some(&wider), true).unwrap();
+    assert_eq!(planned.partitions.len(), 2);
+}
