@@ -529,7 +529,8 @@ impl Restore {
         for topic in plan.written() {
             self.progress.advance(1);
             // a topic that was stopped half-way is kept as it is, until somebody has looked at it
-            if written.stopped(&topic.topic) || !course.past.lacks_settings(topic) {
+            // one that was stopped before this run, and is whole now, is not
+            if !written.lacks_settings(&topic.topic, &course.past) {
                 continue;
             }
             self.unless_cancelled(crate::topics::finish(&self.cluster, topic))

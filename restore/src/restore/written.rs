@@ -141,6 +141,11 @@ impl Written {
         self.partitions.iter().filter_map(|told| told.as_ref().ok())
     }
 
+    /// Whether a topic is whole, and still as it was while it was written.
+    pub(super) fn lacks_settings(&self, topic: &str, past: &Past) -> bool {
+        !self.stopped(topic) && !past.settings_restored.contains(topic)
+    }
+
     pub(super) fn stopped(&self, topic: &str) -> bool {
         self.of(topic).any(Result::is_err)
     }
@@ -222,3 +227,6 @@ fn reported(told: &Told) -> RestoredPartition {
         stopped,
     }
 }
+
+#[cfg(test)]
+mod tests;
