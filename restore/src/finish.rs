@@ -145,18 +145,51 @@ fn decide(topic: &PlannedTopic, past: &Past, there: &BTreeMap<String, String>) -
     open
 }
 
-/// Whether the topic that is there is the one that was restored. Where it did not come to writing down its id, its
-/// settings tell.
+/// What of it is set, where `later` restores were begun: nothing of a topic that one of them has taken, or what that one
+/// restored could be deleted.
+fn decide_after(
+    topic: &PlannedTopic,
+    past: &Past,
+    there: &BTreeMap<String, String>,
+    later: &[KeptJournal],
+) -> OpenTopic {
+    let mut takers = later.iter();
+    match takers.find(|it| it.has_taken(topic.target_name())) {
+        None => decide(topic, past, there),
+        Some(taker) => OpenTopic {
+            topic: topic.topic.clone(),
+            target: topic.target_name().to_owned(),
+            left: vec![left_to(taker)],
+            ..OpenTopic::default()
+        },
+    }
+}
+
+fn left_to(later: &KeptJournal) -> String {
+    let (snapshot, path) = (&later.plan.snapshot, later.path.display());
+    format!("it is left to the later restore of {snapshot} ({path})")
+}
+
+/// Whether the topic that is there is the one that was restored. Where it was to be made, and it did not come to writing
+/// down its id, its settings tell.
 fn is_same(topic: &PlannedTopic, past: &Past, there: &ExistingTopic) -> bool {
     let prepared = past.prepared.iter();
     let mut prepared = prepared.flat_map(|prepared| &prepared.topics);
-    prepared
-        .find(|prepared| prepared.topic == topic.topic)
-        .is_none_or(|prepared| prepared.topic_id == there.topic_id)
+    let prepared = prepared.find(|prepared| prepared.topic == topic.topic);
+    let known = prepared.map(|prepared| prepared.topic_id);
+    known
+        .or_else(|| topic.action.topic_id())
+        .is_none_or(|id| id == there.topic_id)
 }
 
 fn is_interrupted(past: &Past) -> bool {
     past.finished.is_none() && past.given_up.is_none()
+}
+
+/// Whether a journal still says what it said when it was `planned` how to end it.
+fn is_as_planned(planned: &[KeptJournal], now: &KeptJournal) -> bool {
+    let mut planned = planned.iter();
+    planned.any(|planned| planned.path == now.path && planned.past == now.past)
 }
 
 /// Ends restores.
@@ -186,7 +219,7 @@ impl Finish {
         let target = target::look(&self.cluster, &names, false).await?;
         let mut restores = Vec::new();
         for journal in &self.journals {
-            restores.extend(self.open(journal, &target, now).await);
+            restores.extend(self.open(journal, &target, now).await?);
         }
         Ok(FinishPlan {
             target_cluster_id: self.cluster.cluster_id().to_owned(),
@@ -202,8 +235,9 @@ impl Finish {
         journal: &KeptJournal,
         target: &Target,
         now: Timestamp,
-    ) -> Option<OpenRestore> {
+    ) -> Result<Option<OpenRestore>, RestoreError> {
         let (plan, past) = (&journal.plan, &journal.past);
+        let later = journal.later()?;
         let mut topics = Vec::new();
         for topic in plan.written() {
             if lacking(topic, past).is_empty() {
@@ -213,15 +247,18 @@ impl Finish {
             let Some(there) = there.filter(|there| is_same(topic, past, there)) else {
                 continue;
             };
-            let mut open = decide(topic, past, &there.settings);
+            let mut open = decide_after(topic, past, &there.settings, &later);
             if open.changes.is_empty() && open.left.is_empty() {
                 continue;
             }
-            open.deletes = self.deletes(topic, &open, there, target, now).await;
+            if !open.changes.is_empty() {
+                open.deletes = self.deletes(topic, &open, there, target, now).await;
+            }
             topics.push(open);
         }
         let given_up = is_interrupted(past);
-        (given_up || !topics.is_empty()).then(|| OpenRestore {
+        let is_open = given_up || !topics.is_empty();
+        Ok(is_open.then(|| OpenRestore {
             journal: journal.path.clone(),
             snapshot: plan.snapshot.clone(),
             begun_at: journal.planned.at,
@@ -229,7 +266,7 @@ impl Finish {
             given_up,
             topics,
             skipped: None,
-        })
+        }))
     }
 
     /// What Kafka would delete at once if the changes were made.
@@ -298,6 +335,21 @@ impl Finish {
         let clock = self.clock.clone();
         let lease = Lease::take(&restore.journal, timeout, clock, stop).await?;
         let journal = Journal::reopen(&restore.journal)?;
+        // whoever had the lease until now may have gone on, and others may have begun
+        let now = KeptJournal::read(&restore.journal)?;
+        if !is_as_planned(&self.journals, &now) {
+            restore.skipped = Some("it was gone on with meanwhile: run --finish again".to_owned());
+            return Ok(());
+        }
+        let later = now.later()?;
+        for topic in &mut restore.topics {
+            let taker = later.iter().find(|it| it.has_taken(&topic.target));
+            if let Some(taker) = taker.filter(|_| !topic.changes.is_empty()) {
+                topic.changes.clear();
+                topic.deletes = Deletion::default();
+                topic.left = vec![left_to(taker)];
+            }
+        }
         let at = self.clock.now();
         // before the first setting: from then on records may be deleted, and nobody may go on
         if restore.given_up {

@@ -134,6 +134,38 @@ impl KeptJournal {
     pub fn is_unfinished(&self) -> bool {
         self.past.is_unfinished(&self.plan)
     }
+
+    /// Whether it came to writing into that topic of the target.
+    pub(crate) fn has_prepared(&self, target: &str) -> bool {
+        let prepared = self.past.prepared.iter();
+        let mut topics = prepared.flat_map(|prepared| &prepared.topics);
+        topics.any(|topic| topic.target == target)
+    }
+
+    /// Whether that topic of the target is its own by now, or may become it: what an older restore knows of the topic
+    /// does not hold any more.
+    pub(crate) fn has_taken(&self, target: &str) -> bool {
+        let mut written = self.plan.written();
+        let Some(topic) = written.find(|topic| topic.target_name() == target) else {
+            return false;
+        };
+        self.has_prepared(target)
+            || self.past.settings_restored.contains(&topic.topic)
+            || self.is_unfinished()
+    }
+
+    /// The journals beside it of restores into the same cluster that were begun after it, whatever their snapshot.
+    pub(crate) fn later(&self) -> Result<Vec<KeptJournal>, JournalError> {
+        let folder = match self.path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let mut journals = kept_in(folder, None, &self.planned.target_cluster_id)?;
+        // the same file may be named in several ways
+        let age = |it: &KeptJournal| (it.planned.at, it.path.file_name().map(ToOwned::to_owned));
+        journals.retain(|other| age(other) > age(self));
+        Ok(journals)
+    }
 }
 
 /// The journals in `folder` of restores into that cluster, of that snapshot where one is named, the newest first. A file
