@@ -39,6 +39,7 @@ mod kept;
 mod past;
 
 pub(crate) use earlier::earlier_in;
+pub(crate) use kept::superseded;
 pub use kept::{KeptJournal, KeptOptions, kept_in};
 pub use past::{Past, Stage};
 

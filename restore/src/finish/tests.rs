@@ -2,7 +2,7 @@ use lifeboat_archive::{json::Sha256Hex, words::TopicId};
 
 use super::*;
 use crate::{
-    journal::{Planned, Prepared, PreparedTopic},
+    journal::{Planned, Prepared, PreparedTopic, superseded},
     restore::Options,
     rewrite::Producer,
     testing::plans::{NOW, plan, topic, topic_with_retention_put_off},
@@ -123,6 +123,8 @@ fn what_a_later_restore_wrote_into_is_left_to_it() {
     // one that has written keeps it, however it ended
     new.append(&Entry::Prepared(prepared("old"))).unwrap();
     assert!(decide(&old).changes.is_empty());
+    assert!(superseded(&read(&old), &read(&old).later().unwrap()).is_some());
+    assert!(superseded(&read(&new), &read(&new).later().unwrap()).is_none());
 }
 
 fn prepared(topic: &str) -> Prepared {

@@ -168,6 +168,22 @@ impl KeptJournal {
     }
 }
 
+/// Why it can't be gone on with: one of the `later` restores came to writing into a topic of it, and what is there now
+/// is not what it left. One that has ended touches no topic any more.
+pub(crate) fn superseded(kept: &KeptJournal, later: &[KeptJournal]) -> Option<String> {
+    if kept.past.finished.is_some() {
+        return None;
+    }
+    kept.plan.written().find_map(|topic| {
+        let target = topic.target_name();
+        let by = later.iter().find(|it| it.has_prepared(target))?;
+        Some(format!(
+            "a later restore has written into topic {target}: {}",
+            by.path.display()
+        ))
+    })
+}
+
 /// The journals in `folder` of restores into that cluster, of that snapshot where one is named, the newest first. A file
 /// that can't be read is told in the log and passed over: it may belong to something else.
 pub fn kept_in(

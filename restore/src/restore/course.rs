@@ -168,6 +168,9 @@ impl Restore {
         if kept.past.given_up.is_some() {
             return no("it was given up by restore --finish".to_owned());
         }
+        if let Some(problem) = journal::superseded(kept, &kept.later()?) {
+            return no(problem);
+        }
         Ok(())
     }
 
