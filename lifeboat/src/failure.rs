@@ -438,6 +438,10 @@ impl From<RestoreError> for Failure {
                 Exit::Differs,
                 "delete the restored topics, make sure that nobody else writes to them, and restore again",
             ),
+            E::Stuck { .. } => (
+                Exit::Error,
+                "bring back the brokers that lead these partitions",
+            ),
             E::Cancelled => return Self::interrupted(),
             E::OffsetMap(MapError::Exists(_)) => (
                 Exit::Usage,

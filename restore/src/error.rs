@@ -81,6 +81,18 @@ pub enum RestoreError {
         /// How many were compared.
         compared: usize,
     },
+    /// The target could not be reached for too long. What is written so far stays, and is gone on from.
+    #[error(
+        "{partitions} partitions are not written to their end, the first is {first}: {problem}"
+    )]
+    Stuck {
+        /// The first of them.
+        first: TopicPartition,
+        /// What kept it from its end.
+        problem: String,
+        /// How many there are.
+        partitions: usize,
+    },
     /// The offset map can't be written.
     #[error(transparent)]
     OffsetMap(#[from] MapError),

@@ -52,6 +52,12 @@ pub struct RestoredGroup {
 }
 
 impl RestoredGroup {
+    /// Why something is missing that was asked for.
+    pub fn why_partial(&self) -> &str {
+        let skipped = self.skipped.as_deref();
+        skipped.unwrap_or("not all of its offsets were restored")
+    }
+
     /// Its name in the target.
     pub fn target_name(&self) -> &str {
         name_or(&self.target, &self.group)

@@ -1,6 +1,6 @@
 //! Whether, and how, a topic that the target has already is written to.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use lifeboat_archive::{
     json::Sha256Hex,
@@ -36,6 +36,17 @@ pub struct Earlier {
     pub written: BTreeMap<i32, OffsetRange>,
 }
 
+/// A restore that may have written a part of a topic, and did not come to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interrupted {
+    /// When it was begun.
+    pub at: Timestamp,
+    /// The topic's id.
+    pub topic_id: TopicId,
+    /// Its journal.
+    pub journal: PathBuf,
+}
+
 impl Earlier {
     /// Whether `content` is still there, and nothing came behind it. Where all else was to be deleted, nothing may be
     /// before it either.
@@ -61,6 +72,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) content: &'a Sha256Hex,
     /// What an earlier restore wrote.
     pub(crate) earlier: Option<&'a Earlier>,
+    /// Which restore was interrupted while it wrote there.
+    pub(crate) interrupted: Option<&'a Interrupted>,
     /// What shall be done with what holds records.
     pub(crate) existing: Existing,
 }
@@ -87,6 +100,22 @@ pub(crate) fn action(
     {
         let at = earlier.at;
         return TopicAction::AlreadyThere { topic_id, at };
+    }
+    let interrupted = wanted.interrupted.filter(|it| it.topic_id == topic_id);
+    if let Some(it) = interrupted.filter(|_| records > 0) {
+        let begun = format!(
+            "a restore that was begun at {} and interrupted has written to it ({})",
+            it.at,
+            it.journal.display()
+        );
+        if wanted.existing != Existing::Replace {
+            return refuse(format!(
+                "it holds {} records, and {begun}: --resume goes on with that one, --finish ends it, --replace deletes \
+                 what it wrote; written once more its records would be there twice",
+                HumanCount(records)
+            ));
+        }
+        warnings.push(format!("{begun}: it can't be resumed after this"));
     }
     if records > 0 && wanted.existing == Existing::Refuse {
         return refuse(format!(

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     content::Depth,
-    into::{Earlier, Existing},
+    into::{Earlier, Existing, Interrupted},
     journal::Stage,
     names::{Destinations, NameError, name_or},
     parts::{Part, Parts},
@@ -75,6 +75,8 @@ pub struct Target {
     pub committed: BTreeMap<String, BTreeSet<String>>,
     /// What earlier restores of the snapshot wrote, by topic.
     pub earlier: BTreeMap<String, Earlier>,
+    /// Which restores were interrupted while they wrote, by topic.
+    pub interrupted: BTreeMap<String, Interrupted>,
     /// Bytes that each broker may still use, as far as they tell.
     pub usable_bytes: BTreeMap<i32, u64>,
     /// What its quotas hold us to.

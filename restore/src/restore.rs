@@ -26,7 +26,7 @@ use crate::{
     offset_map::{MapFile, Waiting},
     parts::{Part, Parts},
     plan::{self, Choice, PlanError, Source, TopicAction, Unfinished},
-    replay::{ReadyTopic, Replay, WrittenPartition},
+    replay::{ReadyTopic, Replay, WriteError, WrittenPartition},
     rewrite::Producer,
     salvage::is_lost,
     selection::{Selection, Wanted},
@@ -421,6 +421,13 @@ impl Restore {
         for stopped in partitions.iter().filter_map(|it| it.told().err()) {
             journal.note(&Entry::Stopped(stopped))?;
         }
+        // they can be gone on with when the target is back: not before that is all written
+        let stopped = partitions.iter();
+        let stopped =
+            stopped.filter_map(|it| Some((&it.topic_partition, it.outcome.as_ref().err()?)));
+        if let Some(stuck) = stuck(stopped) {
+            return Err(stuck);
+        }
         journal.append(&Entry::AllWritten)?;
         Ok((partitions, waiting))
     }
@@ -565,6 +572,20 @@ fn millis(began: Instant) -> u64 {
     u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
+/// The error where nothing got through any more to partitions, of those that were stopped: they can be gone on with.
+fn stuck<'a>(
+    stopped: impl Iterator<Item = (&'a TopicPartition, &'a WriteError)>,
+) -> Option<RestoreError> {
+    let stuck = stopped.filter(|(_, why)| matches!(why, WriteError::NoProgress { .. }));
+    let stuck: Vec<_> = stuck.collect();
+    let (first, why) = stuck.first()?;
+    Some(RestoreError::Stuck {
+        first: (*first).clone(),
+        problem: why.to_string(),
+        partitions: stuck.len(),
+    })
+}
+
 fn refuse_if_nothing_is_left(plan: &Plan) -> Result<(), RestoreError> {
     // what else there is to be done is done all the same
     if plan.refused().next().is_none() || plan.changes_anything() {
@@ -604,5 +625,25 @@ mod tests {
         assert_eq!(options.compare, Some(Depth::Batches));
         assert!(options.topics.choose("anything"));
         assert_eq!(options.memory, ByteSize::mib(96));
+    }
+
+    /// The restore came to its end, and `--resume` said that there was nothing to be resumed.
+    #[test]
+    fn what_the_target_was_away_for_can_be_gone_on_with_and_what_others_took_can_not() {
+        let partition = |number| TopicPartition::new("orders", number);
+        let (one, two) = (partition(1), partition(2));
+        let taken = WriteError::Replaced;
+        let away = WriteError::NoProgress {
+            after: std::time::Duration::from_secs(181),
+            last: lifeboat_kafka::KafkaError::Interrupted,
+        };
+        assert!(stuck([(&one, &taken)].into_iter()).is_none());
+        let stopped = [(&one, &taken), (&two, &away)];
+        let told = stuck(stopped.into_iter()).unwrap().to_string();
+        assert!(
+            told.contains("1 partitions") && told.contains("orders-2"),
+            "{told}"
+        );
+        assert!(told.contains("for 181 s"), "{told}");
     }
 }

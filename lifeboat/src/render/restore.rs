@@ -405,11 +405,7 @@ pub(crate) fn render_report(report: &Report, paint: Paint) -> String {
         ));
     }
     for group in report.groups.iter().filter(|group| group.partial) {
-        let why = group
-            .skipped
-            .as_deref()
-            .unwrap_or("not all of its offsets were restored");
-        missing.push(format!("group {}: {why}", group.group));
+        missing.push(format!("group {}: {}", group.group, group.why_partial()));
     }
     for it in &report.changes {
         if let Some(why) = &it.refused {

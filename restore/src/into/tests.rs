@@ -32,6 +32,7 @@ fn decide(existing: Existing, there: &ExistingTopic, earlier: Option<&Earlier>) 
         partitions: 2,
         content: &Sha256Hex::of(b"it"),
         earlier,
+        interrupted: None,
         existing,
     };
     action(wanted, Some(there), &mut Vec::new())
@@ -147,4 +148,53 @@ fn appending_tells_what_compaction_will_do_and_whose_settings_hold() {
     assert_eq!(told("delete", &[]), [] as [&str; 0]);
     assert!(told("delete, compact", &[])[0].contains("newer"));
     assert!(told("delete", &["retention.ms"])[0].ends_with("retention.ms"));
+}
+
+/// `--append` anew, instead of `--resume`, wrote everything once more.
+#[test]
+fn what_an_interrupted_restore_wrote_is_not_written_once_more_but_may_be_replaced() {
+    let interrupted = Interrupted {
+        at: AT,
+        topic_id: ID,
+        journal: "/state/restore-1.jsonl".into(),
+    };
+    let decide = |existing, there: &ExistingTopic, warnings: &mut Vec<String>| {
+        let wanted = Wanted {
+            partitions: 2,
+            content: &Sha256Hex::of(b"it"),
+            earlier: None,
+            interrupted: Some(&interrupted),
+            existing,
+        };
+        action(wanted, Some(there), warnings)
+    };
+    let mut warnings = Vec::new();
+    let half = there(&[(0, 9), (0, 0)]);
+    for existing in [Existing::Refuse, Existing::Append] {
+        let refused = decide(existing, &half, &mut warnings);
+        let TopicAction::Refuse { records: 9, reason } = refused else {
+            panic!("{refused:?}");
+        };
+        for word in [
+            "--resume",
+            "--finish",
+            "--replace",
+            "/state/restore-1.jsonl",
+        ] {
+            assert!(reason.contains(word), "{reason}");
+        }
+    }
+    assert_eq!(warnings, Vec::<String>::new());
+    let replaced = decide(Existing::Replace, &half, &mut warnings);
+    assert!(matches!(replaced, TopicAction::Replace { records: 9, .. }));
+    assert!(warnings[0].contains("can't be resumed"), "{warnings:?}");
+    // nothing of it is there, or the topic is another one
+    let empty = decide(Existing::Append, &there(&[(0, 0), (0, 0)]), &mut warnings);
+    assert!(matches!(empty, TopicAction::UseEmpty { .. }));
+    let anew = ExistingTopic {
+        topic_id: TopicId([8; 16]),
+        ..half
+    };
+    let appended = decide(Existing::Append, &anew, &mut warnings);
+    assert!(matches!(appended, TopicAction::Append { records: 9, .. }));
 }

@@ -5,14 +5,23 @@ use std::{collections::BTreeMap, path::Path};
 use lifeboat_archive::words::{OffsetRange, Timestamp};
 
 use super::{Entry, Journal, JournalError, PreparedTopic, kept::files_in};
-use crate::{into::Earlier, plan::Plan};
+use crate::{
+    into::{Earlier, Interrupted},
+    plan::Plan,
+};
+
+/// What is known of the topics of a cluster from the journals of restores into it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Known {
+    /// What came to its end.
+    pub(crate) earlier: BTreeMap<String, Earlier>,
+    /// What was interrupted while it was written.
+    pub(crate) interrupted: BTreeMap<String, Interrupted>,
+}
 
 /// What the newest restore that touched each topic of that cluster wrote there, by the target's name; nothing of a topic
 /// with which that one did not come to its end. A journal that can't be read is passed over.
-pub(crate) fn earlier_in(
-    folder: &Path,
-    target_cluster_id: &str,
-) -> Result<BTreeMap<String, Earlier>, JournalError> {
+pub(crate) fn earlier_in(folder: &Path, target_cluster_id: &str) -> Result<Known, JournalError> {
     let mut journals = Vec::new();
     for path in files_in(folder, None, target_cluster_id)? {
         match Journal::read(&path) {
@@ -21,13 +30,20 @@ pub(crate) fn earlier_in(
         }
     }
     journals.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
-    let mut earlier = BTreeMap::new();
-    for (_, _, story) in journals {
+    let mut known = Known::default();
+    for (_, path, story) in journals {
         // whatever an older one wrote is not alone there any more
-        earlier.retain(|topic, _| !story.touched.contains(topic));
-        earlier.extend(story.ended());
+        known
+            .earlier
+            .retain(|topic, _| !story.touched.contains(topic));
+        known.interrupted.extend(story.interrupted(&path));
+        let ended: Vec<_> = story.ended().collect();
+        known
+            .interrupted
+            .retain(|topic, _| !ended.iter().any(|(it, _)| it == topic));
+        known.earlier.extend(ended);
     }
-    Ok(earlier)
+    Ok(known)
 }
 
 /// What one journal tells.
@@ -44,6 +60,7 @@ struct Story {
     /// The snapshot's topics that have their settings.
     settled: Vec<String>,
     finished: Option<Timestamp>,
+    given_up: bool,
 }
 
 impl Story {
@@ -69,10 +86,27 @@ impl Story {
                 }
                 Entry::SettingsRestored { topic, .. } => story.settled.push(topic),
                 Entry::Finished { at } => story.finished = Some(at),
+                Entry::GivenUp { .. } => story.given_up = true,
                 _ => {}
             }
         }
         planned.then_some(story)
+    }
+
+    /// The topics that it may have written a part of, and can still be gone on with.
+    fn interrupted(&self, journal: &Path) -> Vec<(String, Interrupted)> {
+        if self.finished.is_some() || self.given_up {
+            return Vec::new();
+        }
+        let topics = self.prepared.iter().map(|topic| {
+            let interrupted = Interrupted {
+                at: self.at,
+                topic_id: topic.topic_id,
+                journal: journal.to_owned(),
+            };
+            (topic.target.clone(), interrupted)
+        });
+        topics.collect()
     }
 
     /// What it wrote into each topic with which it came to its end.
@@ -192,12 +226,22 @@ mod tests {
     #[test]
     fn what_a_restore_wrote_that_came_to_its_end_is_known_by_the_targets_name() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(earlier_in(folder.path(), CLUSTER).unwrap().is_empty());
+        assert!(
+            earlier_in(folder.path(), CLUSTER)
+                .unwrap()
+                .earlier
+                .is_empty()
+        );
         let journal = begin(folder.path(), 5, CLUSTER);
         write(&journal);
-        assert!(earlier_in(folder.path(), CLUSTER).unwrap().is_empty());
+        assert!(
+            earlier_in(folder.path(), CLUSTER)
+                .unwrap()
+                .earlier
+                .is_empty()
+        );
         end(&journal, 9);
-        let known = earlier_in(folder.path(), CLUSTER).unwrap();
+        let known = earlier_in(folder.path(), CLUSTER).unwrap().earlier;
         let ranges = [(0, OffsetRange::new(0, 0)), (1, OffsetRange::new(5, 13))];
         let expected = Earlier {
             at: Timestamp::from_millis(9),
@@ -206,9 +250,14 @@ mod tests {
             written: ranges.into(),
         };
         assert_eq!(known, BTreeMap::from([("dr.orders".to_owned(), expected)]));
-        assert!(earlier_in(folder.path(), "other").unwrap().is_empty());
+        assert!(
+            earlier_in(folder.path(), "other")
+                .unwrap()
+                .earlier
+                .is_empty()
+        );
         let nowhere = folder.path().join("nowhere");
-        assert!(earlier_in(&nowhere, CLUSTER).unwrap().is_empty());
+        assert!(earlier_in(&nowhere, CLUSTER).unwrap().earlier.is_empty());
     }
 
     #[test]
@@ -219,11 +268,16 @@ mod tests {
         end(&first, 9);
         // it may have set the topic's settings, and was killed
         begin(folder.path(), 20, CLUSTER);
-        assert!(earlier_in(folder.path(), CLUSTER).unwrap().is_empty());
+        assert!(
+            earlier_in(folder.path(), CLUSTER)
+                .unwrap()
+                .earlier
+                .is_empty()
+        );
         let third = begin(folder.path(), 30, CLUSTER);
         write(&third);
         end(&third, 40);
-        let known = earlier_in(folder.path(), CLUSTER).unwrap();
+        let known = earlier_in(folder.path(), CLUSTER).unwrap().earlier;
         assert_eq!(known["dr.orders"].at, Timestamp::from_millis(40));
     }
 
@@ -242,7 +296,12 @@ mod tests {
         });
         journal.append(&lacking).unwrap();
         end(&journal, 9);
-        assert!(earlier_in(folder.path(), CLUSTER).unwrap().is_empty());
+        assert!(
+            earlier_in(folder.path(), CLUSTER)
+                .unwrap()
+                .earlier
+                .is_empty()
+        );
     }
 
     #[test]
@@ -252,6 +311,40 @@ mod tests {
         write(&journal);
         let at = Timestamp::from_millis(9);
         journal.append(&Entry::Finished { at }).unwrap();
-        assert!(earlier_in(folder.path(), CLUSTER).unwrap().is_empty());
+        assert!(
+            earlier_in(folder.path(), CLUSTER)
+                .unwrap()
+                .earlier
+                .is_empty()
+        );
+    }
+
+    /// `--append` anew after an interruption appended everything once more.
+    #[test]
+    fn a_restore_that_was_interrupted_while_it_wrote_is_known_until_it_ends_or_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let interrupted = || earlier_in(folder.path(), CLUSTER).unwrap().interrupted;
+        let journal = begin(folder.path(), 5, CLUSTER);
+        assert!(interrupted().is_empty(), "nothing is written yet");
+        write(&journal);
+        let expected = Interrupted {
+            at: Timestamp::from_millis(5),
+            topic_id: TopicId([3; 16]),
+            journal: journal.path().to_owned(),
+        };
+        let expected = BTreeMap::from([("dr.orders".to_owned(), expected)]);
+        assert_eq!(interrupted(), expected);
+        // another one that has written nothing does not change that
+        begin(folder.path(), 20, CLUSTER);
+        assert_eq!(interrupted(), expected);
+        end(&journal, 30);
+        assert!(interrupted().is_empty());
+
+        let second = begin(folder.path(), 40, CLUSTER);
+        write(&second);
+        assert_eq!(interrupted().len(), 1);
+        let at = Timestamp::from_millis(50);
+        second.append(&Entry::GivenUp { at }).unwrap();
+        assert!(interrupted().is_empty());
     }
 }

@@ -171,6 +171,25 @@ impl Past {
             && !self.stopped.keys().any(|(name, _)| *name == topic.topic)
     }
 
+    /// What of its plan a restore that has come to its end did not restore, each for people.
+    pub fn missing(&self) -> Vec<String> {
+        let stopped = self.stopped.iter();
+        let stopped = stopped.map(|((topic, number), it)| format!("{topic}-{number}: {}", it.why));
+        let damaged = self.written.iter().filter(|(_, it)| it.is_incomplete());
+        let damaged = damaged.map(|((topic, number), _)| {
+            format!("{topic}-{number}: records are damaged in the archives")
+        });
+        let groups = self.groups.values().filter(|it| it.partial);
+        let groups = groups.map(|it| format!("group {}: {}", it.group, it.why_partial()));
+        let changes = self.changes.iter().flatten();
+        let refused = changes.filter_map(|it| {
+            let why = it.refused.as_ref()?;
+            Some(format!("{} {}: {why}", it.change.sign(), it.change))
+        });
+        let records = stopped.chain(damaged);
+        records.chain(groups).chain(refused).collect()
+    }
+
     /// Whether there is something to go on with.
     pub fn is_unfinished(&self, plan: &Plan) -> bool {
         !matches!(self.stage(plan), Stage::Finished | Stage::GivenUp)

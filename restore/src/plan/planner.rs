@@ -112,6 +112,7 @@ impl Planner<'_> {
                 self.choice.selection,
             ),
             earlier: self.target.earlier.get(target_name),
+            interrupted: self.target.interrupted.get(target_name),
             existing: self.choice.existing,
         };
         let action = match self.source.unreadable.get(&topic.topic) {

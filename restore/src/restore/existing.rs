@@ -11,8 +11,8 @@ use lifeboat_archive::{
 use super::Restore;
 use crate::{
     error::RestoreError,
-    into::{Earlier, Existing},
-    journal,
+    into::Existing,
+    journal::{self, Known},
     names::Destinations,
     parts::Part,
     plan::{ExistingTopic, Target, room::Throttle},
@@ -32,7 +32,9 @@ impl Restore {
         if !self.options.parts.has(Part::Data) {
             return Ok(());
         }
-        target.earlier = self.earlier()?;
+        let known = self.known()?;
+        target.earlier = known.earlier;
+        target.interrupted = known.interrupted;
         self.weigh(target).await;
         match self.cluster.own_limits().await {
             Ok(limits) => target.throttle = Throttle::of(&limits),
@@ -48,9 +50,9 @@ impl Restore {
     }
 
     /// What the journals of earlier restores say. Who has no place for journals is told when one is begun.
-    fn earlier(&self) -> Result<BTreeMap<String, Earlier>, RestoreError> {
+    fn known(&self) -> Result<Known, RestoreError> {
         journal::folder(self.options.state_folder.as_deref()).map_or_else(
-            |_| Ok(BTreeMap::new()),
+            |_| Ok(Known::default()),
             |folder| Ok(journal::earlier_in(&folder, self.cluster.cluster_id())?),
         )
     }

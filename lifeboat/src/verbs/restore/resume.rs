@@ -32,6 +32,9 @@ struct AlreadyFinished {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     finished_at: Option<Timestamp>,
     journal: String,
+    /// What it did not restore.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    missing: Vec<String>,
 }
 
 impl Document for AlreadyFinished {
@@ -186,15 +189,50 @@ fn already_finished(kept: &KeptJournal, session: &Session) -> Answer {
         target_cluster_id: kept.planned.target_cluster_id.clone(),
         finished_at: kept.past.finished,
         journal: kept.path.display().to_string(),
+        missing: kept.past.missing(),
     };
-    Answer::new(session, Exit::Ok, &document, |it| {
-        let at = it.finished_at.map(|at| format!(" at {at}"));
-        format!(
-            "nothing to resume: the restore of {} into {} came to its end{}\n\n  journal   {}\n",
-            it.snapshot,
-            it.target_cluster_id,
-            at.unwrap_or_default(),
-            it.journal
-        )
-    })
+    // whoever goes on with it until that says 0 must not take it for whole
+    let exit = if document.missing.is_empty() {
+        Exit::Ok
+    } else {
+        Exit::Partial
+    };
+    Answer::new(session, exit, &document, render)
+}
+
+fn render(it: &AlreadyFinished) -> String {
+    let at = it.finished_at.map(|at| format!(" at {at}"));
+    let mut text = format!(
+        "nothing to resume: the restore of {} into {} came to its end{}\n\n  journal   {}\n",
+        it.snapshot,
+        it.target_cluster_id,
+        at.unwrap_or_default(),
+        it.journal
+    );
+    for missing in &it.missing {
+        text.push_str(&format!("  missing   {missing}\n"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_finished_restore_did_not_restore_is_told() {
+        let document = AlreadyFinished {
+            snapshot: "20260823T020000Z-k3fa".parse().unwrap(),
+            target_cluster_id: "target".to_owned(),
+            finished_at: None,
+            journal: "/state/restore.jsonl".to_owned(),
+            missing: vec!["orders-2: somebody else has written to it".to_owned()],
+        };
+        insta::assert_snapshot!(render(&document), @r"
+        nothing to resume: the restore of 20260823T020000Z-k3fa into target came to its end
+
+          journal   /state/restore.jsonl
+          missing   orders-2: somebody else has written to it
+        ");
+    }
 }

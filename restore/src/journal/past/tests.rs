@@ -107,3 +107,25 @@ fn a_partition_is_what_the_last_line_says_of_it() {
     let plan = plan(vec![topic("orders")]);
     assert!(!past.lacks_settings(&plan.topics[0]));
 }
+
+/// It was said to have ended, with exit code 0, whatever it had not restored.
+#[test]
+fn what_a_restore_that_ended_did_not_restore_is_known() {
+    let group = RestoredGroup {
+        group: "shop".to_owned(),
+        skipped: Some("it has members".to_owned()),
+        partial: true,
+        ..RestoredGroup::default()
+    };
+    let past = Past::of([
+        prepared(),
+        written(0),
+        stopped(1),
+        Entry::GroupRestored(group),
+    ]);
+    assert_eq!(
+        past.missing(),
+        ["orders-1: others", "group shop: it has members"]
+    );
+    assert_eq!(Past::of([stopped(1), written(1)]).missing(), [""; 0]);
+}
