@@ -10,7 +10,7 @@ use futures::{StreamExt, stream};
 use lifeboat_archive::{
     json,
     manifest::{Commit, SnapshotState},
-    results::ProofResult,
+    results::{ProofResult, Subset},
     words::SnapshotId,
 };
 use serde::{Deserialize, Serialize};
@@ -26,8 +26,9 @@ pub use standing::{Standing, standing};
 
 /// The reference that is resolved with results.
 const LATEST_VERIFIED: &str = "latest-verified";
-/// Of each snapshot the newest are read: older ones say nothing that these do not.
-const MOST_READ: usize = 64;
+/// Of each snapshot the newest are read: enough for all parts that a verification may have, and for comparisons between
+/// them. Their names do not tell what they say.
+const MOST_READ: usize = 2 * Subset::MOST as usize;
 /// So often a name may be taken, which is drawn by lot.
 const NAMES: usize = 8;
 

@@ -140,9 +140,14 @@ impl Rehearse {
         report.left_behind = self.left_behind().await?;
         let restore = self.restore(&report.prefix, &chosen)?;
         let state = restore.options.state_folder.clone();
-        let plan = restore.plan().await?;
-        refuse_what_is_there(&plan)?;
-        let restored = Box::pin(restore.apply(plan)).await;
+        // what is damaged may come to light while it is planned
+        let restored = match restore.plan().await {
+            Ok(plan) => {
+                refuse_what_is_there(&plan)?;
+                Box::pin(restore.apply(plan)).await
+            }
+            Err(error) => Err(error),
+        };
         let restored = restored.map_err(RestoreError::cause);
         // proven, or not: what follows is no part of a restore
         let rto_ms = millis(began);

@@ -55,11 +55,12 @@ pub fn standing(results: &[ProofResult]) -> Option<Standing> {
         .collect();
     proofs.extend(wholes(&proofs));
     proofs.sort_by_key(|proof| std::cmp::Reverse(proof.finished_at));
-    let damaged = proofs
-        .iter()
-        .find(|proof| proof.outcome == ProofOutcome::Damaged && !is_mended(proof, &proofs));
-    if let Some(damaged) = damaged {
-        return Some(Standing::of(damaged, false));
+    // however little was looked at: what is wrong there is wrong with the snapshot
+    for worst in [ProofOutcome::Damaged, ProofOutcome::Differs] {
+        let mut found = proofs.iter().filter(|proof| proof.outcome == worst);
+        if let Some(found) = found.find(|proof| !is_mended(proof, &proofs)) {
+            return Some(Standing::of(found, false));
+        }
     }
     // what could not be looked at says nothing against what was seen before
     let decisive = proofs.iter().find(|proof| {
@@ -88,15 +89,27 @@ fn depth(proof: &ProofResult) -> Level {
 
 /// Whether a later proof that looked at the same or more, as deep or deeper, found nothing any more: objects can be put
 /// back from a copy.
-fn is_mended(damaged: &ProofResult, proofs: &[ProofResult]) -> bool {
+fn is_mended(found: &ProofResult, proofs: &[ProofResult]) -> bool {
     proofs.iter().any(|later| {
-        let same = later.subset == damaged.subset && later.topics == damaged.topics;
+        let same = later.subset == found.subset && later.topics == found.topics;
         let same = same && later.sample_percent.is_none();
         later.outcome == ProofOutcome::Ok
-            && later.finished_at > damaged.finished_at
-            && depth(later) >= depth(damaged)
+            && later.finished_at > found.finished_at
+            && looks_as_deep(later, found)
             && (same || later.is_of_everything())
     })
+}
+
+/// Whether what `found` came across would have come to light in `later` too.
+fn looks_as_deep(later: &ProofResult, found: &ProofResult) -> bool {
+    match (later.kind, found.kind) {
+        (ProofKind::Rehearse, ProofKind::Rehearse) => true,
+        // it decodes each record; and what differs once it is restored is not seen in what is stored
+        (_, ProofKind::Rehearse) => {
+            found.outcome == ProofOutcome::Damaged && depth(later) >= Level::Records
+        }
+        _ => depth(later) >= depth(found),
+    }
 }
 
 /// Parts that together are the whole, as one proof of the age of the oldest of them.

@@ -59,18 +59,25 @@ async fn results_of_the_same_moment_are_all_kept() {
     assert_eq!(all.of(&snapshot(1)).len(), 20);
 }
 
+/// Comparisons of every day crowded it out.
 #[tokio::test]
-async fn of_very_many_results_the_newest_are_read() {
+async fn a_verification_is_known_however_many_comparisons_came_since() {
     let (_folder, repository) = scratch_repository().await;
     let cluster = repository.cluster(CLUSTER).unwrap();
-    for minutes in 0..100 {
-        let stored = result(1, minutes, ProofOutcome::Ok);
-        cluster.put_result(&stored).await.unwrap();
+    let verified = result(1, 0, ProofOutcome::Ok);
+    cluster.put_result(&verified).await.unwrap();
+    for minutes in 1..100 {
+        let compared = ProofResult {
+            kind: ProofKind::Compare,
+            level: None,
+            ..result(1, minutes, ProofOutcome::Ok)
+        };
+        cluster.put_result(&compared).await.unwrap();
     }
     let all = cluster.results(None).await.unwrap();
-    let read = all.of(&snapshot(1));
-    assert_eq!(read.len(), MOST_READ);
-    assert_eq!(read[0], result(1, 99, ProofOutcome::Ok));
+    assert_eq!(all.of(&snapshot(1)).len(), 100);
+    let standing = all.standing(&snapshot(1)).unwrap();
+    assert!(standing.verified && standing.at == verified.finished_at);
 }
 
 #[tokio::test]

@@ -141,8 +141,39 @@ fn a_rehearsal_that_differs_is_no_proof_until_the_next_one() {
     let differs = with(ProofOutcome::Differs, rehearsed(2));
     let before = [verified(1, Level::Batches), differs.clone()];
     assert_eq!(told(&before), (Some(1), false));
-    let after = [differs, verified(3, Level::Batches)];
+    let after = [differs.clone(), rehearsed(3)];
     assert_eq!(told(&after), (Some(1), true));
+    // nothing that only reads what is stored sees it
+    let verified = [differs, verified(3, Level::Records)];
+    assert_eq!(told(&verified), (Some(0), false));
+}
+
+/// A rehearsal of some topics that differed was passed over.
+#[test]
+fn a_rehearsal_of_a_part_that_differs_is_no_proof_of_the_whole_either() {
+    let sampled = ProofResult {
+        sample_percent: Some(5),
+        ..with(ProofOutcome::Differs, rehearsed(2))
+    };
+    for differs in [
+        of_some_topics(with(ProofOutcome::Differs, rehearsed(2))),
+        sampled,
+    ] {
+        let results = [verified(1, Level::Records), differs.clone()];
+        assert_eq!(told(&results), (Some(1), false));
+        assert_eq!(told(&[differs, rehearsed(3)]), (Some(1), true));
+    }
+}
+
+/// A verification of batches passed what a rehearsal could not decode.
+#[test]
+fn what_a_rehearsal_can_not_decode_is_mended_by_what_decodes_it() {
+    let damaged = || with(ProofOutcome::Damaged, rehearsed(2));
+    let batches = [damaged(), verified(3, Level::Batches)];
+    assert_eq!(told(&batches), (Some(0), false));
+    for later in [verified(3, Level::Records), rehearsed(3)] {
+        assert_eq!(told(&[damaged(), later]), (Some(1), true));
+    }
 }
 
 #[test]
