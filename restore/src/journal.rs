@@ -38,7 +38,7 @@ mod earlier;
 mod kept;
 mod past;
 
-pub(crate) use earlier::{Known, earlier_in};
+pub(crate) use earlier::{Begun, Known, earlier_in};
 pub(crate) use kept::superseded;
 pub use kept::{KeptJournal, KeptOptions, kept_in};
 pub use past::{Past, Stage};

@@ -4,7 +4,7 @@
 //! with librdkafka. A live cluster goes on: what came behind the snapshot's last record and what retention took at the
 //! front is told, and a difference only where that is asked for. Of compacted topics the latest record of each key counts.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Instant};
 
 use futures::{StreamExt, stream};
 use lifeboat_archive::{
@@ -36,10 +36,11 @@ pub use report::{
 
 use kept::{Kept, KeptError};
 use look::LiveTopic;
-use matching::{LiveBounds, Tally};
+use matching::{LiveBounds, Origin, Tally};
 use partition::{Job, JobError};
 
 use crate::{
+    journal::{self, Begun},
     names::{NameError, Naming, TargetNames},
     verify::{Damage, Unread},
 };
@@ -60,6 +61,8 @@ pub struct Options {
     pub memory: ByteSize,
     /// Whether what was found is stored beside the snapshot.
     pub store: bool,
+    /// Where the journals of restores are, if not at the usual place: they tell where restored records begin.
+    pub state_folder: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -70,6 +73,7 @@ impl Default for Options {
             exact: false,
             memory: ByteSize::mib(96),
             store: true,
+            state_folder: None,
         }
     }
 }
@@ -138,6 +142,7 @@ impl Compare {
             .map(|topic| names.target(&topic.topic).to_owned())
             .collect();
         let mut live = look::look(&self.cluster, &names).await?;
+        let begun = self.begun();
         let bytes = chosen.iter().flat_map(|topic| &topic.partitions);
         let bytes = bytes.map(|partition| partition.raw_bytes).sum();
         self.progress.begin("comparing", bytes);
@@ -145,7 +150,8 @@ impl Compare {
         let slots = Slots::new();
         let topics = chosen.into_iter().zip(names).map(|(topic, name)| {
             let there = live.remove(&name);
-            self.topic(topic, name, there, &slots)
+            let begun = begun.get(&name);
+            self.topic(topic, name, there, begun, &slots)
         });
         let mut topics = stream::iter(topics).buffered(MOST_AT_ONCE);
         while let Some(found) = topics.next().await {
@@ -155,6 +161,19 @@ impl Compare {
         report.elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.store(&mut report).await;
         Ok(report)
+    }
+
+    /// Where restores into this cluster have begun, as far as journals are here.
+    fn begun(&self) -> BTreeMap<String, Begun> {
+        let known = journal::folder(self.options.state_folder.as_deref())
+            .and_then(|folder| journal::earlier_in(&folder, self.cluster.cluster_id()));
+        match known {
+            Ok(known) => known.begun,
+            Err(error) => {
+                tracing::debug!(%error, "no journal tells where restores began");
+                BTreeMap::new()
+            }
+        }
     }
 
     fn chosen<'m>(&self, manifest: &'m Manifest) -> impl Iterator<Item = &'m ManifestTopic> {
@@ -204,12 +223,17 @@ impl Compare {
         topic: &ManifestTopic,
         name: String,
         live: Option<LiveTopic>,
+        begun: Option<&Begun>,
         slots: &Slots,
     ) -> Result<Found, CompareError> {
         let mut found = Found::of(empty_topic(topic, &name));
         match live {
             None => found.topic.problem = Some("the cluster does not have it".to_owned()),
-            Some(live) => self.compare(topic, &name, live, slots, &mut found).await?,
+            Some(live) => {
+                let begun = begun.filter(|begun| begun.topic_id == live.topic_id);
+                self.compare(topic, &name, live, begun, slots, &mut found)
+                    .await?;
+            }
         }
         Ok(found)
     }
@@ -219,6 +243,7 @@ impl Compare {
         topic: &ManifestTopic,
         name: &str,
         live: LiveTopic,
+        begun: Option<&Begun>,
         slots: &Slots,
         found: &mut Found,
     ) -> Result<(), CompareError> {
@@ -237,11 +262,16 @@ impl Compare {
         if self.options.exact {
             found.topic.problem = found.topic.notes.first().cloned();
         }
-        let jobs = self.jobs(topic, name, &live, &list, found);
+        let jobs = self.jobs(topic, name, &live, begun, &list, found);
         let work = jobs.into_iter().map(async |(partition, job)| {
             let slot = slots.take(way).await;
             self.progress.note(job.target.to_string());
-            let run = tokio::task::spawn_blocking(move || (job.run(), job.target, slot));
+            let run = move || {
+                let tally = job.run();
+                let doubt = tally.as_ref().ok().and_then(|tally| job.doubt(tally));
+                (tally, doubt, job.target, slot)
+            };
+            let run = tokio::task::spawn_blocking(run);
             (partition, run.await)
         });
         let mut outcomes = stream::iter(work).buffered(MOST_AT_ONCE);
@@ -249,9 +279,12 @@ impl Compare {
             if self.cancel.is_cancelled() {
                 return Err(CompareError::Cancelled);
             }
-            let (outcome, target, _) =
+            let (outcome, doubt, target, _) =
                 outcome.map_err(|error| CompareError::Internal(error.to_string()))?;
             found.count(partition, outcome, &target)?;
+            if let Some(doubt) = doubt {
+                found.unread(&target, doubt);
+            }
         }
         Ok(())
     }
@@ -262,6 +295,7 @@ impl Compare {
         topic: &ManifestTopic,
         name: &str,
         live: &LiveTopic,
+        begun: Option<&Begun>,
         list: &Arc<TopicList>,
         found: &mut Found,
     ) -> Vec<(i32, Job)> {
@@ -278,6 +312,11 @@ impl Compare {
                 }
                 Some(Err(error)) => found.unread(&target, error.to_string()),
                 Some(Ok(bounds)) => {
+                    let begun = begun.and_then(|begun| {
+                        let number = usize::try_from(number).ok()?;
+                        begun.start_offsets.get(number).copied()
+                    });
+                    let origin = Origin::of(begun, *bounds);
                     let job = Job {
                         kept: self.kept(list, partition),
                         way,
@@ -286,10 +325,11 @@ impl Compare {
                             topic,
                             partition,
                             *bounds,
-                            is_same_topic,
+                            (!is_same_topic).then_some(origin),
                         ),
                         target,
                         live: *bounds,
+                        origin,
                         exact: self.options.exact,
                         properties: self.properties.clone(),
                         memory: self.options.memory.0,
@@ -320,12 +360,14 @@ impl Compare {
         topic: &ManifestTopic,
         partition: &ManifestPartition,
         live: LiveBounds,
-        is_same_topic: bool,
+        origin: Option<Origin>,
     ) -> bool {
-        let end = if is_same_topic {
-            partition.high_watermark
-        } else {
-            i64::try_from(partition.record_count.unwrap_or(0)).unwrap_or(i64::MAX)
+        let end = match origin {
+            None => partition.high_watermark,
+            Some(origin) => {
+                let records = partition.record_count.unwrap_or(0);
+                origin.newer_from(i64::try_from(records).unwrap_or(i64::MAX))
+            }
         };
         let age = self.clock.now().millis_since(self.commit.bounds_at);
         let age = u64::try_from(age).unwrap_or(0);

@@ -1,5 +1,7 @@
 //! `lifeboat compare`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use lifeboat_archive::words::ByteSize;
 use lifeboat_restore::names::{Naming, PatternRename, RenameError, Renames};
@@ -51,6 +53,14 @@ pub(crate) struct CompareFlags {
         hide_env_values = true
     )]
     pub(crate) memory: Option<ByteSize>,
+    /// Where the journals of restores are, which tell where restored records begin [default: $XDG_STATE_HOME/lifeboat]
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        env = "LIFEBOAT_STATE",
+        hide_env_values = true
+    )]
+    pub(crate) state: Option<PathBuf>,
     /// Do not store the result in the repository
     #[arg(long)]
     pub(crate) no_store: bool,

@@ -47,6 +47,7 @@ pub(crate) async fn run(flags: &CompareFlags, session: &Session) -> Result<Answe
             exact: flags.exact,
             memory: flags.memory.unwrap_or(Options::default().memory),
             store: !flags.no_store,
+            state_folder: flags.state.clone(),
         },
         clock: session.clock.clone(),
         progress,

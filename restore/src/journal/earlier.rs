@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use lifeboat_archive::words::{OffsetRange, Timestamp};
+use lifeboat_archive::words::{OffsetRange, Timestamp, TopicId};
 
 use super::{Entry, Journal, JournalError, PreparedTopic, kept::files_in};
 use crate::{
@@ -17,6 +17,16 @@ pub(crate) struct Known {
     pub(crate) earlier: BTreeMap<String, Earlier>,
     /// What was interrupted while it was written.
     pub(crate) interrupted: BTreeMap<String, Interrupted>,
+    /// Where the newest one that came to writing has begun, whatever became of it.
+    pub(crate) begun: BTreeMap<String, Begun>,
+}
+
+/// Where a restore has begun to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Begun {
+    pub(crate) topic_id: TopicId,
+    /// The offset of the first record of each partition, by number.
+    pub(crate) start_offsets: Vec<i64>,
 }
 
 /// What the newest restore that touched each topic of that cluster wrote there, by the target's name; nothing of a topic
@@ -37,6 +47,7 @@ pub(crate) fn earlier_in(folder: &Path, target_cluster_id: &str) -> Result<Known
             .earlier
             .retain(|topic, _| !story.touched.contains(topic));
         known.interrupted.extend(story.interrupted(&path));
+        known.begun.extend(story.begun());
         let ended: Vec<_> = story.ended().collect();
         known
             .interrupted
@@ -109,6 +120,16 @@ impl Story {
         topics.collect()
     }
 
+    fn begun(&self) -> impl Iterator<Item = (String, Begun)> {
+        self.prepared.iter().map(|topic| {
+            let begun = Begun {
+                topic_id: topic.topic_id,
+                start_offsets: topic.start_offsets.clone(),
+            };
+            (topic.target.clone(), begun)
+        })
+    }
+
     /// What it wrote into each topic with which it came to its end.
     fn ended(self) -> impl Iterator<Item = (String, Earlier)> {
         let Self {
@@ -147,7 +168,7 @@ impl Story {
 
 #[cfg(test)]
 mod tests {
-    use lifeboat_archive::{json::Sha256Hex, words::TopicId};
+    use lifeboat_archive::json::Sha256Hex;
 
     use super::*;
     use crate::{
@@ -334,6 +355,12 @@ mod tests {
         };
         let expected = BTreeMap::from([("dr.orders".to_owned(), expected)]);
         assert_eq!(interrupted(), expected);
+        let begun = Begun {
+            topic_id: TopicId([3; 16]),
+            start_offsets: vec![0, 5],
+        };
+        let known = earlier_in(folder.path(), CLUSTER).unwrap().begun;
+        assert_eq!(known, BTreeMap::from([("dr.orders".to_owned(), begun)]));
         // another one that has written nothing does not change that
         begin(folder.path(), 20, CLUSTER);
         assert_eq!(interrupted(), expected);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use lifeboat_archive::{manifest::ManifestPartition, print::RecordPrint, words::OffsetRange};
 
-use super::report::{Counts, Difference};
+use super::report::{Counts, Difference, Way};
 
 /// So far is looked ahead for where records that are missing or extra end.
 const WINDOW: usize = 256;
@@ -50,6 +50,68 @@ pub(super) struct LiveBounds {
     /// What consumers that read committed records see ends here.
     pub(super) last_stable: i64,
     pub(super) high_watermark: i64,
+}
+
+/// Where the records begin in the cluster that a restore wrote there: theirs are other offsets than the snapshot's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A journal tells it, or the log still has its first record.
+    Known(i64),
+    /// Something is gone at the front, and nobody knows whether it was ours.
+    Unknown,
+}
+
+impl Origin {
+    /// `begun`: where a journal says that a restore began.
+    pub(super) fn of(begun: Option<i64>, live: LiveBounds) -> Self {
+        match begun {
+            Some(begun) => Self::Known(begun),
+            None if live.start == 0 => Self::Known(0),
+            None => Self::Unknown,
+        }
+    }
+
+    /// Where reading begins: what lies before it was there before the restore.
+    pub(super) fn reads_from(self, live: LiveBounds) -> i64 {
+        match self {
+            Self::Known(origin) => live.start.max(origin),
+            Self::Unknown => live.start,
+        }
+    }
+
+    /// How many restored records may be gone at the front.
+    fn front(self, live: LiveBounds) -> u64 {
+        let origin = match self {
+            Self::Known(origin) => origin,
+            Self::Unknown => 0,
+        };
+        u64::try_from(live.start - origin).unwrap_or(0)
+    }
+
+    /// From which offset on records are newer, where `kept` were restored.
+    pub(super) fn newer_from(self, kept: i64) -> i64 {
+        match self {
+            Self::Known(origin) => origin.saturating_add(kept),
+            Self::Unknown => kept,
+        }
+    }
+
+    /// What can't be told where nobody knows it, but would be taken for nothing: records of the snapshot that may never
+    /// have been there, and others that may only seem to be newer.
+    pub(super) fn doubt(self, tally: &Tally, way: Way) -> Option<String> {
+        let counts = &tally.counts;
+        let newer = match way {
+            Way::LatestByKey => counts.newer,
+            Way::Offset | Way::Order => 0,
+        };
+        let doubtful = counts.no_longer_kept + newer;
+        (self == Self::Unknown && doubtful > 0).then(|| {
+            format!(
+                "{doubtful} records can't be compared: the log does not begin at offset 0, and no journal here tells \
+                 where the restore began (--state names the folder of its journal)"
+            )
+        })
+    }
 }
 
 /// The very same partition: every record has its offset.
@@ -146,13 +208,9 @@ pub(super) struct InOrder {
 }
 
 impl InOrder {
-    pub(super) fn new(live: LiveBounds, exact: bool) -> Self {
+    pub(super) fn new(live: LiveBounds, origin: Origin, exact: bool) -> Self {
         Self {
-            front: if exact {
-                0
-            } else {
-                u64::try_from(live.start).unwrap_or(0)
-            },
+            front: if exact { 0 } else { origin.front(live) },
             exact,
             found: VecDeque::new(),
             tally: Tally::default(),

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     by_key::{LatestByKey, Pass},
     kept::{Kept, KeptError},
-    matching::{Ahead, ByOffset, InOrder, LiveBounds, Tally},
+    matching::{Ahead, ByOffset, InOrder, LiveBounds, Origin, Tally},
     report::Way,
 };
 
@@ -40,6 +40,8 @@ pub(super) struct Job {
     /// What the cluster calls it.
     pub(super) target: TopicPartition,
     pub(super) live: LiveBounds,
+    /// Where its records begin, if it is another one.
+    pub(super) origin: Origin,
     /// See [`LatestByKey`].
     pub(super) may_be_deleted: bool,
     pub(super) exact: bool,
@@ -97,11 +99,12 @@ impl Job {
     }
 
     fn in_order(&self) -> Result<Tally, JobError> {
-        let mut matching = InOrder::new(self.live, self.exact);
+        let mut matching = InOrder::new(self.live, self.origin, self.exact);
         let step = i64::try_from(self.records()).unwrap_or(i64::MAX);
         let step = step.saturating_add(BEYOND);
         self.beside(|expected| {
-            let mut from = self.live.start;
+            let first = self.reads_from();
+            let mut from = first;
             while from < self.live.last_stable {
                 let end = if self.exact {
                     self.live.last_stable
@@ -118,7 +121,7 @@ impl Job {
             }
             matching.finish(expected)?;
             if !self.exact {
-                let beyond = self.live.high_watermark - from.max(self.live.start);
+                let beyond = self.live.high_watermark - from.max(first);
                 matching.tally.counts.newer += u64::try_from(beyond).unwrap_or(0);
             }
             Ok(())
@@ -128,7 +131,7 @@ impl Job {
 
     /// As many passes as it takes to hold all keys.
     fn by_key(&self) -> Result<Tally, JobError> {
-        let live = OffsetRange::new(self.live.start, self.live.last_stable);
+        let live = OffsetRange::new(self.reads_from(), self.live.last_stable);
         let mut tally = Tally::default();
         let may_be_deleted = self.may_be_deleted && !self.exact;
         for pass in Pass::all(self.records().saturating_add(live.span()), self.memory) {
@@ -141,7 +144,11 @@ impl Job {
                 true
             })?;
             let end = self.kept.partition.high_watermark;
-            latest.newer_from(if self.is_same_topic { end } else { kept });
+            latest.newer_from(if self.is_same_topic {
+                end
+            } else {
+                self.origin.newer_from(kept)
+            });
             self.read_live(live, |found| {
                 latest.see(found);
                 Ok(())
@@ -149,6 +156,23 @@ impl Job {
             latest.finish(&mut tally);
         }
         Ok(tally)
+    }
+
+    /// From where the cluster's records are read: all of them where each counts.
+    fn reads_from(&self) -> i64 {
+        if self.exact || self.is_same_topic {
+            self.live.start
+        } else {
+            self.origin.reads_from(self.live)
+        }
+    }
+
+    /// What can't be told for want of a journal.
+    pub(super) fn doubt(&self, tally: &Tally) -> Option<String> {
+        if self.is_same_topic {
+            return None;
+        }
+        self.origin.doubt(tally, self.way)
     }
 
     /// How many records the snapshot has, at most.

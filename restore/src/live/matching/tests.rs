@@ -58,7 +58,7 @@ fn in_order(
     ours: Vec<RecordPrint>,
     theirs: &[RecordPrint],
 ) -> Tally {
-    let mut matching = InOrder::new(live, exact);
+    let mut matching = InOrder::new(live, Origin::Known(0), exact);
     let mut expected = ahead(ours);
     for found in theirs {
         let Ok(()) = matching.see(found, &mut expected);
@@ -237,4 +237,56 @@ fn what_was_not_decided_or_not_read_at_the_cut_and_what_an_open_transaction_keep
     let ours = at(0, &["a", "b", "c"]);
     let tally = by_offset(held_back, false, &partition(0, 3), ours, &at(0, &["a"]));
     assert_eq!((tally.counts.held_back, tally.counts.missing), (2, 0));
+}
+
+/// After --replace, --append, or into a topic that was emptied, every missing record counted as no longer kept.
+#[test]
+fn what_never_was_at_the_front_is_missing_where_the_restore_began_behind_it() {
+    let live = bounds(1_000, 1_002);
+    let lacking = |origin| {
+        let mut matching = InOrder::new(live, origin, false);
+        let mut expected = ahead(at(0, &["a", "b", "c", "d"]));
+        for found in at(1_000, &["c", "d"]) {
+            let Ok(()) = matching.see(&found, &mut expected);
+        }
+        let Ok(()) = matching.finish(&mut expected);
+        matching.tally
+    };
+    let replaced = lacking(Origin::of(Some(1_000), live));
+    assert_eq!(
+        (replaced.counts.missing, replaced.counts.no_longer_kept),
+        (2, 0)
+    );
+    // the front went by retention
+    let aged = lacking(Origin::of(Some(998), live));
+    assert_eq!((aged.counts.missing, aged.counts.no_longer_kept), (0, 2));
+    assert_eq!(Origin::Known(998).doubt(&aged, Way::Order), None);
+    // nobody knows: it is not called the same
+    let unknown = Origin::of(None, live);
+    let doubt = unknown.doubt(&lacking(unknown), Way::Order).unwrap();
+    assert!(
+        doubt.contains("2 records") && doubt.contains("--state"),
+        "{doubt}"
+    );
+}
+
+#[test]
+fn what_was_there_before_a_restore_is_not_read_and_newer_is_what_came_behind_it() {
+    let appended = Origin::of(Some(70), bounds(3, 90));
+    assert_eq!(appended.reads_from(bounds(3, 90)), 70);
+    assert_eq!(appended.newer_from(10), 80);
+    let from_the_start = Origin::of(None, bounds(0, 9));
+    assert_eq!(from_the_start, Origin::Known(0));
+    assert_eq!(from_the_start.reads_from(bounds(0, 9)), 0);
+    // only values of compacted topics are taken for newer by where they lie
+    let newer = Tally {
+        counts: Counts {
+            newer: 1,
+            ..Counts::default()
+        },
+        first: None,
+    };
+    let unknown = Origin::of(None, bounds(3, 9));
+    assert_eq!(unknown.doubt(&newer, Way::Order), None);
+    assert!(unknown.doubt(&newer, Way::LatestByKey).is_some());
 }
