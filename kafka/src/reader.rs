@@ -117,9 +117,33 @@ pub enum ReadEvent {
     Done {
         /// Which range.
         index: usize,
-        /// That end: the captured one, or behind it where the partition may be compacted.
-        end: i64,
+        /// That end.
+        end: RangeEnd,
     },
+}
+
+/// Where a range was read to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RangeEnd {
+    /// The captured end, or behind it where the partition may be compacted.
+    pub offset: i64,
+    /// The latest leader's epoch among the batches behind the captured end, −1 where none was read.
+    pub leader_epoch: i32,
+    /// Whether one answer brought all that was there. Not so where something transactional, a producer that is as quick
+    /// as we are, or an error came before that: what was cleaned while the range was read may then be missing (R11).
+    /// Always so where nothing can be cleaned.
+    pub caught_up: bool,
+}
+
+impl RangeEnd {
+    /// Of what can't be compacted, or holds nothing.
+    const fn captured(offset: i64) -> Self {
+        Self {
+            offset,
+            leader_epoch: -1,
+            caught_up: true,
+        }
+    }
 }
 
 /// A share of the memory budget, given back when it is dropped.
@@ -186,7 +210,7 @@ pub fn read_ranges(
     let mut empty = Vec::new();
     for (index, range) in ranges.into_iter().enumerate() {
         if range.range.is_empty() {
-            empty.push((index, range.range.end));
+            empty.push((index, RangeEnd::captured(range.range.end)));
         } else {
             waiting.push(Position::new(index, range));
         }

@@ -1,17 +1,21 @@
 //! Turns what was streamed into lists, documents and a manifest, and stores them.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use lifeboat_archive::{
     documents::{ClusterDocument, GroupsDocument},
     json::{self, Document},
     lists::ObjectReference,
-    manifest::{GapReason, Manifest, ManifestTopic, Problem, SnapshotKind, SnapshotState, Totals},
+    manifest::{
+        GapReason, Manifest, ManifestPartition, ManifestTopic, Problem, SnapshotKind,
+        SnapshotState, Totals,
+    },
     tarball::documents_archive,
     words::{Clock, SnapshotId, Timestamp},
 };
 use lifeboat_kafka::{
     capture::Surroundings,
+    reader::RangeEnd,
     rights::{Operation, Right},
     wire::Cluster,
 };
@@ -24,8 +28,12 @@ use super::{
     plan::{Captured, PlannedTopics},
     readings::Readings,
     secrets::{self, CredentialOptions, UsersReport},
-    stream::Streamed,
+    stream::{Streamed, StreamedPartition},
 };
+
+/// Kafka looks so often whether there is something to be cleaned (`log.cleaner.backoff.ms`): what was read quicker is
+/// hardly ever cleaned meanwhile, for only closed segments are.
+const CLEANER_BACKOFF: Duration = Duration::from_secs(15);
 
 /// Everything that goes into a manifest.
 pub(super) struct Assembly<'b> {
@@ -83,6 +91,7 @@ impl Assembly<'_> {
         problems.extend(self.unreadable(&topics));
         problems.extend(self.readings.problems(&self.bounds));
         problems.extend(resurrected(&topics));
+        problems.extend(self.outrun(&topics));
         let totals = self.totals(&topics, read_bytes);
         let partial = totals.gaps > 0 || problems.iter().any(|problem| problem.partial);
         let manifest = Manifest {
@@ -198,6 +207,40 @@ impl Assembly<'_> {
             .collect()
     }
 
+    /// Partitions of which keys may be missing that were written again while they were read, because nobody could read
+    /// on up to the newer value (R11).
+    fn outrun(&self, topics: &[ManifestTopic]) -> Vec<Problem> {
+        let bounds = self.bounds.partitions.iter();
+        let streamed: HashMap<(&str, i32), &StreamedPartition> = bounds
+            .zip(&self.streamed.partitions)
+            .map(|(bounds, streamed)| {
+                let tp = &bounds.topic_partition;
+                ((&*tp.topic, tp.partition), streamed)
+            })
+            .collect();
+        let mut problems = Vec::new();
+        for topic in topics {
+            let outrun = topic.partitions.iter().filter(|partition| {
+                let key = (topic.topic.as_str(), partition.partition);
+                let streamed = streamed.get(&key);
+                streamed.is_some_and(|it| may_lack_keys(partition, it.end, it.time.took))
+            });
+            let outrun = outrun.count();
+            if outrun > 0 {
+                problems.push(Problem {
+                    subject: format!("topic {}", topic.topic),
+                    problem: format!(
+                        "{outrun} of its partitions were written by transactions, or too quickly, to be read up to their \
+                         end: keys that were written again and cleaned while they were read may be missing; raise \
+                         min.compaction.lag.ms above the time that a backup takes"
+                    ),
+                    partial: false,
+                });
+            }
+        }
+        problems
+    }
+
     fn totals(&self, topics: &[ManifestTopic], read_bytes: u64) -> Totals {
         let archives = &self.streamed.archives.archives;
         let surroundings = &self.surroundings.document;
@@ -240,4 +283,57 @@ fn resurrected(topics: &[ManifestTopic]) -> impl Iterator<Item = Problem> {
         ),
         partial: true,
     })
+}
+
+/// Whether something was cleaned, for all that is known while it was read, and what took its place was not read. Where no
+/// offset is missing nothing was cleaned.
+fn may_lack_keys(partition: &ManifestPartition, end: Option<RangeEnd>, took: Duration) -> bool {
+    let has_holes = partition.record_count != Some(partition.range().span());
+    has_holes && took >= CLEANER_BACKOFF && end.is_some_and(|end| !end.caught_up)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It stopped in silence.
+    #[test]
+    fn a_compacted_partition_that_was_not_read_up_to_its_end_is_told_where_something_may_have_been_cleaned()
+     {
+        let partition = |record_count| ManifestPartition {
+            partition: 0,
+            log_start_offset: 0,
+            high_watermark: 10,
+            last_stable_offset: 10,
+            leader_epoch: 0,
+            record_count,
+            batch_count: 0,
+            raw_bytes: 0,
+            repacked_bytes: 0,
+            largest_batch_bytes: 0,
+            max_timestamp_ms: None,
+            last_batch: None,
+            appended: 0,
+            tombstones_unsafe: false,
+            gaps: Vec::new(),
+        };
+        let end = |caught_up| {
+            Some(RangeEnd {
+                offset: 10,
+                leader_epoch: -1,
+                caught_up,
+            })
+        };
+        for (records, caught_up, took, expected) in [
+            (Some(7), false, 20, true),
+            (None, false, 20, true),
+            (Some(10), false, 20, false),
+            (Some(7), true, 20, false),
+            (Some(7), false, 1, false),
+        ] {
+            let took = Duration::from_secs(took);
+            let told = may_lack_keys(&partition(records), end(caught_up), took);
+            assert_eq!(told, expected, "{records:?} {caught_up} {took:?}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ use lifeboat_archive::{
 };
 use lifeboat_kafka::{
     KafkaError,
+    reader::RangeEnd,
     wire::{Cluster, OffsetSpec},
 };
 
@@ -39,9 +40,13 @@ pub(super) struct Bounds {
 
 impl Bounds {
     /// What was read on behind a captured end is inside from now on.
-    pub(super) fn move_to(&mut self, ends: &[i64]) {
-        for (bounds, &end) in self.partitions.iter_mut().zip(ends) {
-            bounds.high_watermark = bounds.high_watermark.max(end);
+    pub(super) fn move_to(&mut self, ends: &[RangeEnd]) {
+        for (bounds, end) in self.partitions.iter_mut().zip(ends) {
+            if end.offset > bounds.high_watermark {
+                bounds.high_watermark = end.offset;
+                // or who reads it again would take what a later leader wrote there for the place of what was lost
+                bounds.leader_epoch = bounds.leader_epoch.max(end.leader_epoch);
+            }
         }
     }
 
@@ -160,5 +165,39 @@ fn unknown(tp: &TopicPartition, reason: &str) -> Problem {
         subject: format!("partition {tp}"),
         problem: format!("its bounds can't be captured, so nothing of it is saved: {reason}"),
         partial: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What was read behind the captured end, written by a later leader, told a gap when it was read again (R11).
+    #[test]
+    fn an_end_that_moves_takes_the_epoch_along_of_what_was_read_there() {
+        let bounds = |high_watermark, leader_epoch| PartitionBounds {
+            topic_partition: TopicPartition::new("prices", 0),
+            topic_id: TopicId([7; 16]),
+            log_start_offset: 0,
+            high_watermark,
+            last_stable_offset: 10,
+            leader_epoch,
+        };
+        let moved = |offset, leader_epoch| {
+            let mut all = Bounds {
+                partitions: vec![bounds(10, 3)],
+                problems: Vec::new(),
+            };
+            let end = RangeEnd {
+                offset,
+                leader_epoch,
+                caught_up: true,
+            };
+            all.move_to(&[end]);
+            all.partitions.remove(0)
+        };
+        assert_eq!(moved(12, 5), bounds(12, 5));
+        assert_eq!(moved(12, 3), bounds(12, 3));
+        assert_eq!(moved(10, -1), bounds(10, 3));
     }
 }

@@ -24,7 +24,7 @@ use lifeboat_archive::{
 use lifeboat_config::BatchKeeping;
 use lifeboat_kafka::{
     Pace,
-    reader::{MemoryBudget, ReadEvent, ReadRange, ReaderOptions, read_ranges},
+    reader::{MemoryBudget, RangeEnd, ReadEvent, ReadRange, ReaderOptions, read_ranges},
 };
 use lifeboat_repository::ClusterRepository;
 use tokio::{sync::mpsc, task::JoinSet};
@@ -52,8 +52,8 @@ pub(super) struct Streamed {
 /// What streaming learnt of one partition.
 #[derive(Debug, Default)]
 pub(super) struct StreamedPartition {
-    /// Where it was read to: the captured end, or behind it where it may be compacted.
-    pub(super) end: i64,
+    /// Where it was read to; none until it was.
+    pub(super) end: Option<RangeEnd>,
     pub(super) gaps: Vec<Gap>,
     pub(super) tail_hole: Option<OffsetRange>,
     pub(super) transactions: TransactionTable,
@@ -68,11 +68,9 @@ impl Streamed {
     }
 
     /// Where each partition was read to.
-    pub(super) fn ends(&self) -> Vec<i64> {
-        self.partitions
-            .iter()
-            .map(|partition| partition.end)
-            .collect()
+    pub(super) fn ends(&self) -> Vec<RangeEnd> {
+        let partitions = self.partitions.iter();
+        partitions.filter_map(|partition| partition.end).collect()
     }
 
     /// Puts what was read `again` of these partitions in the place of what was read before.
@@ -346,11 +344,11 @@ impl<'b> Streaming<'b> {
                 slot.result.time.ended_at = asked.then(|| self.clock.now());
                 // the rest came as nothing, later: it may have been cleaned away between
                 if let Some(first) = slot.first_asked
-                    && slot.next_offset < end
+                    && slot.next_offset < end.offset
                 {
                     slot.result.time.took = first.elapsed();
                 }
-                slot.result.end = end;
+                slot.result.end = Some(end);
                 slot.complete = true;
                 self.incomplete -= 1;
                 index
@@ -451,7 +449,8 @@ impl<'b> Streaming<'b> {
         self.open_bytes -= self.slots[index].open_bytes();
         let slot = &mut self.slots[index];
         if slot.complete && slot.steps.is_empty() && done.work.is_closed() {
-            let (reached, end) = (done.work.next_offset, slot.result.end);
+            let reached = done.work.next_offset;
+            let end = slot.result.end.map_or(reached, |end| end.offset);
             slot.result.tail_hole = (reached < end).then(|| OffsetRange::new(reached, end));
             slot.result.transactions = done.work.transactions.finish();
             slot.work = Work::Finished;

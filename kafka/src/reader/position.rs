@@ -6,7 +6,7 @@ use bytes::Bytes;
 use lifeboat_archive::{batch::Batches, manifest::GapReason};
 use tokio::time::Instant;
 
-use super::ReadRange;
+use super::{RangeEnd, ReadRange};
 use crate::{error::ErrorCode, wire::FetchedPartition};
 
 /// How often a corrupt answer is asked for again before its batch counts as lost.
@@ -30,6 +30,9 @@ pub(super) struct Position {
     gone_since: Option<Instant>,
     /// Since when it is read on behind its captured end.
     behind_since: Option<Instant>,
+    /// The latest leader's epoch of what was read there.
+    epoch_behind: i32,
+    caught_up: bool,
 }
 
 /// The circumstances of an answer.
@@ -84,6 +87,8 @@ impl Position {
             corrupt_answers: 0,
             gone_since: None,
             behind_since: None,
+            epoch_behind: -1,
+            caught_up: false,
         }
     }
 
@@ -93,11 +98,14 @@ impl Position {
     }
 
     /// Where it is read to, once that is over.
-    pub(super) fn end(&self) -> i64 {
-        if self.is_behind_end() {
-            self.offset
-        } else {
-            self.range.range.end
+    pub(super) fn end(&self) -> RangeEnd {
+        if !self.range.compacted {
+            return RangeEnd::captured(self.range.range.end);
+        }
+        RangeEnd {
+            offset: self.offset.max(self.range.range.end),
+            leader_epoch: self.epoch_behind,
+            caught_up: self.caught_up,
         }
     }
 
@@ -149,6 +157,7 @@ impl Position {
                     return self.judge_empty(answer.high_watermark, around);
                 }
                 self.advance(walk.next);
+                self.epoch_behind = self.epoch_behind.max(walk.epoch_behind);
                 let batches = walk.batches;
                 Verdict::Read { batches, done }
             }
@@ -170,7 +179,8 @@ impl Position {
             None => false,
             Some(Ended::BeforeTransaction) => true,
             Some(Ended::AtCapturedEnd) => {
-                !self.range.compacted || walk.next >= high_watermark || self.has_followed_enough()
+                self.caught_up = walk.next >= high_watermark;
+                !self.range.compacted || self.caught_up || self.has_followed_enough()
             }
         }
     }
@@ -215,6 +225,7 @@ impl Position {
             if self.range.compacted {
                 // nothing is left up to there either
                 self.offset = high_watermark;
+                self.caught_up = true;
             }
             return Verdict::TailHole;
         }
@@ -228,6 +239,8 @@ impl Position {
 struct Walk {
     batches: Bytes,
     next: i64,
+    /// The latest leader's epoch behind the captured end, −1 where nothing of that is taken.
+    epoch_behind: i32,
     /// It goes no further for certain; `None` where the next answer may bring more.
     ended: Option<Ended>,
 }
@@ -260,6 +273,7 @@ fn walk(records: &Bytes, offset: i64, range: &ReadRange) -> Result<Walk, Fault> 
     let mut position = 0;
     let mut ended = None;
     let mut fault = None;
+    let mut epoch_behind = -1;
     for batch in Batches::new(records) {
         let Ok(batch) = batch else {
             fault = Some(Fault::Corrupt);
@@ -292,6 +306,9 @@ fn walk(records: &Bytes, offset: i64, range: &ReadRange) -> Result<Walk, Fault> 
         if taken.is_empty() {
             taken.start = start;
         }
+        if is_behind {
+            epoch_behind = epoch_behind.max(batch.header.leader_epoch);
+        }
         taken.end = position;
         next = batch.header.next_offset();
     }
@@ -309,6 +326,7 @@ fn walk(records: &Bytes, offset: i64, range: &ReadRange) -> Result<Walk, Fault> 
     Ok(Walk {
         batches: records.slice(taken),
         next: if ended.is_some() { next.max(end) } else { next },
+        epoch_behind,
         ended,
     })
 }

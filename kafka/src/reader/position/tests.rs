@@ -311,7 +311,12 @@ fn r11_a_compacted_partition_is_read_on_until_one_answer_brings_all_that_is_ther
     );
     let verdict = position.judge(&answer(batch_of_epoch(20, 5, 6), 25), IN_COMPANY);
     assert!(matches!(verdict, Verdict::Read { done: true, .. }));
-    assert_eq!(position.end(), 25);
+    let end = RangeEnd {
+        offset: 25,
+        leader_epoch: 6,
+        caught_up: true,
+    };
+    assert_eq!(position.end(), end);
 }
 
 #[test]
@@ -319,7 +324,7 @@ fn r11_a_compacted_partition_to_which_nothing_was_appended_ends_where_it_was_cap
     let mut position = compacted(0, 10);
     let verdict = position.judge(&answer(batch(0, 10), 10), IN_COMPANY);
     assert!(matches!(verdict, Verdict::Read { done: true, .. }));
-    assert_eq!(position.end(), 10);
+    assert_eq!(position.end(), RangeEnd::captured(10));
 }
 
 #[test]
@@ -336,7 +341,9 @@ fn r15_what_is_transactional_behind_the_captured_end_is_never_taken() {
             done: true
         }
     );
-    assert_eq!(position.end(), 12);
+    // what else was cleaned meanwhile is not known: it stopped in silence
+    assert!(!position.end().caught_up);
+    assert_eq!(position.end().offset, 12);
     // below it is what was captured, also where it is the last
     let mut position = compacted(0, 13);
     let records = [batch(0, 10), transactional(10, 3)].concat();
@@ -361,7 +368,8 @@ fn r11_a_hole_behind_the_captured_end_is_asked_for_alone_and_then_passed_over() 
         assert_eq!(verdict, Verdict::First);
     }
     let verdict = position.judge(&answer(Vec::new(), 20), ALONE);
-    assert_eq!((verdict, position.end()), (Verdict::TailHole, 20));
+    assert_eq!((verdict, position.end().offset), (Verdict::TailHole, 20));
+    assert!(position.end().caught_up);
 }
 
 #[test]
@@ -378,10 +386,11 @@ fn r11_damage_behind_the_captured_end_is_not_taken_for_a_hole() {
     let verdict = position.judge(&answer(damaged, 20), ALONE);
     assert_eq!(verdict, Verdict::Lost(GapReason::Corrupt));
     assert_eq!(
-        position.end(),
+        position.end().offset,
         10,
         "which is no gap: all that was captured is there"
     );
+    assert!(!position.end().caught_up);
 }
 
 #[test]
