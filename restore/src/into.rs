@@ -8,7 +8,10 @@ use lifeboat_archive::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{ExistingTopic, TopicAction};
+use crate::{
+    plan::{ExistingTopic, PlannedTopic, TopicAction},
+    settings::TopicSettings,
+};
 
 /// What is done with topics that hold records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +48,43 @@ pub struct Interrupted {
     pub topic_id: TopicId,
     /// Its journal.
     pub journal: PathBuf,
+}
+
+/// A topic that a restore has not given all of its settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsettled {
+    /// Its name in the target.
+    pub target: String,
+    /// Its id; none where it was to be made, and nothing tells whether it was.
+    pub topic_id: Option<TopicId>,
+    /// What it was set to, and was to be set to.
+    pub settings: TopicSettings,
+    /// Whether only what was put off is missing.
+    pub settled: bool,
+    /// Whether nothing is missing any more.
+    pub put_back: bool,
+}
+
+impl Unsettled {
+    /// As a plan begins.
+    pub(crate) fn of(planned: &PlannedTopic) -> Self {
+        Self {
+            target: planned.target_name().to_owned(),
+            topic_id: planned.action.topic_id(),
+            settings: planned.settings.clone(),
+            settled: false,
+            put_back: false,
+        }
+    }
+
+    /// The topic's own settings, where those of `existing` may still be a restore's.
+    pub(crate) fn own(&self, existing: &ExistingTopic) -> BTreeMap<String, String> {
+        let same = self.topic_id.is_none_or(|id| id == existing.topic_id);
+        if !same {
+            return existing.settings.clone();
+        }
+        self.settings.own(&existing.settings, self.settled)
+    }
 }
 
 impl Earlier {

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     content::Depth,
-    into::{Earlier, Existing, Interrupted},
+    into::{Earlier, Existing, Interrupted, Unsettled},
     journal::Stage,
     names::{Destinations, NameError, name_or},
     parts::{Part, Parts},
@@ -77,6 +77,8 @@ pub struct Target {
     pub earlier: BTreeMap<String, Earlier>,
     /// Which restores were interrupted while they wrote, by topic.
     pub interrupted: BTreeMap<String, Interrupted>,
+    /// Topics that a restore has not given all of their settings.
+    pub unsettled: BTreeMap<String, Unsettled>,
     /// Bytes that each broker may still use, as far as they tell.
     pub usable_bytes: BTreeMap<i32, u64>,
     /// What its quotas hold us to.

@@ -1,6 +1,6 @@
 //! What a topic is set to while it is written, and what it ends with (R22–R25).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lifeboat_archive::words::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -255,6 +255,33 @@ impl TopicSettings {
             reason: reason.into(),
             partial: true,
         });
+    }
+
+    /// The topic's own settings where `existing` are there and a restore with these settings has not put all of them
+    /// back: what is still as it was while it was written is not the topic's own. Where it is `settled`, that is only what
+    /// was put off.
+    pub(crate) fn own(
+        &self,
+        existing: &BTreeMap<String, String>,
+        settled: bool,
+    ) -> BTreeMap<String, String> {
+        let put_off: BTreeSet<&str> = self
+            .put_off
+            .iter()
+            .flat_map(|put_off| &put_off.settings)
+            .map(|change| change.name.as_str())
+            .collect();
+        let mut own = existing.clone();
+        for (name, value) in &self.while_writing {
+            if existing.get(name) != Some(value) || (settled && !put_off.contains(name.as_str())) {
+                continue;
+            }
+            match self.wanted.get(name) {
+                Some(wanted) => own.insert(name.clone(), wanted.clone()),
+                None => own.remove(name),
+            };
+        }
+        own
     }
 
     /// The settings of the time of writing that some targets do not have.

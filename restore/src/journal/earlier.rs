@@ -6,7 +6,7 @@ use lifeboat_archive::words::{OffsetRange, Timestamp, TopicId};
 
 use super::{Entry, Journal, JournalError, PreparedTopic, kept::files_in};
 use crate::{
-    into::{Earlier, Interrupted},
+    into::{Earlier, Interrupted, Unsettled},
     plan::Plan,
 };
 
@@ -19,6 +19,8 @@ pub(crate) struct Known {
     pub(crate) interrupted: BTreeMap<String, Interrupted>,
     /// Where the newest one that came to writing has begun, whatever became of it.
     pub(crate) begun: BTreeMap<String, Begun>,
+    /// Topics that a restore has not given all of their settings.
+    pub(crate) unsettled: BTreeMap<String, Unsettled>,
 }
 
 /// Where a restore has begun to write.
@@ -48,6 +50,8 @@ pub(crate) fn earlier_in(folder: &Path, target_cluster_id: &str) -> Result<Known
             .retain(|topic, _| !story.touched.contains(topic));
         known.interrupted.extend(story.interrupted(&path));
         known.begun.extend(story.begun());
+        known.unsettled.extend(story.unsettled());
+        known.unsettled.retain(|_, it| !it.put_back);
         let ended: Vec<_> = story.ended().collect();
         known
             .interrupted
@@ -64,6 +68,8 @@ struct Story {
     /// The topics that it may have changed.
     touched: Vec<String>,
     prepared: Vec<PreparedTopic>,
+    /// The settings of each topic, by the snapshot's name.
+    settings: BTreeMap<String, Unsettled>,
     /// Records by the snapshot's topic and the partition.
     written: BTreeMap<(String, i32), u64>,
     /// The snapshot's topics of which records are missing.
@@ -86,6 +92,9 @@ impl Story {
                     story.at = it.at;
                     let topics = it.plan.iter().flat_map(Plan::written);
                     story.touched = topics.map(|it| it.target_name().to_owned()).collect();
+                    let topics = it.plan.iter().flat_map(Plan::written);
+                    let settings = topics.map(|it| (it.topic.clone(), Unsettled::of(it)));
+                    story.settings = settings.collect();
                 }
                 Entry::Prepared(it) => story.prepared = it.topics,
                 Entry::Written(it) => {
@@ -95,7 +104,17 @@ impl Story {
                     let records = it.counts.records;
                     story.written.insert((it.topic, it.partition), records);
                 }
-                Entry::SettingsRestored { topic, .. } => story.settled.push(topic),
+                Entry::SettingsRestored { topic, .. } => {
+                    if let Some(settings) = story.settings.get_mut(&topic) {
+                        settings.settled = true;
+                    }
+                    story.settled.push(topic);
+                }
+                Entry::PutBack { topic, .. } => {
+                    if let Some(settings) = story.settings.get_mut(&topic) {
+                        settings.put_back = true;
+                    }
+                }
                 Entry::Finished { at } => story.finished = Some(at),
                 Entry::GivenUp { .. } => story.given_up = true,
                 _ => {}
@@ -118,6 +137,17 @@ impl Story {
             (topic.target.clone(), interrupted)
         });
         topics.collect()
+    }
+
+    /// What it left of the settings of each topic, by the target's name.
+    fn unsettled(&self) -> impl Iterator<Item = (String, Unsettled)> {
+        self.settings.values().map(|settings| {
+            let mut settings = settings.clone();
+            let mut prepared = self.prepared.iter();
+            let prepared = prepared.find(|it| it.target == settings.target);
+            settings.topic_id = prepared.map(|it| it.topic_id).or(settings.topic_id);
+            (settings.target.clone(), settings)
+        })
     }
 
     fn begun(&self) -> impl Iterator<Item = (String, Begun)> {
@@ -373,5 +403,31 @@ mod tests {
         let at = Timestamp::from_millis(50);
         second.append(&Entry::GivenUp { at }).unwrap();
         assert!(interrupted().is_empty());
+    }
+
+    /// A restore after an interrupted one took the settings of the time of writing for the topic's own.
+    #[test]
+    fn what_a_restore_has_not_set_of_a_topic_is_known_until_it_is_put_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let unsettled = || {
+            let known = earlier_in(folder.path(), CLUSTER).unwrap().unsettled;
+            let mut known = known.into_iter();
+            known
+                .next()
+                .map(|(name, it)| (name, it.topic_id, it.settled))
+        };
+        let name = || "dr.orders".to_owned();
+        let journal = begin(folder.path(), 5, CLUSTER);
+        assert_eq!(unsettled(), Some((name(), None, false)));
+        write(&journal);
+        let id = Some(TopicId([3; 16]));
+        assert_eq!(unsettled(), Some((name(), id, false)));
+        end(&journal, 9);
+        // what was put off is still as it was
+        assert_eq!(unsettled(), Some((name(), id, true)));
+        let at = Timestamp::from_millis(20);
+        let topic = "orders".to_owned();
+        journal.append(&Entry::PutBack { topic, at }).unwrap();
+        assert_eq!(unsettled(), None);
     }
 }

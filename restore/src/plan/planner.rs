@@ -41,6 +41,8 @@ struct TopicsOfGroups<'a> {
 /// Where a topic goes.
 #[derive(Clone, Copy)]
 struct Place<'a> {
+    /// As the target calls it.
+    name: &'a str,
     existing: Option<&'a ExistingTopic>,
     action: &'a TopicAction,
     replication_factor: i16,
@@ -120,6 +122,7 @@ impl Planner<'_> {
             None => into::action(wanted, existing, &mut warnings),
         };
         let place = Place {
+            name: target_name,
             existing,
             action: &action,
             replication_factor,
@@ -200,15 +203,29 @@ impl Planner<'_> {
             ages: &ages,
             done_at: self.done_at,
         };
-        let unset = BTreeMap::new();
-        let existing = place.existing.map_or(&unset, |it| &it.settings);
-        let mut settings = TopicSettings::derive(snapshots, existing, &context, warnings);
+        let existing = place
+            .existing
+            .map_or_else(BTreeMap::new, |it| self.own_settings(it, place.name));
+        if place.existing.is_some_and(|it| it.settings != existing) {
+            warnings.push(
+                "it still has settings of an earlier restore: its own ones are taken from the journal of that".to_owned(),
+            );
+        }
+        let mut settings = TopicSettings::derive(snapshots, &existing, &context, warnings);
         if !self.choice.parts.has(Part::Data) {
             // nothing is written, and nothing can be deleted: it is made as it shall be
             settings.while_writing.clone_from(&settings.wanted);
             settings.put_off = None;
         }
         settings
+    }
+
+    /// The settings of a topic that is there, but for those that an earlier restore has left there.
+    fn own_settings(&self, existing: &ExistingTopic, name: &str) -> BTreeMap<String, String> {
+        match self.target.unsettled.get(name) {
+            Some(unsettled) => unsettled.own(existing),
+            None => existing.settings.clone(),
+        }
     }
 
     fn warn_of_appending(

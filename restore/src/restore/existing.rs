@@ -35,6 +35,7 @@ impl Restore {
         let known = self.known()?;
         target.earlier = known.earlier;
         target.interrupted = known.interrupted;
+        target.unsettled = known.unsettled;
         self.weigh(target).await;
         match self.cluster.own_limits().await {
             Ok(limits) => target.throttle = Throttle::of(&limits),
