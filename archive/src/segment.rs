@@ -155,7 +155,12 @@ impl SegmentBuilder {
             let repacked = repacker.repack(&batch);
             let bytes = repacked.unwrap_or(batch.bytes);
             let header = BatchHeader::parse(bytes)?.unwrap_or_else(|| batch.header.clone());
-            let full = self.raw_bytes() >= target_bytes || self.must_close_before(&header);
+            let codec = codec?;
+            let full = self.raw_bytes() >= target_bytes
+                || self.must_close_before(&header)
+                || self
+                    .facts
+                    .lacks_room_for(&header, codec, repacked.is_some());
             if full && !self.is_empty() {
                 break;
             }
@@ -163,7 +168,7 @@ impl SegmentBuilder {
                 .observe(&header)
                 .map_err(|problem| BatchError::new(Some(header.base_offset), problem).at(taken))?;
             self.facts
-                .was_compressed(&header, codec?, repacked.is_some());
+                .was_compressed(&header, codec, repacked.is_some());
             self.sha256.update(bytes);
             if !self.pending.is_empty() && self.pending.len() + bytes.len() > FRAME_BYTES {
                 self.close_frame(&[], compressor);

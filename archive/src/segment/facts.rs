@@ -8,7 +8,7 @@ use crate::{
     words::{OffsetRange, TopicId, TopicPartition},
 };
 
-/// So many changes of the codec are kept; behind them the last one stands for all.
+/// So many changes of the codec are kept; the batch that would bring one more begins another segment.
 const MOST_CODECS: usize = 1_000;
 
 #[derive(Clone, Debug)]
@@ -79,15 +79,29 @@ impl Facts {
 
     /// Takes note of what the batch was compressed with, where that can't be seen in the member.
     pub(super) fn was_compressed(&mut self, header: &BatchHeader, codec: Codec, repacked: bool) {
-        // the first ones that never were compressed need no word, and markers nowhere
-        let plain = codec == Codec::None && !self.codecs.is_empty() && !header.is_control();
-        let last = self.codecs.last().map(|last| last.codec);
-        if (repacked || plain) && last != Some(codec) && self.codecs.len() < MOST_CODECS {
+        if self.changes_codec(header, codec, repacked) {
             self.codecs.push(CodecStart {
                 codec,
                 start_offset: header.base_offset,
             });
         }
+    }
+
+    /// Whether a batch that was compressed with `codec` can't be told any more: the one before would stand for it.
+    pub(super) fn lacks_room_for(
+        &self,
+        header: &BatchHeader,
+        codec: Codec,
+        repacked: bool,
+    ) -> bool {
+        self.codecs.len() >= MOST_CODECS && self.changes_codec(header, codec, repacked)
+    }
+
+    fn changes_codec(&self, header: &BatchHeader, codec: Codec, repacked: bool) -> bool {
+        // the first ones that never were compressed need no word, and markers nowhere
+        let plain = codec == Codec::None && !self.codecs.is_empty() && !header.is_control();
+        let last = self.codecs.last().map(|last| last.codec);
+        (repacked || plain) && last != Some(codec)
     }
 
     fn observe_records(&mut self, header: &BatchHeader) {

@@ -546,6 +546,39 @@ fn r27_a_repacked_segment_holds_the_same_records_uncompressed_and_says_what_they
 }
 
 #[test]
+fn r27_what_batches_were_compressed_with_is_told_however_often_it_changes() {
+    // behind 1,000 changes all others counted as compressed like the last one, and would have been restored so
+    let batches: Vec<_> = (0..1_200)
+        .map(|index| {
+            let codec = [Codec::Lz4, Codec::Gzip][index % 2];
+            samples::batch(i64::try_from(index).unwrap(), 1, codec)
+        })
+        .collect();
+    let log = batches.concat();
+    let (mut compressor, mut repacker) = (compressor(), Repacker::default());
+    let mut entries = Vec::new();
+    let mut rest = &log[..];
+    while !rest.is_empty() {
+        let mut segment = builder(
+            entries
+                .last()
+                .map_or(0, |last: &SegmentEntry| last.next_offset),
+        );
+        let taken = segment.take_repacked(rest, u64::MAX, &mut compressor, &mut repacker);
+        rest = &rest[taken.unwrap()..];
+        entries.push(segment.finish(&mut compressor).entry);
+    }
+    for batch in Batches::new(&log) {
+        let header = batch.unwrap().header;
+        let holds = |entry: &&SegmentEntry| entry.range().contains(header.base_offset);
+        let entry = entries.iter().find(holds).unwrap();
+        assert_eq!(entry.codec_at(header.base_offset), header.codec().unwrap());
+    }
+    let counts = entries.iter().map(|entry| entry.batch_count);
+    assert_eq!(counts.collect::<Vec<_>>(), [1_000, 200]);
+}
+
+#[test]
 fn r7_r27_a_batch_whose_checksum_is_wrong_is_refused_before_it_gets_another_one() {
     let mut batch = samples::batch(0, 50, Codec::Lz4);
     let last = batch.len() - 1;
