@@ -454,9 +454,10 @@ impl From<RestoreError> for Failure {
             E::Journal(ref error) => (Exit::Error, restore::journal(error)),
             E::Lease(ref error) => (Exit::Error, restore::lease(error)),
             E::LeaseLost(ref lost) => (Exit::Error, restore::lost(lost)),
+            // never to delete by hand: a later restore may have taken its topics
             E::NotResumable { .. } => (
                 Exit::Usage,
-                "delete the topics that it has begun, and restore again without --resume",
+                "end it with --finish; to restore anew leave out --resume: --replace deletes what a topic holds first",
             ),
             E::Unfinished { source, .. } => return restore::unfinished(*source),
             E::Internal(_) => return Self::of(Exit::Error, &error),

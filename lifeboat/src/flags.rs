@@ -115,7 +115,7 @@ pub(crate) enum Verb {
     Check(CheckFlags),
     /// Copy snapshots to another repository, as far as it lacks them
     Copy(CopyFlags),
-    /// Give a snapshot to a cluster that does not have its topics
+    /// Give a snapshot back to a cluster: topics with their records, groups, settings, rights
     Restore(Box<RestoreFlags>),
     /// Tell where offsets of a snapshot go
     Offsets(OffsetsFlags),
