@@ -77,6 +77,8 @@ struct Repository {
     scene: Scene,
     folder: PathBuf,
     state: String,
+    /// Oldest first. Their names don't tell which is older where both begin in one second.
+    snapshots: Vec<String>,
 }
 
 impl Repository {
@@ -86,6 +88,7 @@ impl Repository {
         let mut scene = Scene::new();
         let folder = scene.context.repository();
         let state = scene.context.scratch().join("state").display().to_string();
+        let mut snapshots = Vec::new();
         let (a, _) = scene.context.both().unwrap();
         let workload = a.workload();
         let settings = [("linger.ms", "50"), ("batch.size", "20000")];
@@ -100,12 +103,15 @@ impl Repository {
                 let group = format!("{topic}-{number}");
                 workload.commit(&group, &[*offset]).unwrap();
             }
-            backup(&scene.program, &scene.url, &a.bootstrap(), &[]);
+            let report = backup(&scene.program, &scene.url, &a.bootstrap(), &[]);
+            let snapshot = report["commit"]["snapshot"].as_str().unwrap();
+            snapshots.push(snapshot.to_owned());
         }
         Self {
             scene,
             folder,
             state,
+            snapshots,
         }
     }
 
@@ -188,11 +194,12 @@ fn what_is_sound_comes_back_whatever_is_damaged_and_the_exact_holes_are_told() {
     // the list of a topic
     let b = repository.scene.context.b().unwrap();
     b.workload().delete_topics(&["orders", "payments"]).unwrap();
-    let lists = objects(&repository.folder, "/lists/");
     // what has not changed since keeps its list
-    let mut bytes = fs::read(&lists[0]).unwrap();
+    let first = format!("/lists/{}", repository.snapshots[0]);
+    let [list] = objects(&repository.folder, &first).try_into().unwrap();
+    let mut bytes = fs::read(&list).unwrap();
     bytes[0] ^= 0xFF;
-    fs::write(&lists[0], bytes).unwrap();
+    fs::write(&list, bytes).unwrap();
     let run = repository.restore(&["--salvage"]);
     assert_eq!(run.code, Some(3), "{run:?}");
     let report = run.json().unwrap();
