@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     error::RestoreError,
+    into::is_the_same,
     journal::{Entry, Journal, KeptJournal, Past, Stage},
     lease::{Lease, LeaseError},
     plan::{ExistingTopic, PlannedTopic, Target},
@@ -177,9 +178,11 @@ fn is_same(topic: &PlannedTopic, past: &Past, there: &ExistingTopic) -> bool {
     let mut prepared = prepared.flat_map(|prepared| &prepared.topics);
     let prepared = prepared.find(|prepared| prepared.topic == topic.topic);
     let known = prepared.map(|prepared| prepared.topic_id);
-    known
-        .or_else(|| topic.action.topic_id())
-        .is_none_or(|id| id == there.topic_id)
+    is_the_same(
+        known.or_else(|| topic.action.topic_id()),
+        &topic.settings,
+        there,
+    )
 }
 
 fn is_interrupted(past: &Past) -> bool {

@@ -1,6 +1,9 @@
 //! Whether, and how, a topic that the target has already is written to.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
 use lifeboat_archive::{
     json::Sha256Hex,
@@ -53,6 +56,8 @@ pub struct Interrupted {
 /// A topic that a restore has not given all of its settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsettled {
+    /// The journal of that restore.
+    pub journal: PathBuf,
     /// Its name in the target.
     pub target: String,
     /// Its id; none where it was to be made, and nothing tells whether it was.
@@ -66,9 +71,10 @@ pub struct Unsettled {
 }
 
 impl Unsettled {
-    /// As a plan begins.
-    pub(crate) fn of(planned: &PlannedTopic) -> Self {
+    /// As a plan begins that `journal` keeps.
+    pub(crate) fn of(planned: &PlannedTopic, journal: &Path) -> Self {
         Self {
+            journal: journal.to_owned(),
             target: planned.target_name().to_owned(),
             topic_id: planned.action.topic_id(),
             settings: planned.settings.clone(),
@@ -77,14 +83,58 @@ impl Unsettled {
         }
     }
 
-    /// The topic's own settings, where those of `existing` may still be a restore's.
-    pub(crate) fn own(&self, existing: &ExistingTopic) -> BTreeMap<String, String> {
-        let same = self.topic_id.is_none_or(|id| id == existing.topic_id);
-        if !same {
-            return existing.settings.clone();
-        }
-        self.settings.own(&existing.settings, self.settled)
+    /// Whether it is the topic that is there.
+    fn is(&self, existing: &ExistingTopic) -> bool {
+        is_the_same(self.topic_id, &self.settings, existing)
     }
+}
+
+/// Whether the topic that is there is the one that a restore has written, or was about to make: where it did not come to
+/// writing down its id, all of its settings tell. A few may be anybody's.
+pub(crate) fn is_the_same(
+    known: Option<TopicId>,
+    settings: &TopicSettings,
+    there: &ExistingTopic,
+) -> bool {
+    known.map_or_else(
+        || settings.is_as_made(&there.settings),
+        |id| id == there.topic_id,
+    )
+}
+
+/// The topic's own settings, where those of `existing` may still be those of restores, the newest of them last. What was
+/// taken from the journals of those goes to `warnings`.
+pub(crate) fn own_settings(
+    existing: &ExistingTopic,
+    unsettled: &[Unsettled],
+    warnings: &mut Vec<String>,
+) -> BTreeMap<String, String> {
+    let mut own = existing.settings.clone();
+    // the newest one that has set a setting knows what was there before
+    let mut known = BTreeSet::new();
+    for it in unsettled.iter().rev().filter(|it| it.is(existing)) {
+        let mut taken = Vec::new();
+        for name in it.settings.still_ours(&existing.settings, it.settled) {
+            if !known.insert(name) {
+                continue;
+            }
+            let before = match it.settings.wanted.get(name) {
+                Some(wanted) => own.insert(name.to_owned(), wanted.clone()),
+                None => own.remove(name),
+            };
+            if before.as_ref() != it.settings.wanted.get(name) {
+                taken.push(name);
+            }
+        }
+        if !taken.is_empty() {
+            warnings.push(format!(
+                "it still has settings of an earlier restore: its own {} are taken from the journal of that, {}",
+                taken.join(", "),
+                it.journal.display()
+            ));
+        }
+    }
+    own
 }
 
 impl Earlier {

@@ -78,7 +78,7 @@ pub struct Target {
     /// Which restores were interrupted while they wrote, by topic.
     pub interrupted: BTreeMap<String, Interrupted>,
     /// Topics that a restore has not given all of their settings.
-    pub unsettled: BTreeMap<String, Unsettled>,
+    pub unsettled: BTreeMap<String, Vec<Unsettled>>,
     /// Bytes that each broker may still use, as far as they tell.
     pub usable_bytes: BTreeMap<i32, u64>,
     /// What its quotas hold us to.

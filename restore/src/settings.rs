@@ -257,31 +257,33 @@ impl TopicSettings {
         });
     }
 
-    /// The topic's own settings where `existing` are there and a restore with these settings has not put all of them
-    /// back: what is still as it was while it was written is not the topic's own. Where it is `settled`, that is only what
-    /// was put off.
-    pub(crate) fn own(
-        &self,
-        existing: &BTreeMap<String, String>,
+    /// The settings that are still as they were while a restore with these settings wrote the topic, and are not the
+    /// topic's own. Where it is `settled`, that is only what was put off.
+    pub(crate) fn still_ours<'s>(
+        &'s self,
+        existing: &'s BTreeMap<String, String>,
         settled: bool,
-    ) -> BTreeMap<String, String> {
+    ) -> impl Iterator<Item = &'s str> {
         let put_off: BTreeSet<&str> = self
             .put_off
             .iter()
             .flat_map(|put_off| &put_off.settings)
             .map(|change| change.name.as_str())
             .collect();
-        let mut own = existing.clone();
-        for (name, value) in &self.while_writing {
-            if existing.get(name) != Some(value) || (settled && !put_off.contains(name.as_str())) {
-                continue;
-            }
-            match self.wanted.get(name) {
-                Some(wanted) => own.insert(name.clone(), wanted.clone()),
-                None => own.remove(name),
-            };
-        }
-        own
+        let ours = self.while_writing.iter().filter(move |(name, value)| {
+            existing.get(*name) == Some(*value) && (!settled || put_off.contains(name.as_str()))
+        });
+        ours.map(|(name, _)| name.as_str())
+    }
+
+    /// Whether a topic that has `existing` is as a restore with these settings makes it: all of them are there, but for
+    /// those that some targets do not have.
+    pub(crate) fn is_as_made(&self, existing: &BTreeMap<String, String>) -> bool {
+        let mut needed = self
+            .while_writing
+            .iter()
+            .filter(|(name, _)| !NOT_EVERYWHERE.contains(&name.as_str()));
+        needed.all(|(name, value)| existing.get(name) == Some(value))
     }
 
     /// The settings of the time of writing that some targets do not have.

@@ -86,13 +86,18 @@ fn a_topic_that_was_made_anew_is_another_one() {
 
 #[test]
 fn a_topic_whose_id_was_planned_is_known_by_it() {
-    // it was told by its settings alone where the restore did not come to writing its id down
     let mut topic = topic("orders");
+    let as_made = topic.settings.while_writing.clone();
     let there = |id| ExistingTopic {
         topic_id: TopicId([id; 16]),
+        settings: as_made.clone(),
         ..ExistingTopic::default()
     };
+    // its settings alone tell where the restore did not come to writing its id down: all of them
     assert!(is_same(&topic, &Past::default(), &there(4)));
+    let mut somebodys = there(4);
+    somebodys.settings.remove("segment.ms");
+    assert!(!is_same(&topic, &Past::default(), &somebodys));
     topic.action = crate::plan::TopicAction::UseEmpty {
         topic_id: TopicId([3; 16]),
     };

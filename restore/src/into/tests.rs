@@ -198,3 +198,106 @@ fn what_an_interrupted_restore_wrote_is_not_written_once_more_but_may_be_replace
     let appended = decide(Existing::Append, &anew, &mut warnings);
     assert!(matches!(appended, TopicAction::Append { records: 9, .. }));
 }
+
+fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let pairs = pairs.iter();
+    pairs
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+/// A restore of that name has left a topic whose retention becomes an hour.
+fn unsettled(journal: &str, topic_id: Option<TopicId>) -> Unsettled {
+    let planned = crate::testing::plans::topic_with_retention_put_off("orders");
+    Unsettled {
+        topic_id,
+        ..Unsettled::of(&planned, Path::new(journal))
+    }
+}
+
+fn own(
+    settings: &[(&str, &str)],
+    unsettled: &[Unsettled],
+) -> (BTreeMap<String, String>, Vec<String>) {
+    let existing = ExistingTopic {
+        settings: texts(settings),
+        ..there(&[(0, 0), (0, 0)])
+    };
+    let mut warnings = Vec::new();
+    let own = own_settings(&existing, unsettled, &mut warnings);
+    (own, warnings)
+}
+
+/// A restore after an interrupted one took retention -1 for the topic's own, and left it there for ever.
+#[test]
+fn what_a_restore_set_while_it_wrote_is_not_the_topics_own() {
+    let of_ours = [unsettled("one", Some(ID))];
+    let as_made = [
+        ("retention.ms", "-1"),
+        ("segment.ms", "9"),
+        ("flush.ms", "7"),
+    ];
+    let (settings, told) = own(&as_made, &of_ours);
+    let wanted = [
+        ("retention.ms", "3600000"),
+        ("segment.ms", "60000"),
+        ("flush.ms", "7"),
+    ];
+    assert_eq!(settings, texts(&wanted));
+    let [told] = told.try_into().unwrap();
+    assert!(
+        told.ends_with("its own retention.ms, segment.ms are taken from the journal of that, one"),
+        "{told}"
+    );
+
+    // somebody has changed it since
+    let changed = [("retention.ms", "5"), ("segment.ms", "9")];
+    assert_eq!(
+        own(&changed, &of_ours).0,
+        texts(&[("retention.ms", "5"), ("segment.ms", "60000")])
+    );
+
+    // only what was put off is still as it was then
+    let settled = Unsettled {
+        settled: true,
+        ..of_ours[0].clone()
+    };
+    let (settings, _) = own(&as_made, &[settled]);
+    assert_eq!(settings["retention.ms"], "3600000");
+    assert_eq!(settings["segment.ms"], "9");
+
+    // another topic of that name
+    let others = [unsettled("one", Some(TopicId([1; 16])))];
+    assert_eq!(own(&as_made, &others), (texts(&as_made), Vec::new()));
+}
+
+/// A plan that came to nothing gave its retention to whatever topic was made under that name later.
+#[test]
+fn a_topic_of_which_no_id_is_known_is_the_restores_only_where_all_of_its_settings_are() {
+    let planned = [unsettled("one", None)];
+    let as_made = [("retention.ms", "-1"), ("segment.ms", "9")];
+    assert_eq!(own(&as_made, &planned).0["retention.ms"], "3600000");
+    let somebodys = [("retention.ms", "-1"), ("segment.ms", "8")];
+    assert_eq!(own(&somebodys, &planned), (texts(&somebodys), Vec::new()));
+}
+
+/// The older one's settings stayed for ever.
+#[test]
+fn the_newest_restore_that_set_a_setting_knows_what_was_there_before() {
+    let older = unsettled("older", Some(ID));
+    let mut newer = unsettled("newer", Some(ID));
+    newer.settings.wanted = texts(&[("retention.ms", "-1"), ("segment.ms", "60000")]);
+    newer.settings.while_writing = texts(&[("retention.ms", "-1"), ("segment.ms", "10")]);
+    // it has come no further than its plan: one setting is still the older one's
+    let there = [("retention.ms", "-1"), ("segment.ms", "9")];
+    let (settings, told) = own(&there, &[older, newer]);
+    assert_eq!(
+        settings,
+        texts(&[("retention.ms", "-1"), ("segment.ms", "60000")])
+    );
+    let [told] = told.try_into().unwrap();
+    assert!(
+        told.ends_with("its own segment.ms are taken from the journal of that, older"),
+        "{told}"
+    );
+}

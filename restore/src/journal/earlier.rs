@@ -19,8 +19,9 @@ pub(crate) struct Known {
     pub(crate) interrupted: BTreeMap<String, Interrupted>,
     /// Where the newest one that came to writing has begun, whatever became of it.
     pub(crate) begun: BTreeMap<String, Begun>,
-    /// Topics that a restore has not given all of their settings.
-    pub(crate) unsettled: BTreeMap<String, Unsettled>,
+    /// Topics that restores have not given all of their settings, and which, the newest last. One that has not come to
+    /// writing may have set some of them, and hides no older one.
+    pub(crate) unsettled: BTreeMap<String, Vec<Unsettled>>,
 }
 
 /// Where a restore has begun to write.
@@ -37,7 +38,9 @@ pub(crate) fn earlier_in(folder: &Path, target_cluster_id: &str) -> Result<Known
     let mut journals = Vec::new();
     for path in files_in(folder, None, target_cluster_id)? {
         match Journal::read(&path) {
-            Ok(entries) => journals.extend(Story::of(entries).map(|it| (it.at, path, it))),
+            Ok(entries) => {
+                journals.extend(Story::of(entries, &path).map(|it| (it.at, path, it)));
+            }
             Err(error) => tracing::warn!(%error, "a journal is passed over"),
         }
     }
@@ -48,15 +51,23 @@ pub(crate) fn earlier_in(folder: &Path, target_cluster_id: &str) -> Result<Known
         known
             .earlier
             .retain(|topic, _| !story.touched.contains(topic));
-        known.interrupted.extend(story.interrupted(&path));
-        known.begun.extend(story.begun());
-        known.unsettled.extend(story.unsettled());
-        known.unsettled.retain(|_, it| !it.put_back);
-        let ended: Vec<_> = story.ended().collect();
+        // nor can it be gone on with, whatever became of this one
         known
             .interrupted
-            .retain(|topic, _| !ended.iter().any(|(it, _)| it == topic));
-        known.earlier.extend(ended);
+            .retain(|topic, _| !story.has_prepared(topic));
+        known.interrupted.extend(story.interrupted(&path));
+        known.begun.extend(story.begun());
+        for it in story.unsettled() {
+            let of_topic = known.unsettled.entry(it.target.clone()).or_default();
+            if it.settled || story.has_prepared(&it.target) {
+                of_topic.clear();
+            }
+            if !it.put_back {
+                of_topic.push(it);
+            }
+        }
+        known.unsettled.retain(|_, of_topic| !of_topic.is_empty());
+        known.earlier.extend(story.ended());
     }
     Ok(known)
 }
@@ -82,7 +93,7 @@ struct Story {
 
 impl Story {
     /// None where it does not begin with a plan.
-    fn of(entries: Vec<Entry>) -> Option<Self> {
+    fn of(entries: Vec<Entry>, journal: &Path) -> Option<Self> {
         let mut story = Self::default();
         let mut planned = false;
         for entry in entries {
@@ -93,7 +104,7 @@ impl Story {
                     let topics = it.plan.iter().flat_map(Plan::written);
                     story.touched = topics.map(|it| it.target_name().to_owned()).collect();
                     let topics = it.plan.iter().flat_map(Plan::written);
-                    let settings = topics.map(|it| (it.topic.clone(), Unsettled::of(it)));
+                    let settings = topics.map(|it| (it.topic.clone(), Unsettled::of(it, journal)));
                     story.settings = settings.collect();
                 }
                 Entry::Prepared(it) => story.prepared = it.topics,
@@ -123,6 +134,11 @@ impl Story {
         planned.then_some(story)
     }
 
+    /// Whether it came to writing into that topic of the target.
+    fn has_prepared(&self, target: &str) -> bool {
+        self.prepared.iter().any(|topic| topic.target == target)
+    }
+
     /// The topics that it may have written a part of, and can still be gone on with.
     fn interrupted(&self, journal: &Path) -> Vec<(String, Interrupted)> {
         if self.finished.is_some() || self.given_up {
@@ -139,14 +155,14 @@ impl Story {
         topics.collect()
     }
 
-    /// What it left of the settings of each topic, by the target's name.
-    fn unsettled(&self) -> impl Iterator<Item = (String, Unsettled)> {
+    /// What it left of the settings of each topic.
+    fn unsettled(&self) -> impl Iterator<Item = Unsettled> {
         self.settings.values().map(|settings| {
             let mut settings = settings.clone();
             let mut prepared = self.prepared.iter();
             let prepared = prepared.find(|it| it.target == settings.target);
             settings.topic_id = prepared.map(|it| it.topic_id).or(settings.topic_id);
-            (settings.target.clone(), settings)
+            settings
         })
     }
 
@@ -410,24 +426,48 @@ mod tests {
     fn what_a_restore_has_not_set_of_a_topic_is_known_until_it_is_put_back() {
         let folder = tempfile::tempdir().unwrap();
         let unsettled = || {
-            let known = earlier_in(folder.path(), CLUSTER).unwrap().unsettled;
-            let mut known = known.into_iter();
-            known
-                .next()
-                .map(|(name, it)| (name, it.topic_id, it.settled))
+            let mut known = earlier_in(folder.path(), CLUSTER).unwrap().unsettled;
+            let of_topic = known.remove("dr.orders").unwrap_or_default();
+            assert!(known.is_empty());
+            let of_topic = of_topic.into_iter();
+            of_topic
+                .map(|it| (it.journal, it.topic_id, it.settled))
+                .collect::<Vec<_>>()
         };
-        let name = || "dr.orders".to_owned();
         let journal = begin(folder.path(), 5, CLUSTER);
-        assert_eq!(unsettled(), Some((name(), None, false)));
+        let first = || journal.path().to_owned();
+        assert_eq!(unsettled(), [(first(), None, false)]);
         write(&journal);
         let id = Some(TopicId([3; 16]));
-        assert_eq!(unsettled(), Some((name(), id, false)));
+        assert_eq!(unsettled(), [(first(), id, false)]);
         end(&journal, 9);
         // what was put off is still as it was
-        assert_eq!(unsettled(), Some((name(), id, true)));
-        let at = Timestamp::from_millis(20);
+        assert_eq!(unsettled(), [(first(), id, true)]);
+        // another one that has only planned does not hide it, until it has come to writing
+        let second = begin(folder.path(), 30, CLUSTER);
+        let path = || second.path().to_owned();
+        assert_eq!(unsettled(), [(first(), id, true), (path(), None, false)]);
+        write(&second);
+        assert_eq!(unsettled(), [(path(), id, false)]);
+        let at = Timestamp::from_millis(40);
         let topic = "orders".to_owned();
-        journal.append(&Entry::PutBack { topic, at }).unwrap();
-        assert_eq!(unsettled(), None);
+        second.append(&Entry::PutBack { topic, at }).unwrap();
+        assert_eq!(unsettled(), []);
+    }
+
+    /// `--append` was refused for ever for what an older restore had written, which could not be resumed any more.
+    #[test]
+    fn what_was_interrupted_is_over_when_a_later_restore_came_to_writing_there_and_ended_somehow() {
+        let folder = tempfile::tempdir().unwrap();
+        let interrupted = || earlier_in(folder.path(), CLUSTER).unwrap().interrupted;
+        let journal = begin(folder.path(), 5, CLUSTER);
+        write(&journal);
+        let second = begin(folder.path(), 20, CLUSTER);
+        write(&second);
+        assert_eq!(interrupted()["dr.orders"].journal, second.path());
+        // with the topic stopped: it has no settings
+        let at = Timestamp::from_millis(30);
+        second.append(&Entry::Finished { at }).unwrap();
+        assert!(interrupted().is_empty());
     }
 }

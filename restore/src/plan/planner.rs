@@ -203,14 +203,11 @@ impl Planner<'_> {
             ages: &ages,
             done_at: self.done_at,
         };
-        let existing = place
-            .existing
-            .map_or_else(BTreeMap::new, |it| self.own_settings(it, place.name));
-        if place.existing.is_some_and(|it| it.settings != existing) {
-            warnings.push(
-                "it still has settings of an earlier restore: its own ones are taken from the journal of that".to_owned(),
-            );
-        }
+        let unsettled = self.target.unsettled.get(place.name);
+        let unsettled = unsettled.map_or(&[][..], Vec::as_slice);
+        let existing = place.existing.map_or_else(BTreeMap::new, |it| {
+            into::own_settings(it, unsettled, warnings)
+        });
         let mut settings = TopicSettings::derive(snapshots, &existing, &context, warnings);
         if !self.choice.parts.has(Part::Data) {
             // nothing is written, and nothing can be deleted: it is made as it shall be
@@ -218,14 +215,6 @@ impl Planner<'_> {
             settings.put_off = None;
         }
         settings
-    }
-
-    /// The settings of a topic that is there, but for those that an earlier restore has left there.
-    fn own_settings(&self, existing: &ExistingTopic, name: &str) -> BTreeMap<String, String> {
-        match self.target.unsettled.get(name) {
-            Some(unsettled) => unsettled.own(existing),
-            None => existing.settings.clone(),
-        }
     }
 
     fn warn_of_appending(

@@ -274,38 +274,3 @@ fn settings_of_an_existing_topic_stay_where_the_snapshot_says_nothing() {
     assert!(last.contains(&change("retention.ms", Some("8000"))));
     assert!(!last.iter().any(|change| change.name == "flush.ms"));
 }
-
-/// A restore after an interrupted one took retention -1 for the topic's own, and left it there for ever.
-#[test]
-fn what_a_restore_set_while_it_wrote_is_not_the_topics_own() {
-    let texts = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
-        let pairs = pairs.iter();
-        pairs
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect()
-    };
-    let mut settings = derive(&[("retention.ms", "86400000")], &[], 10);
-    settings.put_off = None;
-    let mut there = settings.while_writing.clone();
-    there.insert("flush.ms".to_owned(), "7".to_owned());
-    let own = texts(&[("retention.ms", "86400000"), ("flush.ms", "7")]);
-    assert_eq!(settings.own(&there, false), own);
-    // somebody has changed it since
-    there.insert("retention.ms".to_owned(), "5".to_owned());
-    let own = texts(&[("retention.ms", "5"), ("flush.ms", "7")]);
-    assert_eq!(settings.own(&there, false), own);
-    // only what was put off is still as it was then
-    let there = texts(&[("retention.ms", "-1"), ("cleanup.policy", "delete")]);
-    assert_eq!(settings.own(&there, true), there);
-    settings.put_off = Some(RetentionPutOff {
-        settings: vec![SettingChange {
-            name: "retention.ms".to_owned(),
-            value: Some("86400000".to_owned()),
-        }],
-        retention: vec!["retention.ms 86400000".to_owned()],
-        records: 1,
-        bytes: 1,
-    });
-    let own = texts(&[("retention.ms", "86400000"), ("cleanup.policy", "delete")]);
-    assert_eq!(settings.own(&there, true), own);
-}
