@@ -40,6 +40,10 @@ pub struct Earlier {
     pub content: Sha256Hex,
     /// Where it lies, by partition.
     pub written: BTreeMap<i32, OffsetRange>,
+    /// Its journal.
+    pub journal: PathBuf,
+    /// Groups, by the snapshot's names, that it left out and that can get their offsets when it is gone on with.
+    pub left_out: BTreeSet<String>,
 }
 
 /// A restore that may have written a part of a topic, and did not come to its end.

@@ -24,7 +24,7 @@ use lifeboat_archive::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    groups::RestoredGroup,
+    groups::{GroupBegun, RestoredGroup},
     names::name_or,
     offsets::OffsetMap,
     plan::Plan,
@@ -77,6 +77,8 @@ pub enum Entry {
     AllWritten,
     /// Everything that was written was read back and is the same.
     Compared,
+    /// A group is about to get its offsets. None is committed before this is on the disk.
+    GroupBegun(GroupBegun),
     /// A group has its offsets.
     GroupRestored(RestoredGroup),
     /// The groups have their offsets.

@@ -364,6 +364,10 @@ pub struct PlannedGroup {
     /// Why it is skipped; absent where it is restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped: Option<String>,
+    /// The journal of an earlier restore that left it out when it wrote its topics: going on with that one gives it its
+    /// offsets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out_by: Option<PathBuf>,
 }
 
 /// Why there is no plan.
@@ -540,6 +544,16 @@ impl PlannedGroup {
     pub fn target_name(&self) -> &str {
         name_or(&self.target, &self.group)
     }
+
+    /// Whether it may get offsets, in this run or when it is gone on with.
+    pub(crate) fn has_a_chance(&self) -> bool {
+        self.offsets > 0
+    }
+
+    /// Whether it is skipped although it was asked for (exit code 3).
+    pub(crate) fn is_left_out(&self) -> bool {
+        self.skipped.is_some() && (self.has_a_chance() || self.left_out_by.is_some())
+    }
 }
 
 impl PlannedTopic {
@@ -656,10 +670,7 @@ impl Plan {
             || self.cluster.left_out.iter().any(missing)
             || self.users.iter().any(RestoredUser::is_missing)
             || self.lacks_offsets()
-            || self
-                .groups
-                .iter()
-                .any(|group| group.offsets > 0 && group.skipped.is_some())
+            || self.groups.iter().any(PlannedGroup::is_left_out)
             || self
                 .topics
                 .iter()

@@ -11,6 +11,7 @@ mod damage;
 mod docs;
 mod encryption;
 mod faults;
+mod groups;
 mod incremental;
 mod into;
 mod lifeboat;

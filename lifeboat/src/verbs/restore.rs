@@ -48,7 +48,7 @@ pub(crate) async fn run(flags: &RestoreFlags, session: &Session) -> Result<Answe
         return finish::run(flags, session).await;
     }
     if flags.later.resume {
-        return resume::run(flags, session).await;
+        return Box::pin(resume::run(flags, session)).await;
     }
     let restore = prepare(flags, session).await?;
     let users = users(flags, &restore, session)?;

@@ -24,6 +24,8 @@ fn earlier(content: &str, ranges: &[(i64, i64)]) -> Earlier {
             .zip(ranges)
             .map(|(partition, &(start, end))| (partition, OffsetRange::new(start, end)))
             .collect(),
+        journal: PathBuf::from("journal"),
+        left_out: BTreeSet::new(),
     }
 }
 

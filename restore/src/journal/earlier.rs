@@ -1,6 +1,9 @@
 //! What earlier restores wrote into a cluster, as far as their journals are there.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
 use lifeboat_archive::words::{OffsetRange, Timestamp, TopicId};
 
@@ -39,14 +42,14 @@ pub(crate) fn earlier_in(folder: &Path, target_cluster_id: &str) -> Result<Known
     for path in files_in(folder, None, target_cluster_id)? {
         match Journal::read(&path) {
             Ok(entries) => {
-                journals.extend(Story::of(entries, &path).map(|it| (it.at, path, it)));
+                journals.extend(Story::of(entries, &path));
             }
             Err(error) => tracing::warn!(%error, "a journal is passed over"),
         }
     }
-    journals.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
+    journals.sort_by(|one, other| (one.at, &one.journal).cmp(&(other.at, &other.journal)));
     let mut known = Known::default();
-    for (_, path, story) in journals {
+    for story in journals {
         // whatever an older one wrote is not alone there any more
         known
             .earlier
@@ -55,7 +58,7 @@ pub(crate) fn earlier_in(folder: &Path, target_cluster_id: &str) -> Result<Known
         known
             .interrupted
             .retain(|topic, _| !story.has_prepared(topic));
-        known.interrupted.extend(story.interrupted(&path));
+        known.interrupted.extend(story.interrupted());
         known.begun.extend(story.begun());
         for it in story.unsettled() {
             let of_topic = known.unsettled.entry(it.target.clone()).or_default();
@@ -87,6 +90,9 @@ struct Story {
     incomplete: Vec<String>,
     /// The snapshot's topics that have their settings.
     settled: Vec<String>,
+    journal: PathBuf,
+    /// Groups that may still get their offsets.
+    left_out: BTreeSet<String>,
     finished: Option<Timestamp>,
     given_up: bool,
 }
@@ -94,7 +100,10 @@ struct Story {
 impl Story {
     /// None where it does not begin with a plan.
     fn of(entries: Vec<Entry>, journal: &Path) -> Option<Self> {
-        let mut story = Self::default();
+        let mut story = Self {
+            journal: journal.to_owned(),
+            ..Self::default()
+        };
         let mut planned = false;
         for entry in entries {
             match entry {
@@ -106,6 +115,9 @@ impl Story {
                     let topics = it.plan.iter().flat_map(Plan::written);
                     let settings = topics.map(|it| (it.topic.clone(), Unsettled::of(it, journal)));
                     story.settings = settings.collect();
+                    let groups = it.plan.iter().flat_map(|plan| &plan.groups);
+                    let left_out = groups.filter(|it| it.skipped.is_some() && it.has_a_chance());
+                    story.left_out = left_out.map(|it| it.group.clone()).collect();
                 }
                 Entry::Prepared(it) => story.prepared = it.topics,
                 Entry::Written(it) => {
@@ -114,6 +126,12 @@ impl Story {
                     }
                     let records = it.counts.records;
                     story.written.insert((it.topic, it.partition), records);
+                }
+                Entry::GroupRestored(it) if it.partial && it.skipped.is_some() => {
+                    story.left_out.insert(it.group);
+                }
+                Entry::GroupRestored(it) => {
+                    story.left_out.remove(&it.group);
                 }
                 Entry::SettingsRestored { topic, .. } => {
                     if let Some(settings) = story.settings.get_mut(&topic) {
@@ -140,7 +158,7 @@ impl Story {
     }
 
     /// The topics that it may have written a part of, and can still be gone on with.
-    fn interrupted(&self, journal: &Path) -> Vec<(String, Interrupted)> {
+    fn interrupted(&self) -> Vec<(String, Interrupted)> {
         if self.finished.is_some() || self.given_up {
             return Vec::new();
         }
@@ -148,7 +166,7 @@ impl Story {
             let interrupted = Interrupted {
                 at: self.at,
                 topic_id: topic.topic_id,
-                journal: journal.to_owned(),
+                journal: self.journal.clone(),
             };
             (topic.target.clone(), interrupted)
         });
@@ -183,6 +201,8 @@ impl Story {
             written,
             incomplete,
             settled,
+            journal,
+            left_out,
             finished,
             ..
         } = self;
@@ -206,6 +226,8 @@ impl Story {
                     topic_id: topic.topic_id,
                     written: ranges.collect(),
                     content: topic.content,
+                    journal: journal.clone(),
+                    left_out: left_out.clone(),
                 };
                 (topic.target, earlier)
             })
@@ -218,6 +240,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        groups::RestoredGroup,
         journal::{PartitionWritten, Planned, Prepared},
         offsets::OffsetTranslator,
         restore::Options,
@@ -315,6 +338,8 @@ mod tests {
             topic_id: TopicId([3; 16]),
             content: Sha256Hex::of(b"content"),
             written: ranges.into(),
+            journal: journal.path().to_owned(),
+            left_out: BTreeSet::new(),
         };
         assert_eq!(known, BTreeMap::from([("dr.orders".to_owned(), expected)]));
         assert!(
@@ -325,6 +350,30 @@ mod tests {
         );
         let nowhere = folder.path().join("nowhere");
         assert!(earlier_in(&nowhere, CLUSTER).unwrap().earlier.is_empty());
+    }
+
+    #[test]
+    fn groups_that_a_restore_left_out_are_known_until_they_have_their_offsets() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = begin(folder.path(), 5, CLUSTER);
+        write(&journal);
+        let billing = |skipped: Option<&str>| {
+            Entry::GroupRestored(RestoredGroup {
+                group: "billing".to_owned(),
+                skipped: skipped.map(str::to_owned),
+                partial: skipped.is_some(),
+                ..RestoredGroup::default()
+            })
+        };
+        journal.append(&billing(Some("it is active"))).unwrap();
+        end(&journal, 9);
+        let left_out = || {
+            let known = earlier_in(folder.path(), CLUSTER).unwrap();
+            known.earlier["dr.orders"].left_out.clone()
+        };
+        assert_eq!(left_out(), BTreeSet::from(["billing".to_owned()]));
+        journal.append(&billing(None)).unwrap();
+        assert_eq!(left_out(), BTreeSet::new());
     }
 
     #[test]

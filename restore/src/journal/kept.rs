@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::{Entry, Journal, JournalError, Past, Planned};
 use crate::{
     names::{Naming, RenameTexts},
-    plan::Plan,
+    parts::{Part, Parts},
+    plan::{Plan, PlannedGroup, changes::ClusterChanges},
     restore::Options,
 };
 
@@ -133,6 +134,33 @@ impl KeptJournal {
     /// Whether there is something to go on with.
     pub fn is_unfinished(&self) -> bool {
         self.past.is_unfinished(&self.plan)
+    }
+
+    /// Whether it left groups out that have another chance.
+    pub fn has_groups_left(&self) -> bool {
+        self.past.groups_left(&self.plan).next().is_some()
+    }
+
+    /// Its plan, as far as it is about groups that were left out.
+    pub fn plan_of_groups_left(&self) -> Plan {
+        let left = self.past.groups_left(&self.plan);
+        let groups = left.map(|group| PlannedGroup {
+            skipped: None,
+            not_restored: 0,
+            ..group.clone()
+        });
+        let warning =
+            "groups that were left out get their offsets, whatever they have on the target by now";
+        Plan {
+            groups: groups.collect(),
+            parts: Parts::of([Part::Groups]),
+            topics: Vec::new(),
+            cluster: ClusterChanges::default(),
+            users: Vec::new(),
+            warnings: vec![warning.to_owned()],
+            unfinished: None,
+            ..self.plan.clone()
+        }
     }
 
     /// Whether it came to writing into that topic of the target.

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Entry, PartitionStopped, PartitionWritten, Prepared};
 use crate::{
-    groups::RestoredGroup,
+    groups::{GroupBegun, RestoredGroup},
     parts::Part,
-    plan::{Plan, PlannedTopic},
+    plan::{Plan, PlannedGroup, PlannedTopic},
     report::MadeChange,
 };
 
@@ -33,6 +33,8 @@ pub struct Past {
     pub all_written: bool,
     /// Whether it was compared.
     pub compared: bool,
+    /// Groups that were about to get their offsets, and where they stood.
+    pub groups_begun: BTreeMap<String, GroupBegun>,
     /// Groups that have their offsets.
     pub groups: BTreeMap<String, RestoredGroup>,
     /// Whether all of them have.
@@ -117,6 +119,9 @@ impl Past {
             }
             Entry::AllWritten => self.all_written = true,
             Entry::Compared => self.compared = true,
+            Entry::GroupBegun(begun) => {
+                self.groups_begun.insert(begun.group.clone(), begun);
+            }
             Entry::GroupRestored(group) => {
                 self.groups.insert(group.group.clone(), group);
             }
@@ -171,16 +176,32 @@ impl Past {
             && !self.stopped.keys().any(|(name, _)| *name == topic.topic)
     }
 
+    /// Groups that did not get the offsets that they may get, and have another chance.
+    pub fn groups_left<'p>(&self, plan: &'p Plan) -> impl Iterator<Item = &'p PlannedGroup> {
+        let groups = plan.groups.iter().filter(|it| it.has_a_chance());
+        groups.filter(|planned| match self.groups.get(&planned.group) {
+            Some(done) => done.partial && done.skipped.is_some(),
+            None => planned.skipped.is_some(),
+        })
+    }
+
     /// What of its plan a restore that has come to its end did not restore, each for people.
-    pub fn missing(&self) -> Vec<String> {
+    pub fn missing(&self, plan: &Plan) -> Vec<String> {
         let stopped = self.stopped.iter();
         let stopped = stopped.map(|((topic, number), it)| format!("{topic}-{number}: {}", it.why));
         let damaged = self.written.iter().filter(|(_, it)| it.is_incomplete());
         let damaged = damaged.map(|((topic, number), _)| {
             format!("{topic}-{number}: records are damaged in the archives")
         });
+        // one that was skipped by the plan has no line; what an earlier restore left out, that one's journal tells
+        let skipped = plan.groups.iter().filter(|it| it.has_a_chance());
+        let skipped = skipped.filter(|it| it.skipped.is_some());
+        let skipped = skipped.filter(|it| !self.groups.contains_key(&it.group));
+        let skipped: Vec<_> = skipped.map(RestoredGroup::skipped).collect();
         let groups = self.groups.values().filter(|it| it.partial);
+        let groups = groups.chain(&skipped);
         let groups = groups.map(|it| format!("group {}: {}", it.group, it.why_partial()));
+        let groups: Vec<_> = groups.collect();
         let changes = self.changes.iter().flatten();
         let refused = changes.filter_map(|it| {
             let why = it.refused.as_ref()?;

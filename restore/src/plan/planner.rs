@@ -372,14 +372,25 @@ impl Planner<'_> {
         let all = group.offsets.iter().map(|offset| offset.topic.as_str());
         let kept: BTreeSet<&str> = all.clone().filter(|topic| reads_already(topic)).collect();
         let kept_offsets = all.clone().filter(|topic| kept.contains(topic)).count();
-        let mut there = all.filter(|topic| topics.already_there.contains(topic));
+        let there: BTreeSet<&str> = all.filter(|it| topics.already_there.contains(it)).collect();
+        let left_out_by = there.iter().find_map(|topic| {
+            let earlier = self.target.earlier.get(names.topics.target(topic))?;
+            let left_out = earlier.left_out.contains(&group.group);
+            left_out.then(|| earlier.journal.clone())
+        });
         let skipped = if offsets > 0 {
             self.why_skipped(target_name)
         } else if !data {
             Some("its offsets can't be translated without the data".to_owned())
+        } else if let Some(journal) = &left_out_by {
+            Some(format!(
+                "its topics are there already, and it was left out when they were written: go on with that restore, \
+                 --resume --journal {}",
+                journal.display()
+            ))
         } else if !kept.is_empty() {
             Some("it reads these topics on the target already: its offsets stay".to_owned())
-        } else if there.next().is_some() {
+        } else if !there.is_empty() {
             Some("its topics are there already: its offsets stay".to_owned())
         } else {
             Some("none of its topics is restored".to_owned())
@@ -390,6 +401,7 @@ impl Planner<'_> {
             offsets,
             not_restored: group.offsets.len() - offsets - kept_offsets,
             kept: kept.into_iter().map(str::to_owned).collect(),
+            left_out_by: left_out_by.filter(|_| skipped.is_some()),
             skipped,
         }
     }

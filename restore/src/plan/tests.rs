@@ -563,6 +563,8 @@ fn a_plan_of_what_is_there_already_is_nothing_and_lacks_nothing() {
         topic_id: TopicId([9; 16]),
         content: planned_topic(&first, "orders").content(&first.manifest_sha256, &first.selection),
         written: written.into(),
+        journal: "journal".into(),
+        left_out: BTreeSet::new(),
     };
     target.earlier.insert("orders".to_owned(), earlier);
     let appended = existing(&[(5, 109), (0, 12), (0, 1)]);
@@ -575,6 +577,14 @@ fn a_plan_of_what_is_there_already_is_nothing_and_lacks_nothing() {
     assert!(!again.is_partial() && !again.changes_anything());
     assert_eq!((again.records, again.disk_bytes), (0, 0));
     assert!(again.groups.iter().all(|group| group.skipped.is_some()));
+    // a group that was left out then can be had from that restore
+    let left_out = BTreeSet::from(["billing".to_owned()]);
+    target.earlier.get_mut("orders").unwrap().left_out = left_out;
+    let lacking = into(&target, Existing::Append);
+    assert!(lacking.is_partial() && !lacking.changes_anything());
+    let billing = lacking.groups.iter().find(|it| it.group == "billing");
+    let why = billing.unwrap().skipped.as_deref().unwrap();
+    assert!(why.contains("--resume --journal journal"), "{why}");
     // another choice of records is something else
     target.earlier.get_mut("orders").unwrap().content = Sha256Hex::of(b"some of them");
     assert!(into(&target, Existing::Append).changes_anything());
@@ -737,6 +747,7 @@ fn whatever_becomes_another_has_to_be_agreed_to() {
     let mut plan = decide(&Parts::of([Part::Acls]), false, &[]).unwrap();
     assert!(plan.is_nothing() && !plan.changes_anything());
     let group = |skipped: Option<&str>| PlannedGroup {
+        left_out_by: None,
         group: "shop".to_owned(),
         target: String::new(),
         offsets: 1,

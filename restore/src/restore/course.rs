@@ -1,11 +1,14 @@
 //! A restore under way: begun anew, or gone on with where it was interrupted.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{path::Path, time::Instant};
 
 use lifeboat_archive::words::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::{Plan, Report, Restore, written::report};
+use super::{
+    Plan, Report, Restore,
+    written::{Outcome, Times, Written, report},
+};
 use crate::{
     error::RestoreError,
     groups::Before,
@@ -56,14 +59,15 @@ impl Course {
         Ok(())
     }
 
-    /// What is known of groups from before. One that was skipped has another chance, unless all of them had theirs.
+    /// What is known of groups from before. One that was left out has another chance.
     pub(super) fn groups_before(&self) -> Before {
-        let mut groups: BTreeMap<_, _> = self.past.groups.clone();
-        if !self.past.groups_committed {
-            groups.retain(|_, group| group.skipped.is_none());
+        let mut groups = self.past.groups.clone();
+        for left in self.past.groups_left(&self.plan) {
+            groups.remove(&left.group);
         }
         Before {
             groups,
+            begun: self.past.groups_begun.clone(),
             resumed: self.begun_at.is_some(),
         }
     }
@@ -125,6 +129,33 @@ impl Restore {
     /// Goes on with a restore that was interrupted: does exactly what its plan says and is not done yet.
     pub async fn resume(mut self, kept: KeptJournal) -> Result<Report, RestoreError> {
         self.progress.begin("finding the place", 0);
+        let course = self.take_up(kept).await?;
+        self.carry_out(course).await
+    }
+
+    /// Gives groups their offsets that a restore, which has ended, has left out: nothing else is touched again.
+    pub async fn resume_groups(mut self, kept: KeptJournal) -> Result<Report, RestoreError> {
+        let course = self.take_up(kept).await?;
+        let (began, started_at) = (Instant::now(), self.clock.now());
+        let (plan, past) = (&course.plan, &course.past);
+        let prepared = past.prepared.as_ref();
+        let topics = prepared.map(|prepared| topics::recalled(plan, prepared));
+        let written = Written::recalled(topics.unwrap_or_default(), past, None);
+        let groups = self.documents()?.groups;
+        let groups = self.restore_groups(&course, groups, &written).await?;
+        let changes = past.changes.clone().unwrap_or_default();
+        let times = Times {
+            started_at,
+            began,
+            comparing_ms: plan.compare.map(|_| 0),
+        };
+        let outcome = Outcome { groups, changes };
+        let report = report(course.plan, &written, outcome, &course.journal, times);
+        Ok(report.resumed(course.begun_at, written.there))
+    }
+
+    /// Takes over what was begun, with the options that it was begun with.
+    async fn take_up(&mut self, kept: KeptJournal) -> Result<Course, RestoreError> {
         let lease = self.take_lease(&kept.path).await?;
         let journal = Journal::reopen(&kept.path)?;
         // whoever had the lease until now may have gone on
@@ -133,16 +164,18 @@ impl Restore {
         let at = self.clock.now();
         journal.append(&Entry::Resumed { at })?;
         tracing::info!(journal = %journal.path().display(), stage = %kept.past.stage(&kept.plan), "goes on");
-        let options = kept.planned.options.give_back(&kept.plan, self.options);
+        let options = kept
+            .planned
+            .options
+            .give_back(&kept.plan, self.options.clone());
         self.options = options.map_err(|problem| not_resumable(&kept, problem))?;
-        let course = Course {
+        Ok(Course {
             plan: kept.plan,
             journal,
             lease,
             past: kept.past,
             begun_at: Some(kept.planned.at),
-        };
-        self.carry_out(course).await
+        })
     }
 
     /// Whether the journal can be gone on with: by this program, from this snapshot, into this cluster.

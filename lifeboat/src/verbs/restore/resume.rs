@@ -43,10 +43,14 @@ impl Document for AlreadyFinished {
 
 pub(super) async fn run(flags: &RestoreFlags, session: &Session) -> Result<Answer, Failure> {
     let (restore, kept) = prepare(flags, session).await?;
-    if kept.past.finished.is_some() && !kept.is_unfinished() {
+    let groups_only = kept.past.finished.is_some() && !kept.is_unfinished();
+    if groups_only && !kept.has_groups_left() {
         return Ok(already_finished(&kept, session));
     }
     restore.check(&kept)?;
+    if groups_only {
+        return groups(flags, session, restore, kept).await;
+    }
     let users = users(flags, &restore, session)?;
     session.progress.watch(&restore.progress);
     let mut plan = kept.plan.clone();
@@ -68,6 +72,33 @@ pub(super) async fn run(flags: &RestoreFlags, session: &Session) -> Result<Answe
     session.interrupt.leaves(HALF_DONE);
     let restored = Box::pin(restore.resume(kept)).await;
     conclude(flags, session, &cluster, users, restored).await
+}
+
+/// It has ended, and left groups out: they have another chance.
+async fn groups(
+    flags: &RestoreFlags,
+    session: &Session,
+    restore: Restore,
+    kept: KeptJournal,
+) -> Result<Answer, Failure> {
+    let plan = kept.plan_of_groups_left();
+    let told = format!(
+        "goes on   begun at {}, ended: only groups that were left out\njournal   {}\n",
+        kept.planned.at,
+        kept.path.display()
+    );
+    if flags.dry_run {
+        return Ok(dry_run(&plan, session).headed(session, &told));
+    }
+    if !flags.yes {
+        write_stderr(&told);
+        agree(&plan, session).await?;
+    }
+    session.progress.watch(&restore.progress);
+    let cluster = restore.cluster.clone();
+    session.interrupt.leaves(HALF_DONE);
+    let restored = Box::pin(restore.resume_groups(kept)).await;
+    conclude(flags, session, &cluster, None, restored).await
 }
 
 /// What is gone on with, above its plan.
@@ -132,7 +163,7 @@ async fn prepare(
     Ok((restore, kept))
 }
 
-/// The newest journal that is not at its end; else the newest one.
+/// The newest journal that is not at its end; else the newest one that left groups out; else the newest one.
 fn newest(
     snapshot: Option<&SnapshotId>,
     cluster: &Cluster,
@@ -144,6 +175,7 @@ fn newest(
     let find = |snapshot: Option<&SnapshotId>| -> Result<Option<KeptJournal>, Failure> {
         let mut kept = kept_in(&folder, snapshot, target)?;
         let at = kept.iter().position(KeptJournal::is_unfinished);
+        let at = at.or_else(|| kept.iter().position(KeptJournal::has_groups_left));
         Ok((!kept.is_empty()).then(|| kept.swap_remove(at.unwrap_or(0))))
     };
     if let Some(kept) = find(snapshot)? {
@@ -189,7 +221,7 @@ fn already_finished(kept: &KeptJournal, session: &Session) -> Answer {
         target_cluster_id: kept.planned.target_cluster_id.clone(),
         finished_at: kept.past.finished,
         journal: kept.path.display().to_string(),
-        missing: kept.past.missing(),
+        missing: kept.past.missing(&kept.plan),
     };
     // whoever goes on with it until that says 0 must not take it for whole
     let exit = if document.missing.is_empty() {

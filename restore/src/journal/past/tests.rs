@@ -64,6 +64,7 @@ fn each_line_takes_a_restore_one_stage_further() {
         offsets: 1,
         not_restored: 0,
         skipped: None,
+        left_out_by: None,
     });
     let lines = [
         (prepared(), Stage::Writing),
@@ -123,9 +124,42 @@ fn what_a_restore_that_ended_did_not_restore_is_known() {
         stopped(1),
         Entry::GroupRestored(group),
     ]);
+    let group = |name: &str, offsets, skipped: Option<&str>| PlannedGroup {
+        group: name.to_owned(),
+        target: String::new(),
+        kept: Vec::new(),
+        offsets,
+        not_restored: 0,
+        skipped: skipped.map(str::to_owned),
+        left_out_by: None,
+    };
+    let mut plan = plan(vec![topic("orders")]);
+    plan.groups = vec![
+        group("billing", 2, Some("it is active on the target (stable)")),
+        group("other", 0, Some("none of its topics is restored")),
+        group("shop", 1, None),
+    ];
     assert_eq!(
-        past.missing(),
-        ["orders-1: others", "group shop: it has members"]
+        past.missing(&plan),
+        [
+            "orders-1: others",
+            "group shop: it has members",
+            "group billing: it is active on the target (stable)",
+        ]
     );
-    assert_eq!(Past::of([stopped(1), written(1)]).missing(), [""; 0]);
+    let left = |past: &Past| -> Vec<String> {
+        let left = past.groups_left(&plan);
+        left.map(|it| it.group.clone()).collect()
+    };
+    assert_eq!(left(&past), ["billing", "shop"]);
+    let had = |name: &str| {
+        Entry::GroupRestored(RestoredGroup {
+            group: name.to_owned(),
+            committed: 2,
+            ..RestoredGroup::default()
+        })
+    };
+    let past = Past::of([stopped(1), written(1), had("billing"), had("shop")]);
+    assert_eq!(past.missing(&plan), [""; 0]);
+    assert_eq!(left(&past), [""; 0]);
 }
