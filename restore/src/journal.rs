@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     groups::{GroupBegun, RestoredGroup},
     names::name_or,
+    offset_map::WrittenMap,
     offsets::OffsetMap,
     plan::Plan,
     report::MadeChange,
@@ -77,6 +78,8 @@ pub enum Entry {
     AllWritten,
     /// Everything that was written was read back and is the same.
     Compared,
+    /// What became of the offset map. It is there, or not, before this is on the disk.
+    MapWritten(WrittenMap),
     /// A group is about to get its offsets. None is committed before this is on the disk.
     GroupBegun(GroupBegun),
     /// A group has its offsets.

@@ -6,6 +6,9 @@
 //! without renewing it. A holder that finds its lease old, after its machine slept or its disk hung, stops by itself.
 //!
 //! The file stays when all is done, and says so: a lock on a name that is gone would keep nobody out.
+//!
+//! What remains: two machines that share the folder through a file system with locks of its own on each, and that takes
+//! longer than two seconds to show what the other one has written.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -35,7 +38,8 @@ const STALE_AFTER: Duration = Duration::from_secs(30);
 /// Who can't know whether the holder lives looks on for so long, and for as long as a request may be under way.
 const WATCH: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Without a lock two may take it at once: the later one of them wins, and both have seen it after this.
+/// Two may take it at once where locks are told to nobody else, as on some network file systems: the later one of them
+/// wins, and both have seen it after this.
 const SETTLES_IN: Duration = Duration::from_secs(2);
 /// The file never has another size, so that it is written over in one piece.
 const FILE_BYTES: usize = 1024;
@@ -187,6 +191,12 @@ fn verdict(lock: Lock, found: &Found, boot: Option<&str>) -> Verdict {
     }
 }
 
+/// Whether somebody else may be taking it at this moment, lock or not. A new journal is nobody else's: only who lists the
+/// folder at that very moment could want it.
+fn settles(lock: Lock, before: &Found) -> bool {
+    lock == Lock::Unsupported || *before != Found::Nothing
+}
+
 /// A point in time, by both clocks: one stands still while the machine sleeps, the other one may be set.
 #[derive(Clone, Copy, Debug)]
 struct Moment {
@@ -282,6 +292,7 @@ impl Lease {
             },
         };
         let found = read(&path)?;
+        let before = found.clone();
         match verdict(lock, &found, boot().as_deref()) {
             Verdict::Take => {}
             Verdict::Refuse => return Err(held(found)),
@@ -304,7 +315,7 @@ impl Lease {
         };
         let holder = Holder::this_process(renewed.wall);
         write(&file, &holder).map_err(|source| failed("write", &path, source))?;
-        if lock == Lock::Unsupported {
+        if settles(lock, &before) {
             tokio::time::sleep(SETTLES_IN).await;
             let now = read(&path)?;
             if !matches!(&now, Found::Holder(there) if there.id == holder.id) {

@@ -29,7 +29,7 @@ pub enum MapFormat {
 }
 
 /// Where the map goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MapFile {
     /// The file. It must not be there yet.
     pub path: PathBuf,
@@ -49,13 +49,35 @@ pub struct WrittenMap {
     pub problem: Option<String>,
 }
 
+impl MapFile {
+    /// The same for who works in another folder.
+    pub(crate) fn absolute(&self) -> Self {
+        Self {
+            path: std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone()),
+            ..self.clone()
+        }
+    }
+}
+
 impl WrittenMap {
     /// None where nothing was written: of what an earlier restore wrote, that one's map tells.
     pub(crate) fn of_nothing(map: &MapFile) -> Self {
+        Self::missing(map, "no record was written of which it could tell")
+    }
+
+    /// None where the restore went on behind the writing, and no line says what became of the map.
+    pub(crate) fn interrupted(map: &MapFile) -> Self {
+        Self::missing(
+            map,
+            "the restore was interrupted when all was written, and it can't be told whether the map was",
+        )
+    }
+
+    fn missing(map: &MapFile, problem: &str) -> Self {
         Self {
             path: map.path.clone(),
             runs: 0,
-            problem: Some("no record was written of which it could tell".to_owned()),
+            problem: Some(problem.to_owned()),
         }
     }
 }

@@ -275,6 +275,9 @@ impl Restore {
         let map = map.map(|(file, waiting)| {
             tokio::task::block_in_place(|| write_map(file, waiting, &partitions))
         });
+        if let Some(map) = &map {
+            course.journal.append(&Entry::MapWritten(map.clone()))?;
+        }
         let partitions = partitions.iter().map(WrittenPartition::told).collect();
         let written = Written {
             topics,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Entry, Journal, JournalError, Past, Planned};
 use crate::{
     names::{Naming, RenameTexts},
+    offset_map::MapFile,
     parts::{Part, Parts},
     plan::{Plan, PlannedGroup, changes::ClusterChanges},
     restore::Options,
@@ -43,6 +44,9 @@ pub struct KeptOptions {
     /// What the snapshot's brokers are called in the target.
     #[serde(default)]
     pub broker_map: Vec<(i32, i32)>,
+    /// Where a map of all offsets is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset_map: Option<MapFile>,
 }
 
 impl KeptOptions {
@@ -64,10 +68,12 @@ impl KeptOptions {
                 .iter()
                 .map(|(&from, &to)| (from, to))
                 .collect(),
+            offset_map: options.offset_map.as_ref().map(MapFile::absolute),
         }
     }
 
-    /// `options` as they were then, but for what may be another now: memory, rate, connections, and where journals are.
+    /// `options` as they were then, but for what may be another now: memory, rate, connections, where journals are, and
+    /// where the offset map goes.
     pub fn give_back(&self, plan: &Plan, options: Options) -> Result<Options, String> {
         let globs = |include: &[String], exclude: &[String]| -> Result<TopicGlobs, String> {
             let parse = |texts: &[String]| {
@@ -93,6 +99,7 @@ impl KeptOptions {
             broker_map: self.broker_map.iter().copied().collect(),
             compare: plan.compare,
             salvage: plan.salvage,
+            offset_map: options.offset_map.or_else(|| self.offset_map.clone()),
             ..options
         })
     }

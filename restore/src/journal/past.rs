@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Entry, PartitionStopped, PartitionWritten, Prepared};
 use crate::{
+    content::Depth,
     groups::{GroupBegun, RestoredGroup},
+    offset_map::WrittenMap,
     parts::Part,
     plan::{Plan, PlannedGroup, PlannedTopic},
     report::MadeChange,
@@ -29,10 +31,14 @@ pub struct Past {
     pub written: BTreeMap<(String, i32), PartitionWritten>,
     /// Partitions whose writing was stopped.
     pub stopped: BTreeMap<(String, i32), PartitionStopped>,
+    /// Whether somebody went on while it was written.
+    pub resumed_writing: bool,
     /// Whether nothing is left to be written.
     pub all_written: bool,
     /// Whether it was compared.
     pub compared: bool,
+    /// What became of the offset map.
+    pub map: Option<WrittenMap>,
     /// Groups that were about to get their offsets, and where they stood.
     pub groups_begun: BTreeMap<String, GroupBegun>,
     /// Groups that have their offsets.
@@ -103,9 +109,12 @@ impl Past {
         past
     }
 
-    fn learn(&mut self, entry: Entry) {
+    pub(crate) fn learn(&mut self, entry: Entry) {
         match entry {
-            Entry::Planned(_) | Entry::Resumed { .. } | Entry::Replacing { .. } => {}
+            Entry::Planned(_) | Entry::Replacing { .. } => {}
+            Entry::Resumed { .. } => {
+                self.resumed_writing |= self.prepared.is_some() && !self.all_written;
+            }
             Entry::Prepared(prepared) => self.prepared = Some(prepared),
             Entry::Written(written) => {
                 let key = (written.topic.clone(), written.partition);
@@ -119,6 +128,7 @@ impl Past {
             }
             Entry::AllWritten => self.all_written = true,
             Entry::Compared => self.compared = true,
+            Entry::MapWritten(map) => self.map = Some(map),
             Entry::GroupBegun(begun) => {
                 self.groups_begun.insert(begun.group.clone(), begun);
             }
@@ -145,7 +155,14 @@ impl Past {
         if !plan.parts.has(Part::Data) {
             return false;
         }
-        self.all_written && (self.compared || plan.compare.is_none())
+        self.all_written && (self.compared || self.compares(plan).is_none())
+    }
+
+    /// How closely `plan` is compared with what was written. What is salvaged may be damaged in another way when it is
+    /// gone on with, and what was written before does not fit then: that is always compared.
+    pub fn compares(&self, plan: &Plan) -> Option<Depth> {
+        let may_differ = plan.salvage && self.resumed_writing;
+        plan.compare.or(may_differ.then_some(Depth::Batches))
     }
 
     /// How far the restore of `plan` has come.

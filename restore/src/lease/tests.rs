@@ -230,3 +230,17 @@ fn a_lease_that_is_removed_is_lost() {
     let lost = keeper.state.lost.get();
     assert_eq!(lost, Some(&LeaseLost::Gone(path)));
 }
+
+/// Two machines whose file system locks for each of them alone both took a lease that was given back.
+#[test]
+fn who_takes_a_lease_that_was_somebodys_looks_again_whether_it_is_alone() {
+    assert!(!settles(Lock::Ours, &Found::Nothing));
+    assert!(settles(Lock::Unsupported, &Found::Nothing));
+    for before in [
+        holder(None, true),
+        holder(Some("b"), false),
+        Found::Unreadable,
+    ] {
+        assert!(settles(Lock::Ours, &before), "{before:?}");
+    }
+}

@@ -161,19 +161,24 @@ impl Restore {
         // whoever had the lease until now may have gone on
         let kept = KeptJournal::read(&kept.path)?;
         self.check(&kept)?;
-        let at = self.clock.now();
-        journal.append(&Entry::Resumed { at })?;
+        let resumed = Entry::Resumed {
+            at: self.clock.now(),
+        };
+        journal.append(&resumed)?;
         tracing::info!(journal = %journal.path().display(), stage = %kept.past.stage(&kept.plan), "goes on");
         let options = kept
             .planned
             .options
             .give_back(&kept.plan, self.options.clone());
         self.options = options.map_err(|problem| not_resumable(&kept, problem))?;
+        let (mut plan, mut past) = (kept.plan, kept.past);
+        past.learn(resumed);
+        plan.compare = past.compares(&plan);
         Ok(Course {
-            plan: kept.plan,
+            plan,
             journal,
             lease,
-            past: kept.past,
+            past,
             begun_at: Some(kept.planned.at),
         })
     }

@@ -127,7 +127,11 @@ impl Written {
             writing_ms: 0,
             there: records.sum(),
             // where the offsets went was known when the records were written
-            map: map.map(WrittenMap::of_nothing),
+            map: map.map(|map| {
+                past.map
+                    .clone()
+                    .unwrap_or_else(|| WrittenMap::interrupted(map))
+            }),
         }
     }
 

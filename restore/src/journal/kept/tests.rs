@@ -49,3 +49,31 @@ fn a_folder_that_is_not_there_holds_no_journal() {
     let missing = folder.path().join("missing");
     assert!(kept_in(&missing, None, "target").unwrap().is_empty());
 }
+
+/// Who went on with a restore got no offset map, and was not told.
+#[test]
+fn the_offset_map_is_written_where_it_was_wanted_unless_another_place_is_named() {
+    let file = |path: &str| MapFile {
+        path: path.into(),
+        format: crate::offset_map::MapFormat::Csv,
+    };
+    let begun = Options {
+        offset_map: Some(file("/maps/orders.csv")),
+        ..Options::default()
+    };
+    let kept = KeptOptions::of(&begun);
+    let plan = plan(vec![topic("orders")]);
+    let back = |options| kept.give_back(&plan, options).unwrap().offset_map;
+    assert_eq!(back(Options::default()), begun.offset_map);
+    let other = Options {
+        offset_map: Some(file("/maps/again.csv")),
+        ..Options::default()
+    };
+    assert_eq!(back(other.clone()), other.offset_map);
+    let begun = Options {
+        offset_map: Some(file("orders.csv")),
+        ..Options::default()
+    };
+    let kept = KeptOptions::of(&begun).offset_map.unwrap();
+    assert!(kept.path.is_absolute() && kept.path.ends_with("orders.csv"));
+}

@@ -98,6 +98,24 @@ fn what_is_not_compared_is_proven_when_it_is_written() {
     assert!(!Past::of([prepared()]).is_proven(&plan));
 }
 
+/// With other damage than before, records came twice or were missing, and nothing said so.
+#[test]
+fn what_is_salvaged_and_gone_on_with_is_compared_whatever_was_asked_for() {
+    let mut plan = plan(vec![topic("orders")]);
+    plan.compare = None;
+    plan.salvage = true;
+    let resumed = || Entry::Resumed { at: NOW };
+    let whole = [prepared(), Entry::AllWritten, resumed()];
+    assert!(Past::of(whole).is_proven(&plan), "all was written at once");
+    let in_two = vec![prepared(), resumed(), Entry::AllWritten];
+    assert!(!Past::of(in_two.clone()).is_proven(&plan));
+    assert_eq!(Past::of(in_two.clone()).stage(&plan), Stage::Comparing);
+    let compared = in_two.into_iter().chain([Entry::Compared]);
+    assert!(Past::of(compared).is_proven(&plan));
+    plan.salvage = false;
+    assert!(Past::of([prepared(), resumed(), Entry::AllWritten]).is_proven(&plan));
+}
+
 #[test]
 fn a_partition_is_what_the_last_line_says_of_it() {
     let past = Past::of([written(0), stopped(0), stopped(1), written(1)]);
