@@ -322,6 +322,11 @@ impl Replay<'_> {
             Some(_) => rewriter.mapping(),
             None => rewriter,
         };
+        let rewriter = if self.salvage {
+            rewriter.all_or_nothing()
+        } else {
+            rewriter
+        };
         let room_bytes = u32::try_from(needs.room).unwrap_or(u32::MAX >> 3);
         let room = Arc::new(Semaphore::new(room_bytes as usize));
         tracing::debug!(%topic_partition, slot, "begins");
@@ -345,6 +350,7 @@ impl Replay<'_> {
                 },
                 hold: needs.hold,
                 salvage: self.salvage,
+                undecodable: None,
                 waiting: self.waiting.clone(),
                 runs: WaitingRuns::default(),
                 progress: self.progress.clone(),

@@ -152,6 +152,8 @@ pub struct Rewriter {
     transactions: TransactionIndex,
     selection: RecordSelection,
     decompressor: Decompressor,
+    /// Whether a batch that can't be decoded gives nothing, instead of the records before the place.
+    all_or_nothing: bool,
     output: Output,
 }
 
@@ -194,6 +196,7 @@ impl Rewriter {
             transactions: transactions.index(),
             selection: RecordSelection::default(),
             decompressor: Decompressor::new(LARGEST_PLAIN),
+            all_or_nothing: false,
             output: Output {
                 offsets,
                 producer,
@@ -210,6 +213,12 @@ impl Rewriter {
     /// Takes only these records.
     pub fn selecting(mut self, selection: RecordSelection) -> Self {
         self.selection = selection;
+        self
+    }
+
+    /// Takes nothing of a batch that can't be decoded: after the error of [`Self::push`] the next one may come.
+    pub(crate) fn all_or_nothing(mut self) -> Self {
+        self.all_or_nothing = true;
         self
     }
 
@@ -291,6 +300,11 @@ impl Rewriter {
             return output.pass(batch, offsets, out);
         }
         let plain = self.decompressor.records_section(batch)?;
+        if self.all_or_nothing {
+            for record in records(header, plain) {
+                record?;
+            }
+        }
         let large = is_large(codec, size, plain.len());
         if may_pass && large && share == Share::Some && takes_all(&self.selection, header, plain)? {
             share = Share::All;

@@ -20,7 +20,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{lane::Message, writer::Queued};
+use super::{lane::Message, salvaging::Undecodable, writer::Queued};
 use crate::{
     error::RestoreError,
     object::{ArchiveReader, OpenArchive, PIECE, read_failure},
@@ -112,6 +112,8 @@ pub(super) struct PartitionReader {
     pub(super) hold: u64,
     /// Whether damaged segments are restored as far as they are sound.
     pub(super) salvage: bool,
+    /// Batches of the segment at hand that were passed over.
+    pub(super) undecodable: Option<Undecodable>,
     /// Where the runs of the offset map wait.
     pub(super) waiting: Option<Waiting>,
     pub(super) runs: WaitingRuns,
@@ -150,6 +152,7 @@ impl PartitionReader {
                 }
                 Err(error) => return Err(error),
             }
+            salvaged.extend(self.take_undecodable(archive, entry));
         }
         let mut rewritten = self.rewriter.finish(&mut out)?;
         rewritten.salvaged = salvaged;
@@ -233,7 +236,10 @@ impl PartitionReader {
                 self.segment_error(archive, entry, segment_problem(entry, problem))
             })?;
             let original = entry.codec_at(batch.header.base_offset);
-            self.rewriter.push_repacked(&batch, original, out)?;
+            match self.rewriter.push_repacked(&batch, original, out) {
+                Err(error) if self.salvage => self.pass_over(&batch.header, &error),
+                pushed => pushed?,
+            }
             if let Some(waiting) = &self.waiting {
                 for run in self.rewriter.ended_runs() {
                     waiting.push(&mut self.runs, run).map_err(ReadError::Map)?;

@@ -76,6 +76,7 @@ impl Reading {
             },
             hold: HOLD,
             salvage: false,
+            undecodable: None,
             waiting: None,
             runs: WaitingRuns::default(),
             progress: self.progress,

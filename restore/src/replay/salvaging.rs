@@ -1,9 +1,10 @@
 //! Writes what is sound of a damaged segment.
 
 use lifeboat_archive::{
-    batch::Batches,
+    batch::{BatchHeader, Batches},
     index::SegmentEntry,
     lists::ArchiveReference,
+    records::RecordError,
     segment::{Salvaged, salvage_segment},
     words::OffsetRange,
 };
@@ -15,10 +16,52 @@ use crate::{
     offsets::Skipped,
     rewrite::OutputBatch,
     salvage::{Salvage, is_lost, read_what_is_there},
-    verify::Damage,
+    verify::{Damage, Place},
 };
 
+/// Batches whose checksum is right and whose records can't be decoded.
+#[derive(Debug)]
+pub(super) struct Undecodable {
+    /// The first of them, and why.
+    first: OffsetRange,
+    problem: String,
+    lost: Vec<OffsetRange>,
+    records: u64,
+}
+
 impl PartitionReader {
+    /// Writes nothing of a batch that can't be decoded.
+    pub(super) fn pass_over(&mut self, header: &BatchHeader, error: &RecordError) {
+        let range = OffsetRange::new(header.base_offset, header.next_offset());
+        let mut lost = Vec::new();
+        self.lose(range, &mut lost);
+        let undecodable = self.undecodable.get_or_insert_with(|| Undecodable {
+            first: range,
+            problem: error.to_string(),
+            lost: Vec::new(),
+            records: 0,
+        });
+        undecodable.lost.extend(lost);
+        undecodable.records += u64::from(header.record_count.unwrap_or(0));
+    }
+
+    /// What of a segment was passed over.
+    pub(super) fn take_undecodable(
+        &mut self,
+        archive: &ArchiveReference,
+        entry: &SegmentEntry,
+    ) -> Option<Salvage> {
+        let undecodable = self.undecodable.take()?;
+        let place = Place::segment(&archive.object, entry, undecodable.first);
+        let damage = Damage::new(place, undecodable.problem);
+        tracing::warn!(%damage, lost = undecodable.lost.len(), "salvaged");
+        Some(Salvage {
+            damage,
+            lost: undecodable.lost,
+            lost_records: Some(undecodable.records),
+        })
+    }
+
     /// Writes the batches of a segment that are sound, and tells which offsets are lost.
     pub(super) fn take_sound(
         &mut self,

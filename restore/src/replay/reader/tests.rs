@@ -7,7 +7,7 @@ use crate::{
     content::Depth,
     offsets::{OffsetTranslator, Translation},
     rewrite::{BatchLimits, Producer},
-    testing::{files, new_snapshot, url},
+    testing::{files, new_snapshot, new_snapshot_with_broken_records, url},
 };
 
 /// Segments are read twice, or held between check and replay.
@@ -46,6 +46,11 @@ async fn read_salvaging(
         BatchLimits { encoded_bytes: 1 },
         Depth::Records,
     );
+    let rewriter = if salvage {
+        rewriter.all_or_nothing()
+    } else {
+        rewriter
+    };
     let (lane, mut messages) = mpsc::channel(1_000);
     let reader = PartitionReader {
         runtime: Handle::current(),
@@ -62,6 +67,7 @@ async fn read_salvaging(
         },
         hold,
         salvage,
+        undecodable: None,
         waiting: None,
         runs: WaitingRuns::default(),
         progress: Progress::default(),
@@ -243,4 +249,28 @@ async fn of_an_archive_that_is_missing_or_cut_all_that_can_not_be_had_is_named()
     assert_eq!(lost, [&OffsetRange::new(0, 20), &OffsetRange::new(20, 40)]);
     let missing = &rewritten.salvaged[0].damage.what;
     assert!(missing.contains("missing"), "{missing}");
+}
+
+/// `--salvage` ended at such a batch, and restored nothing behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_whose_records_can_not_be_decoded_is_passed_over_whole_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    new_snapshot_with_broken_records(folder.path()).await;
+    for hold in [TWICE, HELD] {
+        let (outcome, _) = read(folder.path(), hold).await;
+        assert!(matches!(outcome, Err(ReadError::Records(_))), "{outcome:?}");
+        let (outcome, batches) = read_salvaging(folder.path(), hold, true).await;
+        let rewritten = outcome.unwrap();
+        let [salvage] = rewritten.salvaged.as_slice() else {
+            panic!("{:?}", rewritten.salvaged);
+        };
+        let range = OffsetRange::new(30, 40);
+        assert_eq!(salvage.damage.offsets, Some(range));
+        assert_eq!(
+            (&*salvage.lost, salvage.lost_records),
+            (&[range][..], Some(10))
+        );
+        assert_eq!(rewritten.counts.records, 30);
+        assert_eq!(batches.len(), 30);
+    }
 }
