@@ -9,10 +9,12 @@ use crate::{
 
 mod build;
 mod decompress;
+mod old;
 mod repack;
 
 pub use build::{BatchBuilder, Passage, Produced, passage, patch_for_produce};
 pub use decompress::Decompressor;
+pub use old::Modernizer;
 pub use repack::Repacker;
 
 /// A record, still in the bytes of its batch.
@@ -195,10 +197,8 @@ impl<'a> Iterator for Records<'a> {
 /// Why the inside of a batch can't be read or made.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    /// Records of magic 0 and 1 are not decoded.
-    #[error(
-        "batch at offset {base_offset} is in the old format {magic}, whose records are not decoded"
-    )]
+    /// Magic 0 and 1: to be made a batch of magic 2 first, see [`Modernizer`].
+    #[error("batch at offset {base_offset} is in the old format {magic}")]
     OldFormat {
         /// The batch.
         base_offset: i64,
@@ -251,6 +251,9 @@ pub enum RecordError {
 /// What is wrong with a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordProblem {
+    /// It is of another format than the message around it.
+    #[error("another format than that of its batch")]
+    Magic,
     /// Its length is missing, negative or beyond the batch.
     #[error("impossible length")]
     Length,

@@ -9,7 +9,7 @@ use lifeboat_archive::{
     lists::TransactionTable,
     manifest::ManifestPartition,
     records::{
-        BatchBuilder, Decompressor, Passage, Produced, Record, RecordError, passage,
+        BatchBuilder, Decompressor, Modernizer, Passage, Produced, Record, RecordError, passage,
         patch_for_produce, records,
     },
     transactions::TransactionIndex,
@@ -152,6 +152,8 @@ pub struct Rewriter {
     transactions: TransactionIndex,
     selection: RecordSelection,
     decompressor: Decompressor,
+    /// Where old formats were met.
+    modernizer: Option<Box<Modernizer>>,
     /// Whether a batch that can't be decoded gives nothing, instead of the records before the place.
     all_or_nothing: bool,
     output: Output,
@@ -196,6 +198,7 @@ impl Rewriter {
             transactions: transactions.index(),
             selection: RecordSelection::default(),
             decompressor: Decompressor::new(LARGEST_PLAIN),
+            modernizer: None,
             all_or_nothing: false,
             output: Output {
                 offsets,
@@ -279,6 +282,30 @@ impl Rewriter {
             output.counts.uncommitted_records += u64::from(header.record_count.unwrap_or(0));
             return Ok(());
         }
+        if header.magic >= 2 {
+            return self.take(batch, original, out);
+        }
+        // as Kafka's consumers see them, compressed as they were (R28)
+        let codec = header.codec()?;
+        let mut modernizer = self.modernizer.take();
+        let modern = modernizer.get_or_insert_with(|| Box::new(Modernizer::new(LARGEST_PLAIN)));
+        let taken = modern
+            .modern(batch)
+            .and_then(|batch| self.take(&batch, codec, out));
+        self.modernizer = modernizer;
+        taken
+    }
+
+    /// Takes a batch of the current format whose records are committed.
+    fn take(
+        &mut self,
+        batch: &Batch<'_>,
+        original: Codec,
+        out: &mut Vec<OutputBatch>,
+    ) -> Result<(), RecordError> {
+        let header = &batch.header;
+        let output = &mut self.output;
+        let offsets = OffsetRange::new(header.base_offset, header.next_offset());
         let passage = passage(batch);
         if passage == Passage::Skip {
             return Ok(());

@@ -147,7 +147,6 @@ impl Verify {
             segments: 0,
             batches: 0,
             records: 0,
-            undecoded_batches: 0,
             bytes: 0,
             not_looked_at: Vec::new(),
             damage: Vec::new(),
@@ -317,7 +316,6 @@ fn count(outcome: Result<(String, Outcome), JoinError>, report: &mut Report) {
     report.segments += outcome.segments;
     report.batches += outcome.batches;
     report.records += outcome.records;
-    report.undecoded_batches += outcome.undecoded_batches;
     report.bytes += outcome.bytes;
     report.damage.extend(outcome.damage);
     let told = |error| unread(&object, &error);

@@ -101,7 +101,7 @@ pub fn patch_for_produce(batch: &Batch<'_>, produced: Produced) -> Result<Bytes,
 }
 
 /// Writes the header of a magic 2 batch; length and checksum are left to [`seal`].
-fn put_header(out: &mut Vec<u8>, header: &BatchHeader, produced: Produced) {
+pub(super) fn put_header(out: &mut Vec<u8>, header: &BatchHeader, produced: Produced) {
     out.put_i64(produced.base_offset);
     out.put_i32(0);
     out.put_i32(NO_LEADER_EPOCH);
@@ -125,7 +125,7 @@ pub(super) fn seal(bytes: &mut [u8]) {
     bytes[17..21].copy_from_slice(&crc.to_be_bytes());
 }
 
-fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_varlong(out, i64::try_from(bytes.len()).unwrap_or(i64::MAX));
     out.extend_from_slice(bytes);
 }

@@ -8,7 +8,7 @@ use std::{
 use bytes::Buf;
 use zstd::zstd_safe::DCtx;
 
-use super::RecordError;
+use super::{RecordError, old::Stored};
 use crate::batch::{Batch, Codec, HEADER_SIZE};
 
 /// What xerial's snappy-java, and so Kafka's Java client, writes before its blocks; two version numbers follow.
@@ -67,11 +67,27 @@ impl Decompressor {
         if codec == Codec::None {
             return Ok(stored);
         }
+        self.plain(&Stored {
+            codec,
+            bytes: stored,
+            base_offset,
+            any_lz4_checksum: false,
+        })
+    }
+
+    /// What was compressed.
+    pub(super) fn plain(&mut self, stored: &Stored<'_>) -> Result<&[u8], RecordError> {
+        let Stored {
+            codec,
+            bytes: stored,
+            base_offset,
+            any_lz4_checksum,
+        } = *stored;
         self.filled = 0;
         let result = match codec {
-            Codec::None => Ok(()),
+            Codec::None => self.read(stored),
             Codec::Gzip => self.read(flate2::bufread::MultiGzDecoder::new(stored)),
-            Codec::Lz4 => self.read_lz4(stored),
+            Codec::Lz4 => self.read_lz4(stored, any_lz4_checksum),
             Codec::Zstd => self.read_zstd(stored),
             Codec::Snappy => self.read_snappy(stored),
         };
@@ -97,8 +113,11 @@ impl Decompressor {
     }
 
     /// The usual frame goes block by block straight into the buffer: the general decoder takes half as long again.
-    fn read_lz4(&mut self, stored: &[u8]) -> io::Result<()> {
-        let Some(mut rest) = stored.strip_prefix(LZ4_HEADER) else {
+    fn read_lz4(&mut self, stored: &[u8], any_checksum: bool) -> io::Result<()> {
+        let (header, checksum) = LZ4_HEADER.split_at(LZ4_HEADER.len() - 1);
+        let usual = stored.strip_prefix(header);
+        let usual = usual.filter(|rest| any_checksum || rest.starts_with(checksum));
+        let Some(mut rest) = usual.and_then(|rest| rest.get(checksum.len()..)) else {
             return self.read(lz4_flex::frame::FrameDecoder::new(stored));
         };
         while self.filled <= self.limit {

@@ -8,7 +8,7 @@ use lifeboat_archive::{
     lists::{ArchiveReference, TopicList},
     manifest::ManifestPartition,
     print::RecordPrint,
-    records::{Decompressor, RecordError, records},
+    records::{Decompressor, Modernizer, RecordError, records},
     segment::{SegmentProblem, SegmentReader},
     tarball::ArchiveError,
     transactions::TransactionIndex,
@@ -51,7 +51,7 @@ impl Kept {
             return Ok(());
         };
         let transactions = listed.transactions.index();
-        let mut decompressor = Decompressor::new(LARGEST_PLAIN);
+        let mut decoders = Decoders::default();
         for segment in &listed.segments {
             let entry = &segment.entry;
             let archive = self.list.archives.get(segment.archive);
@@ -61,9 +61,8 @@ impl Kept {
             ) else {
                 continue;
             };
-            let mut of_batch = |batch: &Batch<'_>| {
-                self.of_batch(batch, &transactions, &mut decompressor, &mut take)
-            };
+            let mut of_batch =
+                |batch: &Batch<'_>| self.of_batch(batch, &transactions, &mut decoders, &mut take);
             self.segment(archive, entry, &mut of_batch)?;
         }
         Ok(())
@@ -122,14 +121,25 @@ impl Kept {
         &self,
         batch: &Batch<'_>,
         transactions: &TransactionIndex,
-        decompressor: &mut Decompressor,
+        decoders: &mut Decoders,
         take: &mut impl FnMut(RecordPrint) -> bool,
     ) -> Result<(), BatchEnd> {
         let header = &batch.header;
         if !transactions.keeps(header, self.partition.last_stable_offset) {
             return Ok(());
         }
-        let plain = decompressor.records_section(batch)?;
+        let modern;
+        let batch = if header.magic < 2 {
+            modern = decoders
+                .modernizer
+                .get_or_insert_with(|| Modernizer::new(LARGEST_PLAIN))
+                .modern(batch)?;
+            &modern
+        } else {
+            batch
+        };
+        let header = &batch.header;
+        let plain = decoders.decompressor.records_section(batch)?;
         let range = self.partition.range();
         for record in records(header, plain) {
             let record = record?;
@@ -149,6 +159,23 @@ impl Kept {
             }
         }
         Ok(())
+    }
+}
+
+/// What the inside of batches is read with.
+#[derive(Debug)]
+struct Decoders {
+    decompressor: Decompressor,
+    /// Where old formats were met (R28).
+    modernizer: Option<Modernizer>,
+}
+
+impl Default for Decoders {
+    fn default() -> Self {
+        Self {
+            decompressor: Decompressor::new(LARGEST_PLAIN),
+            modernizer: None,
+        }
     }
 }
 

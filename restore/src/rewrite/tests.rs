@@ -16,6 +16,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod old;
 mod selecting;
 
 const LOG_APPEND_TIME: i16 = 0x08;

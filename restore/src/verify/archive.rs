@@ -41,7 +41,6 @@ pub(super) struct Outcome {
     pub(super) segments: u64,
     pub(super) batches: u64,
     pub(super) records: u64,
-    pub(super) undecoded_batches: u64,
     pub(super) bytes: u64,
 }
 
@@ -250,7 +249,6 @@ impl<'a> Segments<'a> {
     fn finish(self) {
         if let Some(decoding) = self.decoding {
             self.outcome.records += decoding.records;
-            self.outcome.undecoded_batches += decoding.undecoded_batches;
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use lifeboat_archive::{
     batch::{Batch, TimestampType},
-    records::{Decompressor, RecordError, records},
+    records::{Decompressor, Modernizer, RecordError, records},
     words::OffsetRange,
 };
 
@@ -19,8 +19,7 @@ pub(super) struct Decoding {
     decompressor: Decompressor,
     /// Records that were decoded.
     pub(super) records: u64,
-    /// Batches of the formats before magic 2, whose records are not decoded.
-    pub(super) undecoded_batches: u64,
+    modernizer: Option<Modernizer>,
     /// What can't be read since it was asked last, and why.
     found: Vec<(OffsetRange, String)>,
 }
@@ -30,29 +29,37 @@ impl Decoding {
         Self {
             decompressor: Decompressor::new(LARGEST_PLAIN),
             records: 0,
-            undecoded_batches: 0,
+            modernizer: None,
             found: Vec::new(),
         }
     }
 
     /// Decodes a batch whose checksum is right.
     pub(super) fn see(&mut self, batch: &Batch<'_>) {
-        match self.decode(batch) {
-            Ok(()) => {}
-            Err(Problem::Record(RecordError::OldFormat { .. })) => self.undecoded_batches += 1,
-            Err(problem) => {
-                if self.found.len() < MOST_TOLD {
-                    let header = &batch.header;
-                    let offsets = OffsetRange::new(header.base_offset, header.next_offset());
-                    self.found.push((offsets, problem.to_string()));
-                }
-            }
+        if let Err(problem) = self.look_into(batch)
+            && self.found.len() < MOST_TOLD
+        {
+            let header = &batch.header;
+            let offsets = OffsetRange::new(header.base_offset, header.next_offset());
+            self.found.push((offsets, problem.to_string()));
         }
     }
 
     /// What can't be read of the batches that were seen since the last call.
     pub(super) fn take_found(&mut self) -> Vec<(OffsetRange, String)> {
         std::mem::take(&mut self.found)
+    }
+
+    fn look_into(&mut self, batch: &Batch<'_>) -> Result<(), Problem> {
+        if batch.header.magic >= 2 {
+            return self.decode(batch);
+        }
+        let mut modernizer = self.modernizer.take();
+        let modern = modernizer.get_or_insert_with(|| Modernizer::new(LARGEST_PLAIN));
+        let modern = modern.modern(batch).map_err(Problem::Record);
+        let decoded = modern.and_then(|modern| self.decode(&modern));
+        self.modernizer = modernizer;
+        decoded
     }
 
     fn decode(&mut self, batch: &Batch<'_>) -> Result<(), Problem> {

@@ -53,9 +53,6 @@ pub struct Report {
     /// Records that were decoded.
     #[serde(default)]
     pub records: u64,
-    /// Batches of Kafka's formats before 0.11 that were checked as a whole only.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub undecoded_batches: u64,
     /// Bytes that were read.
     pub bytes: u64,
     /// What was not asked for, so that nothing is known of it.
@@ -74,14 +71,6 @@ pub struct Report {
     /// Why it is not stored, although it was to be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result_not_stored: Option<String>,
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde asks with a reference"
-)]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 impl Document for Report {
@@ -118,12 +107,6 @@ impl Report {
         );
         if self.topics.is_some() && self.level >= Level::Batches {
             not.push("what lies between the segments of the chosen topics".to_owned());
-        }
-        if self.level == Level::Records && self.undecoded_batches > 0 {
-            let old = self.undecoded_batches;
-            not.push(format!(
-                "the records inside of {old} batches of the formats 0 and 1"
-            ));
         }
     }
 }

@@ -23,7 +23,6 @@ fn report(damage: Vec<Damage>, unread: Vec<Unread>) -> Report {
         segments: 16_000,
         batches: 120_000_000,
         records: 0,
-        undecoded_batches: 0,
         bytes: 1_020_000_000_000,
         not_looked_at: vec!["the records inside of batches".to_owned()],
         damage,
