@@ -17,6 +17,7 @@ mod into;
 mod lifeboat;
 mod moving;
 mod offset_map;
+mod old_formats;
 mod program;
 mod prove;
 mod quota;

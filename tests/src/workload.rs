@@ -313,6 +313,11 @@ impl Workload {
         self.done("fill_surroundings", wanted)
     }
 
+    /// Writes a log segment as brokers before 0.11 did, in the words of `OldFormat.java`.
+    pub fn old_segment(&self, path: &Path, batches: &Value) -> Result<()> {
+        self.done("old_segment", &json!({ "path": path, "batches": batches }))
+    }
+
     /// Makes a delegation token for the user of this workload; what Kafka says of it.
     pub fn delegation_token(&self, renewer: &str) -> Result<Value> {
         self.call("token", &json!({ "renewer": renewer }))

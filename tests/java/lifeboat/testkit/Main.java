@@ -48,6 +48,7 @@ public final class Main {
             Map.entry("acls", request -> Access.acls(as(request, Access.AclsRequest.class))),
             Map.entry("quota", request -> Access.quota(as(request, Access.QuotaRequest.class))),
             Map.entry("produce", request -> Produce.send(as(request, Produce.Request.class))),
+            Map.entry("old_segment", request -> OldFormat.write(as(request, OldFormat.Request.class))),
             Map.entry("settle", request -> Transactions.settle(as(request, Transactions.SettleRequest.class))),
             Map.entry("transactions", request -> Transactions.list(as(request, Transactions.ListRequest.class)))));
 
