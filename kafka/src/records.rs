@@ -285,6 +285,8 @@ fn is_final(error: &ClientError) -> bool {
             RDKafkaErrorCode::BadMessage
                 | RDKafkaErrorCode::InvalidMessage
                 | RDKafkaErrorCode::BadCompression
+                // it does not read what is compressed in the formats before 0.11
+                | RDKafkaErrorCode::NotImplemented
                 | RDKafkaErrorCode::SaslAuthenticationFailed
                 | RDKafkaErrorCode::UnsupportedSASLMechanism
         ),

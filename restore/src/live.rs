@@ -42,6 +42,7 @@ use partition::{Job, JobError};
 use crate::{
     journal::{self, Begun},
     names::{NameError, Naming, TargetNames},
+    selection::RecordSelection,
     verify::{Damage, Unread},
 };
 
@@ -262,6 +263,13 @@ impl Compare {
         if self.options.exact {
             found.topic.problem = found.topic.notes.first().cloned();
         }
+        // of a restore of some records, the others are not missing
+        let only = begun.and_then(|begun| begun.only_of(&self.commit.snapshot));
+        if let Some(only) = only {
+            let note = format!("compared with what was to be restored: {only}");
+            found.topic.notes.push(note);
+            found.topic.only = Some(only.clone());
+        }
         let jobs = self.jobs(topic, name, &live, begun, &list, found);
         let work = jobs.into_iter().map(async |(partition, job)| {
             let slot = slots.take(way).await;
@@ -312,13 +320,20 @@ impl Compare {
                 }
                 Some(Err(error)) => found.unread(&target, error.to_string()),
                 Some(Ok(bounds)) => {
+                    let only = found.topic.only.as_ref();
+                    let selection = only.map(|only| only.of(&topic.topic, number));
+                    let Some(selection) =
+                        selection.unwrap_or_else(|| Some(RecordSelection::default()))
+                    else {
+                        continue;
+                    };
                     let begun = begun.and_then(|begun| {
                         let number = usize::try_from(number).ok()?;
                         begun.start_offsets.get(number).copied()
                     });
                     let origin = Origin::of(begun, *bounds);
                     let job = Job {
-                        kept: self.kept(list, partition),
+                        kept: self.kept(list, partition, selection),
                         way,
                         is_same_topic,
                         may_be_deleted: self.may_be_deleted(
@@ -342,12 +357,18 @@ impl Compare {
         jobs
     }
 
-    fn kept(&self, list: &Arc<TopicList>, partition: &ManifestPartition) -> Kept {
+    fn kept(
+        &self,
+        list: &Arc<TopicList>,
+        partition: &ManifestPartition,
+        selection: RecordSelection,
+    ) -> Kept {
         Kept {
             runtime: Handle::current(),
             repository: self.repository.repository().clone(),
             list: Arc::clone(list),
             partition: partition.clone(),
+            selection,
             progress: self.progress.clone(),
             cancel: self.cancel.clone(),
         }
@@ -380,6 +401,7 @@ impl Compare {
 
 fn empty_topic(topic: &ManifestTopic, name: &str) -> ComparedTopic {
     ComparedTopic {
+        only: None,
         topic: topic.topic.clone(),
         target: (name != topic.topic).then(|| name.to_owned()),
         way: None,

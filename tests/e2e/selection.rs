@@ -126,6 +126,36 @@ fn records_are_taken_by_their_own_time_inside_a_batch_and_groups_go_to_what_is_l
     assert_eq!(notes(&report, "billing").is_empty(), is_taken);
     assert!(notes(&report, "done").is_empty(), "{report:#}");
 
+    // the others are missing only for who does not know which were to be restored
+    let compare = |state: &str| {
+        let bootstrap = b.bootstrap();
+        let arguments = [
+            "compare",
+            "latest",
+            "--topics",
+            "before",
+            "--repository",
+            &scene.url,
+        ];
+        let cluster = [
+            "--bootstrap-servers",
+            &bootstrap,
+            "--state",
+            state,
+            "--json",
+        ];
+        scene
+            .program
+            .run(&[&arguments[..], &cluster].concat())
+            .unwrap()
+    };
+    let compared = compare(&state).expect_code(0).unwrap().json().unwrap();
+    assert_eq!(compared["totals"]["same"], kept.len() + kept_payments.len());
+    assert_eq!(compared["topics"][0]["only"]["until"], until);
+    assert!(compared["result"].is_null(), "{compared:#}");
+    let compared = compare(&format!("{state}-elsewhere"));
+    assert_eq!(compared.code, Some(22), "{compared:?}");
+
     take("after", &["--from", until]);
     let kept = expected(&written["after"], |_, time| time >= cut);
     assert_eq!(seen(b, "after", 0), kept);

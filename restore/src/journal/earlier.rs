@@ -5,12 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lifeboat_archive::words::{OffsetRange, Timestamp, TopicId};
+use lifeboat_archive::words::{OffsetRange, SnapshotId, Timestamp, TopicId};
 
 use super::{Entry, Journal, JournalError, PreparedTopic, kept::files_in};
 use crate::{
     into::{Earlier, Interrupted, Unsettled},
     plan::Plan,
+    selection::Selection,
 };
 
 /// What is known of the topics of a cluster from the journals of restores into it.
@@ -33,6 +34,18 @@ pub(crate) struct Begun {
     pub(crate) topic_id: TopicId,
     /// The offset of the first record of each partition, by number.
     pub(crate) start_offsets: Vec<i64>,
+    /// Of which snapshot.
+    pub(crate) snapshot: Option<SnapshotId>,
+    /// Which records of it.
+    pub(crate) selection: Selection,
+}
+
+impl Begun {
+    /// Which records of that snapshot were to be restored, where not all of them were.
+    pub(crate) fn only_of(&self, snapshot: &SnapshotId) -> Option<&Selection> {
+        let of_it = self.snapshot.as_ref() == Some(snapshot);
+        Some(&self.selection).filter(|it| of_it && !it.is_everything())
+    }
 }
 
 /// What the newest restore that touched each topic of that cluster wrote there, by the target's name; nothing of a topic
@@ -79,6 +92,8 @@ pub(crate) fn earlier_in(folder: &Path, target_cluster_id: &str) -> Result<Known
 #[derive(Debug, Default)]
 struct Story {
     at: Timestamp,
+    snapshot: Option<SnapshotId>,
+    selection: Selection,
     /// The topics that it may have changed.
     touched: Vec<String>,
     prepared: Vec<PreparedTopic>,
@@ -110,6 +125,9 @@ impl Story {
                 Entry::Planned(it) => {
                     planned = true;
                     story.at = it.at;
+                    story.snapshot = Some(it.snapshot);
+                    let selection = it.plan.as_ref().map(|plan| plan.selection.clone());
+                    story.selection = selection.unwrap_or_default();
                     let topics = it.plan.iter().flat_map(Plan::written);
                     story.touched = topics.map(|it| it.target_name().to_owned()).collect();
                     let topics = it.plan.iter().flat_map(Plan::written);
@@ -189,6 +207,8 @@ impl Story {
             let begun = Begun {
                 topic_id: topic.topic_id,
                 start_offsets: topic.start_offsets.clone(),
+                snapshot: self.snapshot.clone(),
+                selection: self.selection.of_topic(&topic.topic),
             };
             (topic.target.clone(), begun)
         })
@@ -453,6 +473,8 @@ mod tests {
         let begun = Begun {
             topic_id: TopicId([3; 16]),
             start_offsets: vec![0, 5],
+            snapshot: Some("20260823T020000Z-k3fa".parse().unwrap()),
+            selection: Selection::default(),
         };
         let known = earlier_in(folder.path(), CLUSTER).unwrap().begun;
         assert_eq!(known, BTreeMap::from([("dr.orders".to_owned(), begun)]));

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     object::{OpenArchive, read_failure},
     rewrite::LARGEST_PLAIN,
+    selection::{RecordSelection, Share},
     verify::{Damage, Place},
 };
 
@@ -40,6 +41,8 @@ pub(super) struct Kept {
     pub(super) repository: Repository,
     pub(super) list: Arc<TopicList>,
     pub(super) partition: ManifestPartition,
+    /// Which of its records were to be restored.
+    pub(super) selection: RecordSelection,
     pub(super) progress: Progress,
     pub(super) cancel: CancellationToken,
 }
@@ -61,6 +64,9 @@ impl Kept {
             ) else {
                 continue;
             };
+            if self.selection.of_segment(entry) == Share::None {
+                continue;
+            }
             let mut of_batch =
                 |batch: &Batch<'_>| self.of_batch(batch, &transactions, &mut decoders, &mut take);
             self.segment(archive, entry, &mut of_batch)?;
@@ -143,7 +149,8 @@ impl Kept {
         let range = self.partition.range();
         for record in records(header, plain) {
             let record = record?;
-            if !range.contains(record.offset) {
+            let chosen = self.selection.takes(record.offset, record.timestamp);
+            if !range.contains(record.offset) || !chosen {
                 continue;
             }
             let print = RecordPrint::of(

@@ -10,7 +10,10 @@ use lifeboat_archive::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::verify::{Damage, Unread};
+use crate::{
+    selection::Selection,
+    verify::{Damage, Unread},
+};
 
 /// What a comparison found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,6 +111,9 @@ pub struct ComparedTopic {
     /// Why there is nothing to compare with, or less than there should be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// Which records it was compared with, where a restore was to bring some of the snapshot's only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Selection>,
     /// Good to know, for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

@@ -7,6 +7,11 @@ use super::{Compare, Report};
 impl Compare {
     /// Stores what was found, where that is wanted. That it can't be stored changes nothing of what was found.
     pub(super) async fn store(&self, report: &mut Report) {
+        if self.options.store && report.topics.iter().any(|topic| topic.only.is_some()) {
+            let why = "it tells of some of the records only: the others were not to be restored";
+            report.result_not_stored = Some(why.to_owned());
+            return;
+        }
         let result = self.options.store.then(|| self.result(report));
         let kept = crate::proof::store(&self.repository, result).await;
         (report.result, report.result_not_stored) = kept;

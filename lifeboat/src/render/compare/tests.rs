@@ -19,6 +19,7 @@ fn topic(name: &str, way: Way, counts: Counts, first: &[Difference]) -> Compared
             first: Some(first.clone()),
         });
     ComparedTopic {
+        only: None,
         topic: name.to_owned(),
         target: None,
         way: Some(way),
