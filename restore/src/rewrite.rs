@@ -344,7 +344,7 @@ impl Rewriter {
             }
             output.pass(batch, offsets, out)?;
         } else {
-            let choice = (self.range, self.selection);
+            let choice = (self.range, &self.selection);
             output.encode(batch, codec, plain, choice, out)?;
         }
         if plain.len() > LARGE_PLAIN {
@@ -384,7 +384,7 @@ fn takes_all(
 ) -> Result<bool, RecordError> {
     for record in records(header, plain) {
         let record = record?;
-        if !selection.takes(record.offset, record.timestamp) {
+        if !selection.takes(&record) {
             return Ok(false);
         }
     }
@@ -426,7 +426,7 @@ impl Output {
         batch: &Batch<'_>,
         codec: Codec,
         plain: &[u8],
-        (range, selection): (OffsetRange, RecordSelection),
+        (range, selection): (OffsetRange, &RecordSelection),
         out: &mut Vec<OutputBatch>,
     ) -> Result<(), RecordError> {
         let mut kept = 0;
@@ -435,7 +435,7 @@ impl Output {
             if !range.contains(record.offset) {
                 continue;
             }
-            if !selection.takes(record.offset, record.timestamp) {
+            if !selection.takes(&record) {
                 let offset = OffsetRange::new(record.offset, record.offset + 1);
                 self.leave_out(offset, Skipped::NotSelected, 1);
                 continue;

@@ -1,4 +1,4 @@
-//! Which records of a snapshot a restore takes: partitions, times, offsets.
+//! Which records of a snapshot a restore takes: partitions, times, offsets, and what is in them.
 //!
 //! A record is taken by its own time, wherever it stands in its partition. One without a time (−1) counts as older than
 //! all others: `until` takes it, `from` does not.
@@ -8,14 +8,20 @@ use std::{
     fmt,
     ops::RangeInclusive,
     str::FromStr,
+    sync::Arc,
 };
 
 use lifeboat_archive::{
     batch::{BatchHeader, TimestampType},
     index::SegmentEntry,
+    records::Record,
     words::{OffsetRange, TimeSpan, Timestamp, TopicGlob},
 };
 use serde::{Deserialize, Serialize};
+
+mod filter;
+
+pub use filter::{FilterError, Filters, RecordFilter};
 
 /// The time of records that have none.
 const NO_TIME: i64 = -1;
@@ -31,6 +37,8 @@ pub struct Wanted {
     pub partitions: Vec<PartitionChoice>,
     /// Where some partitions end.
     pub until_offsets: Vec<OffsetLimit>,
+    /// What is in them.
+    pub filters: Filters,
 }
 
 /// `2026-11-14T22:00Z`, `2026-11-14`, or `-2h`: so long before the snapshot.
@@ -191,6 +199,7 @@ impl Wanted {
         let mut selection = Selection {
             from: self.from.map(|time| time.resolve(bounds_at)),
             until: self.until.map(|time| time.resolve(bounds_at)),
+            filters: self.filters.clone(),
             ..Selection::default()
         };
         if let (Some(from), Some(until)) = (selection.from, selection.until)
@@ -265,6 +274,9 @@ pub struct Selection {
         deserialize_with = "by_partition"
     )]
     pub until_offsets: BTreeMap<String, BTreeMap<i32, i64>>,
+    /// What is in them.
+    #[serde(default, flatten)]
+    pub filters: Filters,
 }
 
 /// Names of JSON are texts; serde makes numbers of them by itself, but not inside of a line of the journal.
@@ -294,6 +306,7 @@ impl Selection {
     /// Whether records of `topic` may be left out.
     pub fn restricts(&self, topic: &str) -> bool {
         self.has_times()
+            || !self.filters.is_nothing()
             || self.partitions.contains_key(topic)
             || self.until_offsets.contains_key(topic)
     }
@@ -322,6 +335,7 @@ impl Selection {
             from: self.from.map(Timestamp::as_millis),
             until: self.until.map(Timestamp::as_millis),
             end: limits.and_then(|limits| limits.get(&partition)).copied(),
+            filters: self.filters.shared(),
         })
     }
 }
@@ -343,6 +357,7 @@ impl fmt::Display for Selection {
                 limits.map(|(partition, end)| format!("{topic}-{partition} below offset {end}")),
             );
         }
+        parts.extend(self.filters.words());
         f.write_str(&parts.join(" · "))
     }
 }
@@ -380,11 +395,12 @@ pub enum Share {
 }
 
 /// Which records of one partition are restored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecordSelection {
     from: Option<i64>,
     until: Option<i64>,
     end: Option<i64>,
+    filters: Option<Arc<Filters>>,
 }
 
 impl RecordSelection {
@@ -393,8 +409,15 @@ impl RecordSelection {
         *self == Self::default()
     }
 
-    /// Whether the record at `offset` with this time is taken.
-    pub fn takes(&self, offset: i64, timestamp: i64) -> bool {
+    /// Whether a record is taken.
+    pub fn takes(&self, record: &Record<'_>) -> bool {
+        let filters = self.filters.as_ref();
+        self.takes_place(record.offset, record.timestamp)
+            && filters.is_none_or(|filters| filters.take(record))
+    }
+
+    /// Whether a record at `offset` with this time may be taken.
+    fn takes_place(&self, offset: i64, timestamp: i64) -> bool {
         self.takes_time(timestamp) && self.end.is_none_or(|end| offset < end)
     }
 
@@ -420,7 +443,15 @@ impl RecordSelection {
             true => Share::None,
             false => self.by_largest_time(header.max_timestamp),
         };
-        by_offset.and(by_time)
+        by_offset.and(by_time).and(self.by_filters())
+    }
+
+    /// No header tells what is in the records.
+    fn by_filters(&self) -> Share {
+        match self.filters {
+            None => Share::All,
+            Some(_) => Share::Some,
+        }
     }
 
     /// How much of a segment is taken, as far as the index proves it. Its smallest time is that of the *first* record of
@@ -429,6 +460,7 @@ impl RecordSelection {
         let largest = entry.max_timestamp_ms.unwrap_or(NO_TIME);
         self.by_offset(entry.first_offset, entry.next_offset)
             .and(self.by_largest_time(largest))
+            .and(self.by_filters())
     }
 
     /// What of `range` is below the offset that it ends at.

@@ -309,3 +309,106 @@ fn restoring_one_topic_out_of_a_hundred_reads_only_its_bytes() {
     let (data, _) = read(&["--topics", "topic-45", "--partitions", "topic-45:0"]);
     assert!((40_000..44_000).contains(&data), "{data} bytes of data");
 }
+
+type Takes = fn(usize) -> bool;
+
+/// What the key, the headers and the value of a record decide.
+#[test]
+fn records_are_taken_by_key_and_header_and_tombstones_left_out_where_that_is_asked_for() {
+    let mut scene = Scene::new();
+    let state = state(&scene);
+    let (a, b) = scene.context.both().unwrap();
+    let workload = a.workload();
+    let header = |value: &str| ("region".to_owned(), Some(value.as_bytes().to_vec()));
+    let messages: Vec<Message> = (0..600)
+        .map(|n| Message {
+            key: (n % 5 != 0).then(|| format!("{}-{n}", ["order", "test"][n % 2]).into_bytes()),
+            value: (n % 7 != 0).then(|| format!("value {n}").into_bytes()),
+            headers: [
+                vec![],
+                vec![header("eu-1"), header("us")],
+                vec![header("us")],
+            ][n % 3]
+                .clone(),
+            ..Message::text("orders", 0, "")
+        })
+        .collect();
+    for codec in ["none", "zstd"] {
+        let topic = format!("orders-{codec}");
+        workload.create_topic(&topic, 1, &[]).unwrap();
+        let messages: Vec<Message> = messages
+            .iter()
+            .map(|message| Message {
+                topic: topic.clone(),
+                ..message.clone()
+            })
+            .collect();
+        let settings = [("linger.ms", "50"), ("compression.type", codec)];
+        workload.produce(&settings, &messages).unwrap();
+        workload.commit("billing", &[(&topic, 0, 301, "")]).unwrap();
+    }
+    backup(&scene.program, &scene.url, &a.bootstrap(), &[]);
+
+    let cases: [(&str, &[&str], Takes); 4] = [
+        ("keys", &["--filter", "key=order-*"], |n| {
+            n % 5 != 0 && n % 2 == 0
+        }),
+        ("others", &["--filter", "key!=test-*"], |n| {
+            n % 5 == 0 || n % 2 == 0
+        }),
+        (
+            "both",
+            &["--filter", "header:region=eu*", "--filter", "key=*"],
+            |n| n % 3 == 1 && n % 5 != 0,
+        ),
+        (
+            "values",
+            &["--drop-tombstones", "--filter", "!header:region"],
+            |n| n % 7 != 0 && n % 3 == 0,
+        ),
+    ];
+    for (name, flags, takes) in cases {
+        let prefix = format!("{name}-");
+        let flags = [&["--topics", "orders-*", "--prefix", &prefix], flags].concat();
+        let report = restore(&scene.program, &scene.url, &b.bootstrap(), &state, &flags);
+        let expected: Vec<String> = (0..600)
+            .filter(|n| takes(*n))
+            .map(|n| n.to_string())
+            .collect();
+        for codec in ["none", "zstd"] {
+            let topic = format!("{name}-orders-{codec}");
+            let records = records(&b.oracle(), &topic, 0);
+            assert_eq!(records.len(), expected.len(), "{topic}");
+            let values = records.iter().zip(&expected);
+            for (record, number) in values {
+                let value = record.value.as_deref();
+                assert!(
+                    value.is_none_or(|value| value == format!("value {number}")),
+                    "{topic}"
+                );
+            }
+            let place = committed(b, "billing")[&(topic, 0)];
+            let before = (0..301).filter(|n| takes(*n)).count();
+            assert_eq!(place, i64::try_from(before).unwrap());
+        }
+        assert_eq!(
+            report["totals"]["not_selected_records"],
+            2 * (600 - expected.len())
+        );
+    }
+    let arguments = [
+        "restore",
+        "latest",
+        "--repository",
+        &scene.url,
+        "--filter",
+        "value=x",
+    ];
+    let wrong = scene.program.run(&arguments).unwrap();
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+    assert!(
+        wrong.stderr.contains("header:NAME=GLOB"),
+        "{}",
+        wrong.stderr
+    );
+}

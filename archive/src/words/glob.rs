@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::{Candidate, GlobBuilder, GlobMatcher};
 
 /// A pattern over a whole topic name: `orders`, `orders*`, `{orders,payments}-?`, `[a-c]*`.
 #[derive(Clone, Debug)]
@@ -17,6 +17,11 @@ impl TopicGlob {
     /// Whether the whole of `topic` matches.
     pub fn matches(&self, topic: &str) -> bool {
         self.0.is_match(topic)
+    }
+
+    /// Whether the whole of some bytes matches: of a record's key, say, which may be no text.
+    pub fn matches_bytes(&self, bytes: &[u8]) -> bool {
+        self.0.is_match_candidate(&Candidate::from_bytes(bytes))
     }
 }
 

@@ -13,7 +13,7 @@ pub(crate) struct LaterFlags {
         "topics", "exclude", "only", "no_groups", "prune_extra", "assignment", "broker_map", "compare", "no_compare",
         "into_source", "bootstrap_checkpoint", "rename", "rename_regex", "prefix", "groups", "exclude_groups",
         "rename_group", "group_prefix", "append", "replace",
-        "from", "until", "partitions", "until_offset", "salvage",
+        "from", "until", "partitions", "until_offset", "filter", "drop_tombstones", "salvage",
     ])]
     pub(crate) resume: bool,
     /// End restores into this cluster: put back retention that was put off, and give the topics of interrupted ones, which
@@ -23,7 +23,7 @@ pub(crate) struct LaterFlags {
         "snapshot", "topics", "exclude", "only", "no_groups", "prune_extra", "assignment", "broker_map", "compare",
         "no_compare", "into_source", "bootstrap_checkpoint", "passwords", "generate_passwords", "rename",
         "rename_regex", "prefix", "groups", "exclude_groups", "rename_group", "group_prefix", "append", "replace",
-        "from", "until", "partitions", "until_offset", "salvage",
+        "from", "until", "partitions", "until_offset", "filter", "drop_tombstones", "salvage",
     ])]
     pub(crate) finish: bool,
     /// The journal that is meant, instead of those in the folder of --state

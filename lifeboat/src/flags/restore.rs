@@ -7,7 +7,7 @@ use lifeboat_archive::words::ByteSize;
 use lifeboat_restore::{
     parts::Part,
     restore::Depth,
-    selection::{OffsetLimit, PartitionChoice, TimePoint, Wanted},
+    selection::{Filters, OffsetLimit, PartitionChoice, RecordFilter, TimePoint, Wanted},
 };
 
 use super::{
@@ -51,6 +51,13 @@ pub(crate) struct RestoreFlags {
     /// commas
     #[arg(long, value_name = "PARTITION=OFFSET", value_delimiter = ',')]
     pub(crate) until_offset: Vec<OffsetLimit>,
+    /// Only records whose key or header is like that: key=GLOB, key!=GLOB, header:NAME=GLOB, header:NAME!=GLOB,
+    /// header:NAME (there is one), !header:NAME; repeatable: all have to hold. What is null matches no glob
+    #[arg(long, value_name = "FILTER")]
+    pub(crate) filter: Vec<RecordFilter>,
+    /// Leave out records without a value
+    #[arg(long)]
+    pub(crate) drop_tombstones: bool,
     /// Restore what is sound although the snapshot is damaged, and name exactly what is missing (exit code 3)
     #[arg(long)]
     pub(crate) salvage: bool,
@@ -144,6 +151,10 @@ impl RestoreFlags {
             until: self.until,
             partitions: self.partitions.clone(),
             until_offsets: self.until_offset.clone(),
+            filters: Filters {
+                all: self.filter.clone(),
+                drop_tombstones: self.drop_tombstones,
+            },
         }
     }
 

@@ -149,7 +149,7 @@ impl Kept {
         let range = self.partition.range();
         for record in records(header, plain) {
             let record = record?;
-            let chosen = self.selection.takes(record.offset, record.timestamp);
+            let chosen = self.selection.takes(&record);
             if !range.contains(record.offset) || !chosen {
                 continue;
             }

@@ -18,6 +18,7 @@ use crate::{
     names::if_another,
     parts::Part,
     rewrite::BatchLimits,
+    selection::Filters,
     settings::{NEVER_RESTORED, SegmentAge, SettingsContext, TopicSettings, proportion},
 };
 
@@ -131,6 +132,7 @@ impl Planner<'_> {
         if data {
             warn_of_append_time(&settings, &mut warnings);
             warn_of_gaps(topic, &mut warnings);
+            warn_of_old_values(&settings, &self.choice.selection.filters, &mut warnings);
         }
         let assignment = match existing {
             None if self.choice.assignment => {
@@ -528,6 +530,18 @@ fn warn_of_append_time(settings: &TopicSettings, warnings: &mut Vec<String>) {
     if kind.is_some_and(|kind| kind == "LogAppendTime") {
         warnings.push(
             "LogAppendTime: records keep their times, and their type becomes CreateTime".to_owned(),
+        );
+    }
+}
+
+/// What was deleted or written again under a key comes back where that is left out and older records are not.
+fn warn_of_old_values(settings: &TopicSettings, filters: &Filters, warnings: &mut Vec<String>) {
+    let policy = settings.wanted.get("cleanup.policy");
+    let compacted = policy.is_some_and(|policy| policy.contains("compact"));
+    if compacted && filters.divides_keys() {
+        warnings.push(
+            "it is compacted: where the newest record of a key is left out, an older one comes back as its value"
+                .to_owned(),
         );
     }
 }

@@ -182,7 +182,7 @@ fn rewrite_selecting(
     table: &TransactionTable,
     stored: &[Stored],
 ) -> (Vec<OutputBatch>, Rewritten) {
-    let (by_batch, shallow) = rewrite_at(Depth::Batches, selection, source, table, stored);
+    let (by_batch, shallow) = rewrite_at(Depth::Batches, selection.clone(), source, table, stored);
     let (by_record, deep) = rewrite_at(Depth::Records, selection, source, table, stored);
     assert_eq!(by_batch, by_record);
     assert_eq!(shallow.counts, deep.counts);

@@ -108,8 +108,8 @@ fn what_names_nothing_is_refused_with_what_there_is() {
     };
     assert!(limits("gone-0=1").is_err() && limits("audit-1=1").is_err());
     let limited = limits("orders-eu-1=12345").unwrap();
-    assert!(limited.of("orders-eu", 1).unwrap().takes(12_344, 0));
-    assert!(!limited.of("orders-eu", 1).unwrap().takes(12_345, 0));
+    assert!(limited.of("orders-eu", 1).unwrap().takes_place(12_344, 0));
+    assert!(!limited.of("orders-eu", 1).unwrap().takes_place(12_345, 0));
     assert!(limited.of("orders-eu", 0).unwrap().is_everything());
 }
 
@@ -169,7 +169,12 @@ fn segment(min: Option<i64>, max: Option<i64>) -> SegmentEntry {
 #[test]
 fn a_segment_is_left_out_only_where_the_index_proves_it() {
     let of = |from: Option<i64>, until: Option<i64>, end: Option<i64>| {
-        let selection = RecordSelection { from, until, end };
+        let selection = RecordSelection {
+            from,
+            until,
+            end,
+            filters: None,
+        };
         selection.of_segment(&segment(Some(50), Some(90)))
     };
     assert_eq!(of(None, None, None), Share::All);

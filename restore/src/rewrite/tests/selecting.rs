@@ -7,7 +7,7 @@ use lifeboat_archive::words::Timestamp;
 use super::*;
 use crate::{
     offsets::Translation,
-    selection::{RecordSelection, Wanted},
+    selection::{Filters, RecordSelection, Wanted},
 };
 
 /// From, until, and the first offset that is left out.
@@ -231,4 +231,74 @@ proptest! {
             prop_assert_eq!(translation == Translation::SameRecord, is_there);
         }
     }
+}
+
+type Takes = fn(&Plain) -> bool;
+
+/// The records that a filter takes, of the batches whatever their size and codec.
+#[test]
+fn what_is_filtered_is_what_a_look_at_each_record_takes() {
+    let chosen = BTreeMap::from([("orders", 1)]);
+    let filters = |all: &[&str], drop_tombstones| Filters {
+        all: all.iter().map(|it| it.parse().unwrap()).collect(),
+        drop_tombstones,
+    };
+    let cases: [(Filters, Takes); 4] = [
+        (filters(&["key=*\u{1}"], false), |it| it.offset == 1),
+        (filters(&["key!=*"], false), |it| it.key.is_none()),
+        (filters(&["header:name"], true), |it| {
+            !it.headers.is_empty() && it.value.is_some()
+        }),
+        (filters(&["key=*"], false), |it| it.key.is_some()),
+    ];
+    for (filters, takes) in cases {
+        let wanted = Wanted {
+            filters,
+            ..Wanted::default()
+        };
+        let selection = wanted.resolve(Timestamp::default(), &chosen).unwrap();
+        assert!(selection.restricts("orders") && !selection.is_everything());
+        let selection = selection.of("orders", 0).unwrap();
+        for size in [10, 70_000] {
+            for codec in [Codec::None, Codec::Gzip] {
+                let mut stored = [Stored::run(0, 12, size), Stored::run(12, 9, size)];
+                stored[0].codec = codec;
+                let (records, _, _) = taken(selection.clone(), &stored);
+                let all = stored.iter().flat_map(|batch| &batch.records);
+                let expected: Vec<_> = all
+                    .filter(|it| takes(it))
+                    .map(|it| it.key.clone())
+                    .collect();
+                let keys: Vec<_> = records.iter().map(|it| it.key.clone()).collect();
+                assert_eq!(keys, expected, "{selection:?}");
+            }
+        }
+    }
+}
+
+/// A batch of which all is taken is not taken apart for that.
+#[test]
+fn a_large_batch_of_which_a_filter_takes_everything_passes_as_it_is() {
+    let wanted = Wanted {
+        filters: Filters {
+            all: vec!["!header:nobody".parse().unwrap()],
+            drop_tombstones: false,
+        },
+        ..Wanted::default()
+    };
+    let chosen = BTreeMap::from([("orders", 1)]);
+    let selection = wanted.resolve(Timestamp::default(), &chosen).unwrap();
+    let mut stored = Stored::run(0, 8, 70_000);
+    stored.codec = Codec::Gzip;
+    let (records, left_out, out) = taken(selection.of("orders", 0).unwrap(), &[stored]);
+    assert_eq!((records.len(), left_out, out.len()), (8, 0, 1));
+    assert_eq!(
+        Batch::parse(&out[0].bytes)
+            .unwrap()
+            .unwrap()
+            .header
+            .codec()
+            .unwrap(),
+        Codec::Gzip
+    );
 }
