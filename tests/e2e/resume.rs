@@ -459,6 +459,59 @@ fn r23_finish_puts_back_what_was_put_off_and_the_second_time_there_is_nothing_to
     assert_eq!(finish(&["--yes"])["restores"], serde_json::json!([]));
 }
 
+/// The older one's retention was put on the topic, and deleted what the later one had restored.
+#[test]
+fn what_a_later_restore_wrote_into_is_left_to_it_by_finish_and_its_settings_are_the_topics_own() {
+    let mut scene = Scene::new();
+    let a = scene.context.a().unwrap();
+    let hour = [("retention.ms", Some("3600000"))];
+    let ancient = Message {
+        timestamp: Some(TEN_YEARS_AGO),
+        ..Message::text("old", 0, "ten years old")
+    };
+    a.workload()
+        .create_topic("old", 1, &[("retention.ms", "-1")])
+        .unwrap();
+    a.workload().produce(&[], &vec![ancient; 10]).unwrap();
+    a.workload().alter_configs("old", &hour).unwrap();
+    let from = a.bootstrap();
+    backup(&scene.program, &scene.url, &from, &[]);
+    let b = forgetful().start().unwrap();
+    let place = Place::new(&scene, &b);
+    let report = |run: Run| run.expect_code(0).unwrap().json().unwrap();
+    let first = report(place.run(&["latest"]));
+    assert_eq!(retention(&b, "old").as_deref(), Some("-1"));
+    let some = ["latest", "--append", "--until-offset", "old-0=5"];
+    let second = report(place.run(&some));
+    let topic = &second["topics"][0];
+    let told = topic["warnings"].to_string();
+    let journal = first["journal"].as_str().unwrap();
+    assert!(
+        told.contains("its own ") && told.contains(journal),
+        "{told}"
+    );
+    assert_eq!(
+        topic["put_off"]["retention"][0], "retention.ms 3600000",
+        "{topic:#}"
+    );
+
+    let (bootstrap, state) = (b.bootstrap(), place.state.display().to_string());
+    let finish = |more: &[&str]| {
+        let finish = ["restore", "--finish", "--bootstrap-servers", &bootstrap];
+        let run = [&finish[..], &["--state", &state, "--yes", "--json"], more].concat();
+        report(place.program.run(&run).unwrap())
+    };
+    let done = finish(&["--journal", journal]);
+    let left = done["restores"][0]["topics"][0]["left"].to_string();
+    assert!(
+        left.contains(second["journal"].as_str().unwrap()),
+        "{done:#}"
+    );
+    assert_eq!(retention(&b, "old").as_deref(), Some("-1"));
+    finish(&[]);
+    assert_eq!(retention(&b, "old").as_deref(), Some("3600000"));
+}
+
 fn finish_gives_the_topics_their_settings(place: &Place, b: &KafkaCluster) {
     let running = begin(place, b, &["--max-rate", "512KiB"]);
     let bootstrap = b.bootstrap();
