@@ -133,12 +133,23 @@ pub(crate) fn own_settings(
         if !taken.is_empty() {
             warnings.push(format!(
                 "it still has settings of an earlier restore: its own {} are taken from the journal of that, {}",
-                taken.join(", "),
+                some_of(&taken),
                 it.journal.display()
             ));
         }
     }
     own
+}
+
+/// `a, b, c and 6 more`
+fn some_of(names: &[&str]) -> String {
+    const TOLD: usize = 3;
+    let (told, rest) = names.split_at(TOLD.min(names.len()));
+    let told = told.join(", ");
+    match rest.len() {
+        0 => told,
+        more => format!("{told} and {more} more"),
+    }
 }
 
 impl Earlier {

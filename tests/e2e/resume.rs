@@ -338,6 +338,32 @@ fn a_second_process_is_refused(place: &Place, b: &KafkaCluster) {
     );
     assert!(hint(&first).contains("--resume"), "{}", first.stderr);
 
+    // what it has written is not written once more, but may be replaced
+    for (flag, refused) in [("--append", true), ("--replace", false)] {
+        let planned = place.run(&["latest", flag, "--dry-run"]);
+        let planned: Value = serde_json::from_str(&planned.stdout).unwrap();
+        let journal = place.journal().unwrap().display().to_string();
+        let topics = planned["topics"].as_array().unwrap().iter();
+        let told: Vec<String> = topics
+            .map(|topic| {
+                let reason = if refused {
+                    &topic["action"]
+                } else {
+                    &topic["warnings"]
+                };
+                reason.to_string()
+            })
+            .filter(|told| told.contains(&journal))
+            .collect();
+        assert!(!told.is_empty(), "{planned:#}");
+        let wanted = if refused {
+            "--resume goes on"
+        } else {
+            "can't be resumed after"
+        };
+        assert!(told.iter().any(|told| told.contains(wanted)), "{told:?}");
+    }
+
     // stopped by hand: it says how to go on
     for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
         let running = place.spawn(&["--resume", "--max-rate", "256KiB"]);

@@ -303,3 +303,9 @@ fn the_newest_restore_that_set_a_setting_knows_what_was_there_before() {
         "{told}"
     );
 }
+
+#[test]
+fn of_many_names_some_are_told_and_the_others_counted() {
+    assert_eq!(some_of(&["a", "b", "c"]), "a, b, c");
+    assert_eq!(some_of(&["a", "b", "c", "d", "e"]), "a, b, c and 2 more");
+}
