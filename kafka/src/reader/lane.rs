@@ -19,6 +19,8 @@ use crate::wire::{FetchAnswer, FetchLimits, FetchPosition, FetchedPartition, Off
 
 /// Waits this long when no partition of a request came on.
 const IDLE_PAUSE: Duration = Duration::from_millis(50);
+/// So long brokers before 3.8 may take to get a part of a segment out of remote storage; newer ones have a setting for it.
+const REMOTE_WAIT: Duration = Duration::from_secs(5);
 
 /// Fetches the partitions that one broker leads, over a connection of its own.
 pub(super) struct Lane {
@@ -81,7 +83,7 @@ impl Lane {
     /// One request and what its answer means for each partition of it.
     async fn round(&mut self) -> Result<(), Abandoned> {
         let asked = self.next_request();
-        let limits = self.limits();
+        let limits = self.limits(&asked);
         let permit = self
             .context
             .budget
@@ -150,12 +152,16 @@ impl Lane {
         self.queue.drain(..count).collect()
     }
 
-    fn limits(&self) -> FetchLimits {
+    fn limits(&self, asked: &[Position]) -> FetchLimits {
         FetchLimits {
             max_bytes: i32::try_from(self.context.options.request_bytes).unwrap_or(i32::MAX),
             min_bytes: 0,
-            // everything that is asked for is there already
-            max_wait: Duration::ZERO,
+            // what the broker has itself is there already; what is in remote storage it gives only who waits (R9)
+            max_wait: if asked.iter().any(Position::may_be_remote) {
+                REMOTE_WAIT
+            } else {
+                Duration::ZERO
+            },
         }
     }
 
@@ -219,7 +225,7 @@ impl Lane {
                 }
                 return Ok(true);
             }
-            Verdict::TailHole => self.finish(&position).await?,
+            Verdict::TailHole => self.settle_tail(position).await?,
             Verdict::Again if position.failed_for(self.context.options.retry_deadline) => {
                 self.lose(&position, position.loss()).await?;
             }
@@ -230,6 +236,31 @@ impl Lane {
             Verdict::Lost(reason) => self.lose(&position, reason).await?,
         }
         Ok(false)
+    }
+
+    /// Nothing came although it was asked alone. Of what the leader has itself that says that nothing is left; what is in
+    /// remote storage may only be slow to come, or away (R9).
+    async fn settle_tail(&mut self, mut position: Position) -> Result<(), Abandoned> {
+        let tp = position.range.topic_partition.clone();
+        let mut local = self
+            .context
+            .cluster
+            .list_offsets(std::slice::from_ref(&tp), OffsetSpec::LocalStart)
+            .await;
+        let Some(Ok(local)) = local.remove(&tp) else {
+            position.fail(GapReason::Unavailable);
+            return self.reroute(position).await;
+        };
+        if position.offset >= local.offset {
+            return self.finish(&position).await;
+        }
+        if position.waited_for_remote(self.context.options.retry_deadline) {
+            let (from, local) = (position.offset, local.offset);
+            tracing::warn!(topic_partition = %tp, from, local, "remote storage gave nothing");
+            return self.lose(&position, GapReason::Unavailable).await;
+        }
+        self.queue.push_front(position);
+        Ok(())
     }
 
     /// The offset is below the log start (a gap; go on behind it), or beyond the log end (truncated, if it stays so).

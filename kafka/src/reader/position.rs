@@ -28,6 +28,10 @@ pub(super) struct Position {
     empty_answers: u8,
     corrupt_answers: u8,
     gone_since: Option<Instant>,
+    /// Whether an answer was empty without telling why.
+    was_empty: bool,
+    /// Since when nothing came out of remote storage.
+    remote_since: Option<Instant>,
     /// Since when it is read on behind its captured end.
     behind_since: Option<Instant>,
     /// The latest leader's epoch of what was read there.
@@ -86,6 +90,8 @@ impl Position {
             empty_answers: 0,
             corrupt_answers: 0,
             gone_since: None,
+            was_empty: false,
+            remote_since: None,
             behind_since: None,
             epoch_behind: -1,
             caught_up: false,
@@ -143,6 +149,18 @@ impl Position {
         self.empty_answers = 0;
         self.corrupt_answers = 0;
         self.gone_since = None;
+        self.remote_since = None;
+    }
+
+    /// Whether what comes next may be in remote storage, from which nothing comes at once.
+    pub(super) fn may_be_remote(&self) -> bool {
+        self.was_empty
+    }
+
+    /// Whether remote storage has given nothing for so long.
+    pub(super) fn waited_for_remote(&mut self, patience: Duration) -> bool {
+        let since = self.remote_since.get_or_insert_with(Instant::now);
+        since.elapsed() >= patience
     }
 
     /// Decides what `answer` means (R1–R4).
@@ -230,6 +248,7 @@ impl Position {
             return Verdict::TailHole;
         }
         self.empty_answers = self.empty_answers.saturating_add(1);
+        self.was_empty = true;
         Verdict::First
     }
 }

@@ -59,6 +59,15 @@ fn fetched(throttle_ms: i32, error: i16, records: &[u8]) -> Out {
     out
 }
 
+/// Where what the broker has itself begins.
+fn local_start(offset: i64) -> Out {
+    let mut out = Out::default();
+    out.i32(0).array(1).text("orders").array(1);
+    out.i32(0).i16(0).i64(-1).i64(offset).i32(-1).tags();
+    out.tags().tags();
+    out
+}
+
 /// As Kafka answers whoever is beyond a quota: without any partition.
 fn beyond_the_quota(throttle_ms: i32) -> Out {
     let mut out = Out::default();
@@ -109,10 +118,21 @@ async fn read(
     retry_deadline: Duration,
     script: impl Fn(usize, &Asked) -> Reply + Send + Sync + 'static,
 ) -> (Outcome, FakeBroker) {
+    read_tiered(0, retry_deadline, script).await
+}
+
+/// The same where only the records from `local` on are not in remote storage.
+async fn read_tiered(
+    local: i64,
+    retry_deadline: Duration,
+    script: impl Fn(usize, &Asked) -> Reply + Send + Sync + 'static,
+) -> (Outcome, FakeBroker) {
     let fetches = Arc::new(AtomicUsize::new(0));
     let broker = FakeBroker::start(&APIS, move |asked| {
         if asked.api == ApiKey::Fetch as i16 {
             script(fetches.fetch_add(1, Ordering::SeqCst), asked)
+        } else if asked.api == ApiKey::ListOffsets as i16 {
+            Reply::Body(local_start(local))
         } else {
             Reply::Body(metadata(
                 &[(1, asked.port)],
@@ -278,6 +298,34 @@ async fn r2_a_tail_hole_ends_a_read_that_is_not_throttled() {
     .await;
     assert_eq!((outcome.read_to, outcome.done), (vec![5], 1));
     assert!(outcome.gaps.is_empty());
+}
+
+/// The rest of the partition was taken for a hole, and the snapshot for complete.
+#[tokio::test(flavor = "multi_thread")]
+async fn r9_what_is_slow_to_come_out_of_remote_storage_is_waited_for() {
+    let (outcome, broker) = read_tiered(8, HANG, |number, asked| match number {
+        0..12 => Reply::Body(fetched(0, 0, b"")),
+        _ => good(asked),
+    })
+    .await;
+    is_whole(&outcome);
+    let waits = broker.asked(ApiKey::Fetch).into_iter();
+    let waits: Vec<i32> = waits
+        .map(|asked| i32::from_be_bytes(asked.body[..4].try_into().unwrap()))
+        .collect();
+    // brokers before 3.8 give nothing of it to who does not wait
+    assert_eq!((waits[0], waits[1]), (0, 5_000));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r9_remote_storage_that_gives_nothing_is_a_gap_and_never_an_end() {
+    let (outcome, _) = read_tiered(8, Duration::from_millis(600), |_, _| {
+        Reply::Body(fetched(0, 0, b""))
+    })
+    .await;
+    let whole = OffsetRange::new(0, RECORDS);
+    assert_eq!(outcome.gaps, [(whole, GapReason::Unavailable)]);
+    assert_eq!((outcome.bytes.len(), outcome.done), (0, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

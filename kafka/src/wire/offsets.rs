@@ -25,6 +25,9 @@ const OPERATION: &str = "ListOffsets";
 pub enum OffsetSpec {
     /// The log start offset.
     Earliest,
+    /// Where what the leader has itself begins: what lies below is in remote storage only (KIP-405; from Kafka 3.6 on, older
+    /// brokers have no such storage and take it for the log start).
+    LocalStart,
     /// The high watermark: behind what all replicas have.
     HighWatermark,
     /// The last stable offset: before the first open transaction.
@@ -37,6 +40,7 @@ impl OffsetSpec {
     fn timestamp(self) -> i64 {
         match self {
             Self::Earliest => -2,
+            Self::LocalStart => -4,
             Self::HighWatermark | Self::LastStable => -1,
             Self::NotBefore(millis) => millis,
         }
