@@ -33,5 +33,6 @@ mod security;
 mod selection;
 mod stores;
 mod testkit;
+mod tiered;
 mod users;
 mod versions;

@@ -14,6 +14,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::{
     client::Client,
     home::KafkaHome,
+    install::installed,
     oracle::Oracle,
     scratch::Scratch,
     security::{Certificate, Secured, Security, Wanted, properties_text},
@@ -59,6 +60,44 @@ impl ClusterBuilder {
     pub fn setting(mut self, name: &str, value: impl Into<String>) -> Self {
         self.settings.insert(name.to_owned(), value.into());
         self
+    }
+
+    /// Exactly this version, with a remote storage for tiered topics (KIP-405): a folder, as Kafka's own tests have it.
+    pub fn tiered(self, version: &str, folder: &Path) -> Result<Self> {
+        let jars = installed("kafka/tiered.sh", &[("LIFEBOAT_KAFKA_VERSION", version)])?;
+        let storage = "org.apache.kafka.server.log.remote.storage.LocalTieredStorage";
+        let settings = [
+            ("remote.log.storage.system.enable", "true".to_owned()),
+            ("remote.log.storage.manager.class.name", storage.to_owned()),
+            (
+                "remote.log.storage.manager.class.path",
+                format!("{}/*", jars.display()),
+            ),
+            (
+                "remote.log.storage.manager.impl.prefix",
+                "rsm.config.".to_owned(),
+            ),
+            ("rsm.config.dir", folder.display().to_string()),
+            (
+                "remote.log.metadata.manager.impl.prefix",
+                "rlmm.config.".to_owned(),
+            ),
+            (
+                "rlmm.config.remote.log.metadata.topic.replication.factor",
+                "1".to_owned(),
+            ),
+            (
+                "remote.log.metadata.manager.listener.name",
+                "INTERNAL".to_owned(),
+            ),
+            ("remote.log.manager.task.interval.ms", "500".to_owned()),
+            ("log.retention.check.interval.ms", "500".to_owned()),
+        ];
+        let builder = self.version(version);
+        let settings = settings.into_iter();
+        Ok(settings.fold(builder, |builder, (name, value)| {
+            builder.setting(name, value)
+        }))
     }
 
     /// Heap of each node.

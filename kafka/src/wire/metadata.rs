@@ -230,6 +230,10 @@ impl Cluster {
     }
 }
 
+/// Where the brokers keep which segments lie in which remote storage: true of one cluster only. Kafka does not say that it
+/// is internal (`TopicBasedRemoteLogMetadataManagerConfig`).
+const REMOTE_LOG_METADATA: &str = "__remote_log_metadata";
+
 fn asked(name: &str) -> MetadataRequestTopic {
     let name = StrBytes::from_string(name.to_owned());
     MetadataRequestTopic::default().with_name(Some(name.into()))
@@ -245,7 +249,7 @@ fn read_topic(topic: &MetadataResponseTopic) -> Result<TopicMetadata, KafkaError
     Ok(TopicMetadata {
         name: Arc::from(name.as_str()),
         id: TopicId(topic.topic_id.into_bytes()),
-        internal: topic.is_internal,
+        internal: topic.is_internal || name.as_str() == REMOTE_LOG_METADATA,
         error: ErrorCode::from_wire(topic.error_code),
         partitions,
     })
