@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     plan::{ExistingTopic, PlannedTopic, TopicAction},
-    settings::TopicSettings,
+    settings::{TopicSettings, has_policy},
 };
 
 /// What is done with topics that hold records.
@@ -254,7 +254,7 @@ pub(crate) fn action(
 
 /// What is good to know of records that come behind others: `policy` is the topic's own, or the brokers' default.
 pub(crate) fn warn_of_appending(policy: &str, differing: &[&str], warnings: &mut Vec<String>) {
-    if policy.split(',').any(|part| part.trim() == "compact") {
+    if has_policy(policy, "compact") {
         warnings.push(
             "it is compacted: a value of the snapshot wins over one that is there, even if that is newer".to_owned(),
         );

@@ -292,7 +292,7 @@ impl Lease {
             },
         };
         let found = read(&path)?;
-        let before = found.clone();
+        let settles = settles(lock, &found);
         match verdict(lock, &found, boot().as_deref()) {
             Verdict::Take => {}
             Verdict::Refuse => return Err(held(found)),
@@ -315,7 +315,7 @@ impl Lease {
         };
         let holder = Holder::this_process(renewed.wall);
         write(&file, &holder).map_err(|source| failed("write", &path, source))?;
-        if settles(lock, &before) {
+        if settles {
             tokio::time::sleep(SETTLES_IN).await;
             let now = read(&path)?;
             if !matches!(&now, Found::Holder(there) if there.id == holder.id) {

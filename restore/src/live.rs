@@ -309,6 +309,7 @@ impl Compare {
     ) -> Vec<(i32, Job)> {
         let way = way(topic, live);
         let is_same_topic = look::is_same_topic(topic, live);
+        let selection = found.topic.only.clone().unwrap_or_default();
         let mut jobs = Vec::new();
         for partition in &topic.partitions {
             let number = partition.partition;
@@ -320,11 +321,7 @@ impl Compare {
                 }
                 Some(Err(error)) => found.unread(&target, error.to_string()),
                 Some(Ok(bounds)) => {
-                    let only = found.topic.only.as_ref();
-                    let selection = only.map(|only| only.of(&topic.topic, number));
-                    let Some(selection) =
-                        selection.unwrap_or_else(|| Some(RecordSelection::default()))
-                    else {
+                    let Some(selection) = selection.of(&topic.topic, number) else {
                         continue;
                     };
                     let begun = begun.and_then(|begun| {

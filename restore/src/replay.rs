@@ -317,15 +317,11 @@ impl Replay<'_> {
             ready.limits,
             self.depth,
         )
-        .selecting(selected);
+        .selecting(selected)
+        .all_or_nothing(self.salvage);
         let rewriter = match &self.waiting {
             Some(_) => rewriter.mapping(),
             None => rewriter,
-        };
-        let rewriter = if self.salvage {
-            rewriter.all_or_nothing()
-        } else {
-            rewriter
         };
         let room_bytes = u32::try_from(needs.room).unwrap_or(u32::MAX >> 3);
         let room = Arc::new(Semaphore::new(room_bytes as usize));

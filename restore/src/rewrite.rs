@@ -152,8 +152,7 @@ pub struct Rewriter {
     transactions: TransactionIndex,
     selection: RecordSelection,
     decompressor: Decompressor,
-    /// Where old formats were met.
-    modernizer: Option<Box<Modernizer>>,
+    modernizer: Modernizer,
     /// Whether a batch that can't be decoded gives nothing, instead of the records before the place.
     all_or_nothing: bool,
     output: Output,
@@ -198,7 +197,7 @@ impl Rewriter {
             transactions: transactions.index(),
             selection: RecordSelection::default(),
             decompressor: Decompressor::new(LARGEST_PLAIN),
-            modernizer: None,
+            modernizer: Modernizer::new(LARGEST_PLAIN),
             all_or_nothing: false,
             output: Output {
                 offsets,
@@ -219,9 +218,10 @@ impl Rewriter {
         self
     }
 
-    /// Takes nothing of a batch that can't be decoded: after the error of [`Self::push`] the next one may come.
-    pub(crate) fn all_or_nothing(mut self) -> Self {
-        self.all_or_nothing = true;
+    /// Takes, where that is wanted, nothing of a batch that can't be decoded: after the error of [`Self::push`] the next
+    /// one may come.
+    pub(crate) fn all_or_nothing(mut self, wanted: bool) -> Self {
+        self.all_or_nothing = wanted;
         self
     }
 
@@ -282,29 +282,14 @@ impl Rewriter {
             output.counts.uncommitted_records += u64::from(header.record_count.unwrap_or(0));
             return Ok(());
         }
-        if header.magic >= 2 {
-            return self.take(batch, original, out);
-        }
-        // as Kafka's consumers see them, compressed as they were (R28)
-        let codec = header.codec()?;
-        let mut modernizer = self.modernizer.take();
-        let modern = modernizer.get_or_insert_with(|| Box::new(Modernizer::new(LARGEST_PLAIN)));
-        let taken = modern
-            .modern(batch)
-            .and_then(|batch| self.take(&batch, codec, out));
-        self.modernizer = modernizer;
-        taken
-    }
-
-    /// Takes a batch of the current format whose records are committed.
-    fn take(
-        &mut self,
-        batch: &Batch<'_>,
-        original: Codec,
-        out: &mut Vec<OutputBatch>,
-    ) -> Result<(), RecordError> {
+        // old formats as Kafka's consumers see them, compressed again as they were (R28)
+        let original = if header.magic < 2 {
+            header.codec()?
+        } else {
+            original
+        };
+        let batch = &*self.modernizer.current(batch)?;
         let header = &batch.header;
-        let output = &mut self.output;
         let offsets = OffsetRange::new(header.base_offset, header.next_offset());
         let passage = passage(batch);
         if passage == Passage::Skip {

@@ -107,7 +107,18 @@ pub struct TopicDefaults {
     pub segment_bytes: u64,
 }
 
+/// Whether a `cleanup.policy` names this one.
+pub(crate) fn has_policy(policies: &str, policy: &str) -> bool {
+    policies.split(',').any(|part| part.trim() == policy)
+}
+
 impl TopicDefaults {
+    /// The `cleanup.policy` of a topic with these settings.
+    pub(crate) fn policies_of<'s>(&'s self, settings: &'s BTreeMap<String, String>) -> &'s str {
+        let own = settings.get("cleanup.policy");
+        own.unwrap_or(&self.cleanup_policy)
+    }
+
     /// Takes in a setting of the brokers, by the name that topics have for it.
     pub(crate) fn learn(&mut self, name: &str, value: &str) {
         fn set<T: std::str::FromStr>(number: &mut T, text: &str) {

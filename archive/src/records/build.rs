@@ -125,9 +125,30 @@ pub(super) fn seal(bytes: &mut [u8]) {
     bytes[17..21].copy_from_slice(&crc.to_be_bytes());
 }
 
-pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_varlong(out, i64::try_from(bytes.len()).unwrap_or(i64::MAX));
     out.extend_from_slice(bytes);
+}
+
+/// Writes a record with the key, value and headers of `tail` (see [`super::Record::tail`]).
+pub(super) fn put_record(out: &mut Vec<u8>, timestamp_delta: i64, offset_delta: i64, tail: &[u8]) {
+    let length = 1 + varlong_size(timestamp_delta) + varlong_size(offset_delta) + tail.len();
+    put_varlong(out, i64::try_from(length).unwrap_or(i64::MAX));
+    out.push(0);
+    put_varlong(out, timestamp_delta);
+    put_varlong(out, offset_delta);
+    out.extend_from_slice(tail);
+}
+
+/// Writes the tail of a record without headers.
+pub(super) fn put_pair(tail: &mut Vec<u8>, key: Option<&[u8]>, value: Option<&[u8]>) {
+    for part in [key, value] {
+        match part {
+            None => put_varlong(tail, -1),
+            Some(bytes) => put_bytes(tail, bytes),
+        }
+    }
+    put_varlong(tail, 0);
 }
 
 /// Makes batches (magic 2, CreateTime) out of records, one after another.
@@ -160,25 +181,19 @@ impl BatchBuilder {
         }
         self.max_timestamp = self.max_timestamp.max(timestamp);
         let timestamp_delta = timestamp.wrapping_sub(self.base_timestamp);
-        let offset_delta = i64::from(self.count);
-        let length = 1 + varlong_size(timestamp_delta) + varlong_size(offset_delta) + tail.len();
-        put_varlong(&mut self.plain, i64::try_from(length).unwrap_or(i64::MAX));
-        self.plain.push(0);
-        put_varlong(&mut self.plain, timestamp_delta);
-        put_varlong(&mut self.plain, offset_delta);
-        self.plain.extend_from_slice(tail);
+        put_record(
+            &mut self.plain,
+            timestamp_delta,
+            i64::from(self.count),
+            tail,
+        );
         self.count += 1;
     }
 
     /// Adds a record with this key and value and no headers.
     pub fn push_pair(&mut self, timestamp: i64, key: Option<&[u8]>, value: &[u8]) {
         let mut tail = Vec::with_capacity(value.len() + 16);
-        match key {
-            None => put_varlong(&mut tail, -1),
-            Some(key) => put_bytes(&mut tail, key),
-        }
-        put_bytes(&mut tail, value);
-        put_varlong(&mut tail, 0);
+        put_pair(&mut tail, key, Some(value));
         self.push(timestamp, &tail);
     }
 

@@ -8,7 +8,7 @@ use std::{
 use bytes::Buf;
 use zstd::zstd_safe::DCtx;
 
-use super::{RecordError, old::Stored};
+use super::RecordError;
 use crate::batch::{Batch, Codec, HEADER_SIZE};
 
 /// What xerial's snappy-java, and so Kafka's Java client, writes before its blocks; two version numbers follow.
@@ -22,6 +22,16 @@ const LZ4_HEADER: &[u8] = &[0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82];
 const LZ4_BLOCK: usize = 64 << 10;
 /// In a block's length: its bytes are not compressed.
 const LZ4_PLAIN: u32 = 1 << 31;
+
+/// Compressed bytes.
+pub(super) struct Stored<'a> {
+    pub(super) codec: Codec,
+    pub(super) bytes: &'a [u8],
+    /// The offset of its batch, for errors.
+    pub(super) base_offset: i64,
+    /// Whether the checksum of an lz4 frame's header is not looked at.
+    pub(super) any_lz4_checksum: bool,
+}
 
 /// Decompresses batches, one after another, into one buffer.
 pub struct Decompressor {

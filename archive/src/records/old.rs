@@ -3,18 +3,16 @@
 //! A compressed message holds a run of messages. Those of magic 0 have their own offsets; those of magic 1 count from any
 //! number, and the last of them is at the offset of the message around them (KIP-31, `AbstractLegacyRecordBatch`).
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use bytes::Buf;
 
 use super::{
     Decompressor, Produced, RecordError, RecordProblem,
-    build::{put_bytes, put_header, seal},
+    build::{put_header, put_pair, put_record, seal},
+    decompress::Stored,
 };
-use crate::{
-    batch::{Batch, BatchHeader, Codec, LOG_APPEND_TIME, TimestampType},
-    varint::{put_varlong, varlong_size},
-};
+use crate::batch::{Batch, BatchHeader, Codec, LOG_APPEND_TIME, TimestampType};
 
 /// Offset, length, checksum, magic and attributes.
 const MESSAGE_HEAD: usize = 18;
@@ -22,10 +20,11 @@ const TIMESTAMP: usize = 8;
 /// The buffers are given back after a batch of more than this.
 const LARGE: usize = 8 << 20;
 
-/// Makes current batches of messages of the old formats, one after another.
+/// Makes current batches of messages of the old formats, one after another. Who meets none has no memory of it.
 pub struct Modernizer {
-    decompressor: Decompressor,
     limit: usize,
+    /// Where compressed ones were met.
+    decompressor: Option<Decompressor>,
     batch: Vec<u8>,
 }
 
@@ -50,15 +49,25 @@ impl Modernizer {
     /// One that refuses messages that hold more than `limit` plain bytes.
     pub fn new(limit: usize) -> Self {
         Self {
-            decompressor: Decompressor::new(limit),
             limit,
+            decompressor: None,
             batch: Vec::new(),
         }
     }
 
-    /// The records of `batch`, which is of magic 0 or 1, as a batch of magic 2 that is not compressed. Who set the times
-    /// is told as it was; a record without a time has −1.
-    pub fn modern(&mut self, batch: &Batch<'_>) -> Result<Batch<'_>, RecordError> {
+    /// The batch itself where it is of magic 2; else its records as one of magic 2 that is not compressed. Who set the
+    /// times is told as it was; a record without a time has −1.
+    pub fn current<'b>(
+        &'b mut self,
+        batch: &'b Batch<'b>,
+    ) -> Result<Cow<'b, Batch<'b>>, RecordError> {
+        if batch.header.magic >= 2 {
+            return Ok(Cow::Borrowed(batch));
+        }
+        self.modern(batch).map(Cow::Owned)
+    }
+
+    fn modern(&mut self, batch: &Batch<'_>) -> Result<Batch<'_>, RecordError> {
         if self.batch.capacity() > LARGE {
             *self = Self::new(self.limit);
         }
@@ -84,7 +93,10 @@ impl Modernizer {
                 // its header's checksum was computed over too much (KAFKA-3160)
                 any_lz4_checksum: header.magic == 0,
             };
-            let mut plain = self.decompressor.plain(&stored)?;
+            let limit = self.limit;
+            let decompressor = &mut self.decompressor;
+            let decompressor = decompressor.get_or_insert_with(|| Decompressor::new(limit));
+            let mut plain = decompressor.plain(&stored)?;
             while !plain.is_empty() {
                 let index = messages.len();
                 let message = take_message(&mut plain, header.magic);
@@ -115,16 +127,6 @@ impl Modernizer {
             bytes: &self.batch,
         })
     }
-}
-
-/// Compressed bytes.
-pub(super) struct Stored<'a> {
-    pub(super) codec: Codec,
-    pub(super) bytes: &'a [u8],
-    /// The offset of its batch, for errors.
-    pub(super) base_offset: i64,
-    /// Whether the checksum of an lz4 frame's header is not looked at.
-    pub(super) any_lz4_checksum: bool,
 }
 
 fn take_message<'a>(bytes: &mut &'a [u8], magic: i8) -> Result<Message<'a>, RecordProblem> {
@@ -203,29 +205,15 @@ fn put_batch(
     };
     out.clear();
     put_header(out, &header, produced);
-    let mut body = Vec::new();
-    let mut before = None;
+    let mut tail = Vec::new();
+    let mut before = -1;
     for (index, message) in messages.iter().enumerate() {
-        let offset = delta(message).filter(|delta| before.is_none_or(|before| *delta > before));
-        let offset = offset
-            .filter(|delta| *delta >= 0)
-            .ok_or((index, RecordProblem::Offset))?;
-        before = Some(offset);
-        body.clear();
-        put_varlong(&mut body, message.timestamp.wrapping_sub(first.timestamp));
-        put_varlong(&mut body, offset);
-        for part in [message.key, message.value] {
-            match part {
-                None => put_varlong(&mut body, -1),
-                Some(bytes) => put_bytes(&mut body, bytes),
-            }
-        }
-        put_varlong(&mut body, 0);
-        let length = i64::try_from(1 + body.len()).unwrap_or(i64::MAX);
-        out.reserve(varlong_size(length) + 1 + body.len());
-        put_varlong(out, length);
-        out.push(0);
-        out.extend_from_slice(&body);
+        let offset = delta(message).filter(|delta| *delta > before);
+        before = offset.ok_or((index, RecordProblem::Offset))?;
+        tail.clear();
+        put_pair(&mut tail, message.key, message.value);
+        let time = message.timestamp.wrapping_sub(first.timestamp);
+        put_record(out, time, before, &tail);
     }
     if i32::try_from(out.len()).is_err() {
         return Err((messages.len() - 1, RecordProblem::Length));

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::Add};
 use lifeboat_archive::words::{OffsetRange, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::settings::TopicDefaults;
+use crate::settings::{TopicDefaults, has_policy};
 
 /// Records that go, at most: Kafka deletes whole segments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,9 +57,7 @@ pub(super) struct Retention {
 impl Retention {
     /// Of a topic with these settings.
     pub(super) fn of(settings: &BTreeMap<String, String>, defaults: &TopicDefaults) -> Self {
-        let policy = settings.get("cleanup.policy");
-        let policy = policy.unwrap_or(&defaults.cleanup_policy);
-        if !policy.split(',').any(|part| part.trim() == "delete") {
+        if !has_policy(defaults.policies_of(settings), "delete") {
             return Self {
                 ms: None,
                 bytes: None,

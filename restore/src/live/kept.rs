@@ -54,7 +54,10 @@ impl Kept {
             return Ok(());
         };
         let transactions = listed.transactions.index();
-        let mut decoders = Decoders::default();
+        let mut decoders = Decoders {
+            decompressor: Decompressor::new(LARGEST_PLAIN),
+            modernizer: Modernizer::new(LARGEST_PLAIN),
+        };
         for segment in &listed.segments {
             let entry = &segment.entry;
             let archive = self.list.archives.get(segment.archive);
@@ -134,23 +137,13 @@ impl Kept {
         if !transactions.keeps(header, self.partition.last_stable_offset) {
             return Ok(());
         }
-        let modern;
-        let batch = if header.magic < 2 {
-            modern = decoders
-                .modernizer
-                .get_or_insert_with(|| Modernizer::new(LARGEST_PLAIN))
-                .modern(batch)?;
-            &modern
-        } else {
-            batch
-        };
+        let batch = &*decoders.modernizer.current(batch)?;
         let header = &batch.header;
         let plain = decoders.decompressor.records_section(batch)?;
         let range = self.partition.range();
         for record in records(header, plain) {
             let record = record?;
-            let chosen = self.selection.takes(&record);
-            if !range.contains(record.offset) || !chosen {
+            if !range.contains(record.offset) || !self.selection.takes(&record) {
                 continue;
             }
             let print = RecordPrint::of(
@@ -173,17 +166,7 @@ impl Kept {
 #[derive(Debug)]
 struct Decoders {
     decompressor: Decompressor,
-    /// Where old formats were met (R28).
-    modernizer: Option<Modernizer>,
-}
-
-impl Default for Decoders {
-    fn default() -> Self {
-        Self {
-            decompressor: Decompressor::new(LARGEST_PLAIN),
-            modernizer: None,
-        }
-    }
+    modernizer: Modernizer,
 }
 
 /// Why a batch was not read to its end.

@@ -18,8 +18,9 @@ use crate::{
     names::if_another,
     parts::Part,
     rewrite::BatchLimits,
-    selection::Filters,
-    settings::{NEVER_RESTORED, SegmentAge, SettingsContext, TopicSettings, proportion},
+    settings::{
+        NEVER_RESTORED, SegmentAge, SettingsContext, TopicSettings, has_policy, proportion,
+    },
 };
 
 /// What decisions rest on.
@@ -132,7 +133,7 @@ impl Planner<'_> {
         if data {
             warn_of_append_time(&settings, &mut warnings);
             warn_of_gaps(topic, &mut warnings);
-            warn_of_old_values(&settings, &self.choice.selection.filters, &mut warnings);
+            self.warn_of_old_values(&settings, &mut warnings);
         }
         let assignment = match existing {
             None if self.choice.assignment => {
@@ -228,8 +229,7 @@ impl Planner<'_> {
         let Some(existing) = place.existing else {
             return;
         };
-        let own = existing.settings.get("cleanup.policy");
-        let policy = own.unwrap_or(&self.target.defaults.cleanup_policy);
+        let policy = self.target.defaults.policies_of(&existing.settings);
         let differing: Vec<&str> = snapshots
             .iter()
             .filter(|(name, value)| {
@@ -239,6 +239,18 @@ impl Planner<'_> {
             .map(|(name, _)| name.as_str())
             .collect();
         into::warn_of_appending(policy, &differing, warnings);
+    }
+
+    /// What was deleted or written again under a key comes back where that is left out and older records are not.
+    fn warn_of_old_values(&self, settings: &TopicSettings, warnings: &mut Vec<String>) {
+        let policies = self.target.defaults.policies_of(&settings.wanted);
+        let filters = &self.choice.selection.filters;
+        if has_policy(policies, "compact") && filters.divides_keys() {
+            warnings.push(
+                "it is compacted: where the newest record of a key is left out, an older one comes back as its value"
+                    .to_owned(),
+            );
+        }
     }
 
     /// The snapshot's replicas of each partition, by the target's names of the brokers.
@@ -530,18 +542,6 @@ fn warn_of_append_time(settings: &TopicSettings, warnings: &mut Vec<String>) {
     if kind.is_some_and(|kind| kind == "LogAppendTime") {
         warnings.push(
             "LogAppendTime: records keep their times, and their type becomes CreateTime".to_owned(),
-        );
-    }
-}
-
-/// What was deleted or written again under a key comes back where that is left out and older records are not.
-fn warn_of_old_values(settings: &TopicSettings, filters: &Filters, warnings: &mut Vec<String>) {
-    let policy = settings.wanted.get("cleanup.policy");
-    let compacted = policy.is_some_and(|policy| policy.contains("compact"));
-    if compacted && filters.divides_keys() {
-        warnings.push(
-            "it is compacted: where the newest record of a key is left out, an older one comes back as its value"
-                .to_owned(),
         );
     }
 }

@@ -33,16 +33,15 @@ impl PartitionReader {
     /// Writes nothing of a batch that can't be decoded.
     pub(super) fn pass_over(&mut self, header: &BatchHeader, error: &RecordError) {
         let range = OffsetRange::new(header.base_offset, header.next_offset());
-        let mut lost = Vec::new();
-        self.lose(range, &mut lost);
-        let undecodable = self.undecodable.get_or_insert_with(|| Undecodable {
+        let mut undecodable = self.undecodable.take().unwrap_or_else(|| Undecodable {
             first: range,
             problem: error.to_string(),
             lost: Vec::new(),
             records: 0,
         });
-        undecodable.lost.extend(lost);
+        self.lose(range, &mut undecodable.lost);
         undecodable.records += u64::from(header.record_count.unwrap_or(0));
+        self.undecodable = Some(undecodable);
     }
 
     /// What of a segment was passed over.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use lifeboat_archive::index::SegmentEntry;
 
-use super::{SettingChange, SettingsContext, number};
+use super::{SettingChange, SettingsContext, has_policy, number};
 use crate::selection::{Selection, Share};
 
 /// Retention that stays suspended, because it would delete restored records within minutes.
@@ -59,10 +59,7 @@ impl RetentionPutOff {
         context: &SettingsContext<'_>,
     ) -> Option<Self> {
         let defaults = context.defaults;
-        let policy = wanted
-            .get("cleanup.policy")
-            .unwrap_or(&defaults.cleanup_policy);
-        if !policy.split(',').any(|part| part.trim() == "delete") {
+        if !has_policy(defaults.policies_of(wanted), "delete") {
             return None;
         }
         let retention_ms = number(wanted, "retention.ms").unwrap_or(defaults.retention_ms);

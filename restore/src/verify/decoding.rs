@@ -19,7 +19,7 @@ pub(super) struct Decoding {
     decompressor: Decompressor,
     /// Records that were decoded.
     pub(super) records: u64,
-    modernizer: Option<Modernizer>,
+    modernizer: Modernizer,
     /// What can't be read since it was asked last, and why.
     found: Vec<(OffsetRange, String)>,
 }
@@ -29,14 +29,14 @@ impl Decoding {
         Self {
             decompressor: Decompressor::new(LARGEST_PLAIN),
             records: 0,
-            modernizer: None,
+            modernizer: Modernizer::new(LARGEST_PLAIN),
             found: Vec::new(),
         }
     }
 
     /// Decodes a batch whose checksum is right.
     pub(super) fn see(&mut self, batch: &Batch<'_>) {
-        if let Err(problem) = self.look_into(batch)
+        if let Err(problem) = self.decode(batch)
             && self.found.len() < MOST_TOLD
         {
             let header = &batch.header;
@@ -50,19 +50,8 @@ impl Decoding {
         std::mem::take(&mut self.found)
     }
 
-    fn look_into(&mut self, batch: &Batch<'_>) -> Result<(), Problem> {
-        if batch.header.magic >= 2 {
-            return self.decode(batch);
-        }
-        let mut modernizer = self.modernizer.take();
-        let modern = modernizer.get_or_insert_with(|| Modernizer::new(LARGEST_PLAIN));
-        let modern = modern.modern(batch).map_err(Problem::Record);
-        let decoded = modern.and_then(|modern| self.decode(&modern));
-        self.modernizer = modernizer;
-        decoded
-    }
-
     fn decode(&mut self, batch: &Batch<'_>) -> Result<(), Problem> {
+        let batch = &*self.modernizer.current(batch)?;
         let header = &batch.header;
         let plain = self.decompressor.records_section(batch)?;
         let (mut before, mut newest) = (None, i64::MIN);

@@ -44,7 +44,7 @@ fn modern(bytes: &[u8]) -> Result<(BatchHeader, Told), RecordError> {
     let batch = Batch::parse(bytes).unwrap().unwrap();
     batch.check_crc().unwrap();
     let mut modernizer = Modernizer::new(1 << 20);
-    let batch = modernizer.modern(&batch)?;
+    let batch = modernizer.current(&batch)?;
     batch.check_crc().unwrap();
     assert_eq!(batch.header.magic, 2);
     let told = records(&batch.header, &batch.bytes[crate::batch::HEADER_SIZE..]);
@@ -58,7 +58,7 @@ fn modern(bytes: &[u8]) -> Result<(BatchHeader, Told), RecordError> {
         )
     });
     let told = told.collect();
-    Ok((batch.header, told))
+    Ok((batch.into_owned().header, told))
 }
 
 fn offset_of(number: i64) -> Vec<u8> {

@@ -45,12 +45,8 @@ async fn read_salvaging(
         // each batch of the snapshot ends one of the output: nothing waits for the next segment
         BatchLimits { encoded_bytes: 1 },
         Depth::Records,
-    );
-    let rewriter = if salvage {
-        rewriter.all_or_nothing()
-    } else {
-        rewriter
-    };
+    )
+    .all_or_nothing(salvage);
     let (lane, mut messages) = mpsc::channel(1_000);
     let reader = PartitionReader {
         runtime: Handle::current(),
