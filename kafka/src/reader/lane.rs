@@ -2,12 +2,13 @@
 
 use std::{
     collections::VecDeque,
+    slice,
     time::{Duration, Instant},
 };
 
 use lifeboat_archive::{
     manifest::{Gap, GapReason},
-    words::OffsetRange,
+    words::{OffsetRange, TopicPartition},
 };
 use tokio::sync::mpsc;
 
@@ -157,7 +158,7 @@ impl Lane {
             max_bytes: i32::try_from(self.context.options.request_bytes).unwrap_or(i32::MAX),
             min_bytes: 0,
             // what the broker has itself is there already; what is in remote storage it gives only who waits (R9)
-            max_wait: if asked.iter().any(Position::may_be_remote) {
+            max_wait: if asked.iter().any(|position| position.may_be_remote) {
                 REMOTE_WAIT
             } else {
                 Duration::ZERO
@@ -242,25 +243,28 @@ impl Lane {
     /// remote storage may only be slow to come, or away (R9).
     async fn settle_tail(&mut self, mut position: Position) -> Result<(), Abandoned> {
         let tp = position.range.topic_partition.clone();
-        let mut local = self
-            .context
-            .cluster
-            .list_offsets(std::slice::from_ref(&tp), OffsetSpec::LocalStart)
-            .await;
-        let Some(Ok(local)) = local.remove(&tp) else {
-            position.fail(GapReason::Unavailable);
-            return self.reroute(position).await;
-        };
-        if position.offset >= local.offset {
+        let local = self.listed(&tp, OffsetSpec::LocalStart).await;
+        if local.is_some_and(|local| position.offset >= local) {
             return self.finish(&position).await;
         }
         if position.waited_for_remote(self.context.options.retry_deadline) {
-            let (from, local) = (position.offset, local.offset);
-            tracing::warn!(topic_partition = %tp, from, local, "remote storage gave nothing");
+            let from = position.offset;
+            tracing::warn!(topic_partition = %tp, from, ?local, "remote storage gave nothing");
             return self.lose(&position, GapReason::Unavailable).await;
+        }
+        if local.is_none() {
+            position.fail(GapReason::Unavailable);
+            return self.reroute(position).await;
         }
         self.queue.push_front(position);
         Ok(())
+    }
+
+    /// What the leader says of a partition; none where it does not.
+    async fn listed(&self, tp: &TopicPartition, spec: OffsetSpec) -> Option<i64> {
+        let cluster = &self.context.cluster;
+        let mut listed = cluster.list_offsets(slice::from_ref(tp), spec).await;
+        Some(listed.remove(tp)?.ok()?.offset)
     }
 
     /// The offset is below the log start (a gap; go on behind it), or beyond the log end (truncated, if it stays so).
@@ -269,17 +273,10 @@ impl Lane {
             return self.finish(&position).await;
         }
         let tp = position.range.topic_partition.clone();
-        let asked = [tp.clone()];
-        let mut earliest = self
-            .context
-            .cluster
-            .list_offsets(&asked, OffsetSpec::Earliest)
-            .await;
-        let Some(Ok(earliest)) = earliest.remove(&tp) else {
+        let Some(log_start) = self.listed(&tp, OffsetSpec::Earliest).await else {
             position.fail(GapReason::Unavailable);
             return self.reroute(position).await;
         };
-        let log_start = earliest.offset;
         if log_start <= position.offset {
             position.fail(GapReason::Truncated);
             return self.reroute(position).await;

@@ -28,8 +28,9 @@ pub(super) struct Position {
     empty_answers: u8,
     corrupt_answers: u8,
     gone_since: Option<Instant>,
-    /// Whether an answer was empty without telling why.
-    was_empty: bool,
+    /// Whether an answer was empty without telling why: what comes next may be in remote storage, from which nothing comes
+    /// at once.
+    pub(super) may_be_remote: bool,
     /// Since when nothing came out of remote storage.
     remote_since: Option<Instant>,
     /// Since when it is read on behind its captured end.
@@ -90,7 +91,7 @@ impl Position {
             empty_answers: 0,
             corrupt_answers: 0,
             gone_since: None,
-            was_empty: false,
+            may_be_remote: false,
             remote_since: None,
             behind_since: None,
             epoch_behind: -1,
@@ -150,11 +151,6 @@ impl Position {
         self.corrupt_answers = 0;
         self.gone_since = None;
         self.remote_since = None;
-    }
-
-    /// Whether what comes next may be in remote storage, from which nothing comes at once.
-    pub(super) fn may_be_remote(&self) -> bool {
-        self.was_empty
     }
 
     /// Whether remote storage has given nothing for so long.
@@ -248,7 +244,7 @@ impl Position {
             return Verdict::TailHole;
         }
         self.empty_answers = self.empty_answers.saturating_add(1);
-        self.was_empty = true;
+        self.may_be_remote = true;
         Verdict::First
     }
 }

@@ -121,7 +121,7 @@ async fn read(
     read_tiered(0, retry_deadline, script).await
 }
 
-/// The same where only the records from `local` on are not in remote storage.
+/// The same where only the records from `local` on are not in remote storage; the leader does not tell one below 0.
 async fn read_tiered(
     local: i64,
     retry_deadline: Duration,
@@ -326,6 +326,17 @@ async fn r9_remote_storage_that_gives_nothing_is_a_gap_and_never_an_end() {
     let whole = OffsetRange::new(0, RECORDS);
     assert_eq!(outcome.gaps, [(whole, GapReason::Unavailable)]);
     assert_eq!((outcome.bytes.len(), outcome.done), (0, 1));
+}
+
+/// A leader that answers each Fetch with nothing, and never says where its own log begins, was asked for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn r9_a_leader_that_does_not_say_where_its_own_log_begins_is_given_up_in_time() {
+    let (outcome, _) = read_tiered(-1, Duration::from_millis(600), |_, _| {
+        Reply::Body(fetched(0, 0, b""))
+    })
+    .await;
+    let whole = OffsetRange::new(0, RECORDS);
+    assert_eq!(outcome.gaps, [(whole, GapReason::Unavailable)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
