@@ -16,8 +16,8 @@ use crate::{
 
 mod commit;
 
-pub(crate) use commit::{Before, restore};
-pub use commit::{GroupBegun, GroupPlace};
+pub use commit::GroupBegun;
+pub(crate) use commit::restore;
 
 /// A leader epoch of the source would make consumers refuse the target's metadata, or reset their offset (R16).
 const NO_LEADER_EPOCH: i32 = -1;
@@ -54,6 +54,11 @@ impl RestoredGroup {
     pub fn why_partial(&self) -> &str {
         let skipped = self.skipped.as_deref();
         skipped.unwrap_or("not all of its offsets were restored")
+    }
+
+    /// Whether it got nothing of what it may get, and has another chance.
+    pub(crate) fn is_left_out(&self) -> bool {
+        self.partial && self.skipped.is_some()
     }
 
     /// Its name in the target.

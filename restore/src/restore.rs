@@ -523,8 +523,8 @@ impl Restore {
             };
             (partition.clone(), offsets)
         }));
-        let before = course.groups_before();
-        let restore = groups::restore(&self.cluster, groups, plan, &partitions, &before, journal);
+        let before = (&course.past, course.begun_at.is_some());
+        let restore = groups::restore(&self.cluster, groups, plan, &partitions, before, journal);
         let restored = self.unless_cancelled(restore).await?;
         if !course.past.groups_committed {
             journal.append(&Entry::GroupsCommitted)?;

@@ -1,6 +1,6 @@
 //! Commits what was translated, group by group, so that nothing is committed twice after an interruption.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use lifeboat_archive::{
     documents::{CommittedOffset, GroupDocument, GroupsDocument},
@@ -16,20 +16,9 @@ use serde::{Deserialize, Serialize};
 use super::{PartitionOffsets, RestoredGroup, TranslatedGroup, note, restorable, translate};
 use crate::{
     error::RestoreError,
-    journal::{Entry, Journal},
+    journal::{Entry, Journal, Past},
     plan::{Plan, PlannedGroup},
 };
-
-/// What is known of groups from before an interruption.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Before {
-    /// They are not touched again.
-    pub(crate) groups: BTreeMap<String, RestoredGroup>,
-    /// Where they stood before they were to get their offsets.
-    pub(crate) begun: BTreeMap<String, GroupBegun>,
-    /// Whether there was one: who was skipped has another chance.
-    pub(crate) resumed: bool,
-}
 
 /// A group that is about to get its offsets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,49 +26,24 @@ pub struct GroupBegun {
     /// Its name in the snapshot.
     pub group: String,
     /// The offsets that it had, of the partitions that it gets some of.
-    pub had: Vec<GroupPlace>,
-}
-
-/// An offset that a group had.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GroupPlace {
-    /// The target's topic.
-    pub topic: String,
-    /// The partition.
-    pub partition: i32,
-    /// The offset.
-    pub offset: i64,
+    pub had: Vec<CommittedOffset>,
 }
 
 impl GroupBegun {
     /// Of what is `there`, where offsets are `wanted`.
     fn of(group: &str, there: &[CommittedOffset], wanted: &[CommittedOffset]) -> Self {
-        let of_wanted = there
-            .iter()
-            .filter(|there| offset_in(wanted, there).is_some());
+        let of_wanted = |there: &&CommittedOffset| offset_in(wanted, there).is_some();
         Self {
             group: group.to_owned(),
-            had: of_wanted
-                .map(|there| GroupPlace {
-                    topic: there.topic.clone(),
-                    partition: there.partition,
-                    offset: there.offset,
-                })
-                .collect(),
+            had: there.iter().filter(of_wanted).cloned().collect(),
         }
-    }
-
-    fn had(&self, wanted: &CommittedOffset) -> Option<i64> {
-        let mut had = self.had.iter();
-        let had = had.find(|it| it.topic == wanted.topic && it.partition == wanted.partition);
-        had.map(|it| it.offset)
     }
 
     /// Whether it still lacks the offset that is `wanted`: one that is another than it had was committed by us, or by who
     /// read on from there, and is never set back.
     fn lacks(&self, wanted: &CommittedOffset, there: &[CommittedOffset]) -> bool {
         let now = offset_in(there, wanted);
-        now == self.had(wanted) && now != Some(wanted.offset)
+        now == offset_in(&self.had, wanted) && now != Some(wanted.offset)
     }
 }
 
@@ -94,23 +58,24 @@ fn offset_in(these: &[CommittedOffset], of: &CommittedOffset) -> Option<i64> {
 ///
 /// # Crash consistency
 /// Where a group stood is in the journal before its offsets are committed: whoever goes on tells by that whether they
-/// were.
+/// were. Where it was gone on with (`resumed`), whoever got offsets in the `past` is left alone, and who was left out has
+/// another chance.
 pub(crate) async fn restore(
     cluster: &Cluster,
     groups: &GroupsDocument,
     plan: &Plan,
     partitions: &HashMap<TopicPartition, PartitionOffsets<'_>>,
-    before: &Before,
+    (past, resumed): (&Past, bool),
     journal: &Journal,
 ) -> Result<Vec<RestoredGroup>, RestoreError> {
     let planned = &plan.groups;
-    let is_restored = |planned: &PlannedGroup| {
-        planned.skipped.is_none() || (before.resumed && planned.has_a_chance())
-    };
+    let is_restored =
+        |planned: &PlannedGroup| planned.skipped.is_none() || (resumed && planned.has_a_chance());
     let skipped = planned.iter().filter(|planned| !is_restored(planned));
     let mut restored: Vec<_> = skipped.map(RestoredGroup::skipped).collect();
     for (group, planned) in restorable(groups, planned, is_restored) {
-        if let Some(known) = before.groups.get(&group.group) {
+        let known = past.groups.get(&group.group);
+        if let Some(known) = known.filter(|known| !known.is_left_out()) {
             restored.push(known.clone());
             continue;
         }
@@ -120,7 +85,7 @@ pub(crate) async fn restore(
             planned,
             target: planned.target_name(),
         };
-        let begun = before.begun.get(&group.group);
+        let begun = past.groups_begun.get(&group.group);
         let done = one.restore(partitions, begun, journal).await?;
         journal.note(&Entry::GroupRestored(done.clone()))?;
         restored.push(done);
@@ -285,7 +250,7 @@ impl RestoredGroup {
     }
 
     /// As the plan says it.
-    pub(crate) fn skipped(planned: &PlannedGroup) -> Self {
+    fn skipped(planned: &PlannedGroup) -> Self {
         Self {
             skipped: planned.skipped.clone(),
             partial: planned.is_left_out(),

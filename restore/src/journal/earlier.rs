@@ -145,7 +145,7 @@ impl Story {
                     let records = it.counts.records;
                     story.written.insert((it.topic, it.partition), records);
                 }
-                Entry::GroupRestored(it) if it.partial && it.skipped.is_some() => {
+                Entry::GroupRestored(it) if it.is_left_out() => {
                     story.left_out.insert(it.group);
                 }
                 Entry::GroupRestored(it) => {

@@ -143,6 +143,11 @@ impl KeptJournal {
         self.past.is_unfinished(&self.plan)
     }
 
+    /// Whether it came to its end.
+    pub fn has_ended(&self) -> bool {
+        self.past.has_ended(&self.plan)
+    }
+
     /// Whether it left groups out that have another chance.
     pub fn has_groups_left(&self) -> bool {
         self.past.groups_left(&self.plan).next().is_some()

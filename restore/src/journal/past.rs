@@ -197,7 +197,7 @@ impl Past {
     pub fn groups_left<'p>(&self, plan: &'p Plan) -> impl Iterator<Item = &'p PlannedGroup> {
         let groups = plan.groups.iter().filter(|it| it.has_a_chance());
         groups.filter(|planned| match self.groups.get(&planned.group) {
-            Some(done) => done.partial && done.skipped.is_some(),
+            Some(done) => done.is_left_out(),
             None => planned.skipped.is_some(),
         })
     }
@@ -211,14 +211,13 @@ impl Past {
             format!("{topic}-{number}: records are damaged in the archives")
         });
         // one that was skipped by the plan has no line; what an earlier restore left out, that one's journal tells
-        let skipped = plan.groups.iter().filter(|it| it.has_a_chance());
-        let skipped = skipped.filter(|it| it.skipped.is_some());
+        let skipped = self.groups_left(plan);
         let skipped = skipped.filter(|it| !self.groups.contains_key(&it.group));
-        let skipped: Vec<_> = skipped.map(RestoredGroup::skipped).collect();
+        let skipped = skipped.filter_map(|it| Some((&it.group, it.skipped.as_deref()?)));
         let groups = self.groups.values().filter(|it| it.partial);
-        let groups = groups.chain(&skipped);
-        let groups = groups.map(|it| format!("group {}: {}", it.group, it.why_partial()));
-        let groups: Vec<_> = groups.collect();
+        let groups = groups.map(|it| (&it.group, it.why_partial()));
+        let groups = groups.chain(skipped);
+        let groups = groups.map(|(group, why)| format!("group {group}: {why}"));
         let changes = self.changes.iter().flatten();
         let refused = changes.filter_map(|it| {
             let why = it.refused.as_ref()?;
@@ -226,6 +225,11 @@ impl Past {
         });
         let records = stopped.chain(damaged);
         records.chain(groups).chain(refused).collect()
+    }
+
+    /// Whether it came to its end.
+    pub fn has_ended(&self, plan: &Plan) -> bool {
+        self.finished.is_some() && !self.is_unfinished(plan)
     }
 
     /// Whether there is something to go on with.

@@ -11,7 +11,6 @@ use super::{
 };
 use crate::{
     error::RestoreError,
-    groups::Before,
     journal::{self, Entry, Journal, KeptJournal, Past, Planned},
     lease::Lease,
     parts::Part,
@@ -29,7 +28,7 @@ pub(super) struct Course {
     pub(super) lease: Lease,
     pub(super) past: Past,
     /// When it was begun, where that was before an interruption.
-    begun_at: Option<Timestamp>,
+    pub(super) begun_at: Option<Timestamp>,
 }
 
 /// From where the writing begins.
@@ -57,19 +56,6 @@ impl Course {
             self.journal.append(&Entry::Finished { at })?;
         }
         Ok(())
-    }
-
-    /// What is known of groups from before. One that was left out has another chance.
-    pub(super) fn groups_before(&self) -> Before {
-        let mut groups = self.past.groups.clone();
-        for left in self.past.groups_left(&self.plan) {
-            groups.remove(&left.group);
-        }
-        Before {
-            groups,
-            begun: self.past.groups_begun.clone(),
-            resumed: self.begun_at.is_some(),
-        }
     }
 }
 
@@ -126,16 +112,19 @@ impl Restore {
         Ok(taken.await?)
     }
 
-    /// Goes on with a restore that was interrupted: does exactly what its plan says and is not done yet.
+    /// Goes on with a restore: does exactly what its plan says and is not done yet. Of one that has ended only groups that
+    /// it left out get their offsets.
     pub async fn resume(mut self, kept: KeptJournal) -> Result<Report, RestoreError> {
         self.progress.begin("finding the place", 0);
         let course = self.take_up(kept).await?;
+        if course.past.has_ended(&course.plan) {
+            return self.resume_groups(course).await;
+        }
         self.carry_out(course).await
     }
 
-    /// Gives groups their offsets that a restore, which has ended, has left out: nothing else is touched again.
-    pub async fn resume_groups(mut self, kept: KeptJournal) -> Result<Report, RestoreError> {
-        let course = self.take_up(kept).await?;
+    /// Nothing but the groups is touched again.
+    async fn resume_groups(self, course: Course) -> Result<Report, RestoreError> {
         let (began, started_at) = (Instant::now(), self.clock.now());
         let (plan, past) = (&course.plan, &course.past);
         let prepared = past.prepared.as_ref();
@@ -166,10 +155,8 @@ impl Restore {
         };
         journal.append(&resumed)?;
         tracing::info!(journal = %journal.path().display(), stage = %kept.past.stage(&kept.plan), "goes on");
-        let options = kept
-            .planned
-            .options
-            .give_back(&kept.plan, self.options.clone());
+        let now = std::mem::take(&mut self.options);
+        let options = kept.planned.options.give_back(&kept.plan, now);
         self.options = options.map_err(|problem| not_resumable(&kept, problem))?;
         let (mut plan, mut past) = (kept.plan, kept.past);
         past.learn(resumed);

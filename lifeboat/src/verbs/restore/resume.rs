@@ -9,12 +9,11 @@ use lifeboat_kafka::wire::Cluster;
 use lifeboat_repository::ClusterRepository;
 use lifeboat_restore::{
     journal::{KeptJournal, folder, kept_in},
-    plan::Plan,
     restore::Restore,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{HALF_DONE, NextSteps, agree, conclude, dry_run, users};
+use super::{HALF_DONE, NextSteps, agree, conclude, dry_run};
 use crate::{
     answer::{Answer, write_stderr},
     exit::Exit,
@@ -43,28 +42,30 @@ impl Document for AlreadyFinished {
 
 pub(super) async fn run(flags: &RestoreFlags, session: &Session) -> Result<Answer, Failure> {
     let (restore, kept) = prepare(flags, session).await?;
-    let groups_only = kept.past.finished.is_some() && !kept.is_unfinished();
-    if groups_only && !kept.has_groups_left() {
+    let ended = kept.has_ended();
+    if ended && !kept.has_groups_left() {
         return Ok(already_finished(&kept, session));
     }
     restore.check(&kept)?;
-    if groups_only {
-        return groups(flags, session, restore, kept).await;
+    let mut users = None;
+    let mut plan = kept.plan_of_groups_left();
+    if !ended {
+        users = super::users(flags, &restore, session)?;
+        plan = kept.plan.clone();
+        plan.unfinished = Some(kept.unfinished());
     }
-    let users = users(flags, &restore, session)?;
     session.progress.watch(&restore.progress);
-    let mut plan = kept.plan.clone();
-    plan.unfinished = Some(kept.unfinished());
     if let Some(users) = &users {
         let planned = async { Ok(users.planned(&restore.cluster).await) };
         plan.users = session.interrupt.unless(planned).await?;
     }
+    let told = told(&kept);
     if flags.dry_run {
-        return Ok(dry_run(&plan, session).headed(session, &told(&plan)));
+        return Ok(dry_run(&plan, session).headed(session, &told));
     }
     if !flags.yes {
         session.progress.finish().await;
-        write_stderr(&told(&plan));
+        write_stderr(&told);
         agree(&plan, session).await?;
         session.progress.watch(&restore.progress);
     }
@@ -74,40 +75,15 @@ pub(super) async fn run(flags: &RestoreFlags, session: &Session) -> Result<Answe
     conclude(flags, session, &cluster, users, restored).await
 }
 
-/// It has ended, and left groups out: they have another chance.
-async fn groups(
-    flags: &RestoreFlags,
-    session: &Session,
-    restore: Restore,
-    kept: KeptJournal,
-) -> Result<Answer, Failure> {
-    let plan = kept.plan_of_groups_left();
-    let told = format!(
-        "goes on   begun at {}, ended: only groups that were left out\njournal   {}\n",
-        kept.planned.at,
-        kept.path.display()
-    );
-    if flags.dry_run {
-        return Ok(dry_run(&plan, session).headed(session, &told));
-    }
-    if !flags.yes {
-        write_stderr(&told);
-        agree(&plan, session).await?;
-    }
-    session.progress.watch(&restore.progress);
-    let cluster = restore.cluster.clone();
-    session.interrupt.leaves(HALF_DONE);
-    let restored = Box::pin(restore.resume_groups(kept)).await;
-    conclude(flags, session, &cluster, None, restored).await
-}
-
 /// What is gone on with, above its plan.
-fn told(plan: &Plan) -> String {
-    let Some(it) = &plan.unfinished else {
-        return String::new();
+fn told(kept: &KeptJournal) -> String {
+    let (at, journal) = (kept.planned.at, kept.path.display());
+    let how = if kept.has_ended() {
+        "ended: only groups that were left out".to_owned()
+    } else {
+        format!("interrupted while {}", kept.past.stage(&kept.plan))
     };
-    let (at, stage, journal) = (it.begun_at, it.stage, it.journal.display());
-    format!("goes on   begun at {at}, interrupted while {stage}\njournal   {journal}\n")
+    format!("goes on   begun at {at}, {how}\njournal   {journal}\n")
 }
 
 async fn prepare(
