@@ -5,14 +5,8 @@ use crate::{
     journal::{Planned, Prepared, PreparedTopic, superseded},
     restore::Options,
     rewrite::Producer,
-    testing::plans::{NOW, plan, topic, topic_with_retention_put_off},
+    testing::plans::{NOW, plan, settings, topic, topic_with_retention_put_off},
 };
-
-fn settings(of: &[(&str, &str)]) -> BTreeMap<String, String> {
-    let of = of.iter();
-    of.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect()
-}
 
 fn restored(name: &str) -> Past {
     let topic = name.to_owned();

@@ -1,7 +1,7 @@
 use lifeboat_archive::manifest::ManifestPartition;
 
 use super::*;
-use crate::offsets::OffsetTranslator;
+use crate::{offsets::OffsetTranslator, testing::plans};
 
 fn committed(topic: &str, partition: i32, offset: i64, metadata: &str) -> CommittedOffset {
     CommittedOffset {
@@ -25,15 +25,7 @@ fn group(offsets: Vec<CommittedOffset>) -> GroupDocument {
 }
 
 fn planned(skipped: Option<&str>) -> PlannedGroup {
-    PlannedGroup {
-        group: "billing".to_owned(),
-        target: String::new(),
-        offsets: 1,
-        not_restored: 0,
-        kept: Vec::new(),
-        skipped: skipped.map(str::to_owned),
-        left_out_by: None,
-    }
+    plans::group("billing", 1, skipped)
 }
 
 fn map(offsets: &[i64]) -> OffsetMap {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::testing::plans::{settings, topic_with_retention_put_off};
 
 const ID: TopicId = TopicId([9; 16]);
 const AT: Timestamp = Timestamp::from_millis(1_787_450_400_000);
@@ -201,29 +202,20 @@ fn what_an_interrupted_restore_wrote_is_not_written_once_more_but_may_be_replace
     assert!(matches!(appended, TopicAction::Append { records: 9, .. }));
 }
 
-fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    let pairs = pairs.iter();
-    pairs
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect()
-}
-
 /// A restore of that name has left a topic whose retention becomes an hour.
 fn unsettled(journal: &str, topic_id: Option<TopicId>) -> Unsettled {
-    let planned = crate::testing::plans::topic_with_retention_put_off("orders");
+    let planned = topic_with_retention_put_off("orders");
     Unsettled {
         topic_id,
         ..Unsettled::of(&planned, Path::new(journal))
     }
 }
 
-fn own(
-    settings: &[(&str, &str)],
-    unsettled: &[Unsettled],
-) -> (BTreeMap<String, String>, Vec<String>) {
+fn own(there: &[(&str, &str)], unsettled: &[Unsettled]) -> (BTreeMap<String, String>, Vec<String>) {
     let existing = ExistingTopic {
-        settings: texts(settings),
-        ..there(&[(0, 0), (0, 0)])
+        topic_id: ID,
+        settings: settings(there),
+        ..ExistingTopic::default()
     };
     let mut warnings = Vec::new();
     let own = own_settings(&existing, unsettled, &mut warnings);
@@ -239,13 +231,13 @@ fn what_a_restore_set_while_it_wrote_is_not_the_topics_own() {
         ("segment.ms", "9"),
         ("flush.ms", "7"),
     ];
-    let (settings, told) = own(&as_made, &of_ours);
+    let (own_ones, told) = own(&as_made, &of_ours);
     let wanted = [
         ("retention.ms", "3600000"),
         ("segment.ms", "60000"),
         ("flush.ms", "7"),
     ];
-    assert_eq!(settings, texts(&wanted));
+    assert_eq!(own_ones, settings(&wanted));
     let [told] = told.try_into().unwrap();
     assert!(
         told.ends_with("its own retention.ms, segment.ms are taken from the journal of that, one"),
@@ -256,7 +248,7 @@ fn what_a_restore_set_while_it_wrote_is_not_the_topics_own() {
     let changed = [("retention.ms", "5"), ("segment.ms", "9")];
     assert_eq!(
         own(&changed, &of_ours).0,
-        texts(&[("retention.ms", "5"), ("segment.ms", "60000")])
+        settings(&[("retention.ms", "5"), ("segment.ms", "60000")])
     );
 
     // only what was put off is still as it was then
@@ -264,13 +256,16 @@ fn what_a_restore_set_while_it_wrote_is_not_the_topics_own() {
         settled: true,
         ..of_ours[0].clone()
     };
-    let (settings, _) = own(&as_made, &[settled]);
-    assert_eq!(settings["retention.ms"], "3600000");
-    assert_eq!(settings["segment.ms"], "9");
+    let (own_ones, _) = own(&as_made, std::slice::from_ref(&settled));
+    assert_eq!(own_ones["retention.ms"], "3600000");
+    assert_eq!(own_ones["segment.ms"], "9");
+    let mut nothing_put_off = settled;
+    nothing_put_off.settings.put_off = None;
+    assert_eq!(own(&as_made, &[nothing_put_off]).0, settings(&as_made));
 
     // another topic of that name
     let others = [unsettled("one", Some(TopicId([1; 16])))];
-    assert_eq!(own(&as_made, &others), (texts(&as_made), Vec::new()));
+    assert_eq!(own(&as_made, &others), (settings(&as_made), Vec::new()));
 }
 
 /// A plan that came to nothing gave its retention to whatever topic was made under that name later.
@@ -280,7 +275,10 @@ fn a_topic_of_which_no_id_is_known_is_the_restores_only_where_all_of_its_setting
     let as_made = [("retention.ms", "-1"), ("segment.ms", "9")];
     assert_eq!(own(&as_made, &planned).0["retention.ms"], "3600000");
     let somebodys = [("retention.ms", "-1"), ("segment.ms", "8")];
-    assert_eq!(own(&somebodys, &planned), (texts(&somebodys), Vec::new()));
+    assert_eq!(
+        own(&somebodys, &planned),
+        (settings(&somebodys), Vec::new())
+    );
 }
 
 /// The older one's settings stayed for ever.
@@ -288,14 +286,14 @@ fn a_topic_of_which_no_id_is_known_is_the_restores_only_where_all_of_its_setting
 fn the_newest_restore_that_set_a_setting_knows_what_was_there_before() {
     let older = unsettled("older", Some(ID));
     let mut newer = unsettled("newer", Some(ID));
-    newer.settings.wanted = texts(&[("retention.ms", "-1"), ("segment.ms", "60000")]);
-    newer.settings.while_writing = texts(&[("retention.ms", "-1"), ("segment.ms", "10")]);
+    newer.settings.wanted = settings(&[("retention.ms", "-1"), ("segment.ms", "60000")]);
+    newer.settings.while_writing = settings(&[("retention.ms", "-1"), ("segment.ms", "10")]);
     // it has come no further than its plan: one setting is still the older one's
     let there = [("retention.ms", "-1"), ("segment.ms", "9")];
-    let (settings, told) = own(&there, &[older, newer]);
+    let (own_ones, told) = own(&there, &[older, newer]);
     assert_eq!(
-        settings,
-        texts(&[("retention.ms", "-1"), ("segment.ms", "60000")])
+        own_ones,
+        settings(&[("retention.ms", "-1"), ("segment.ms", "60000")])
     );
     let [told] = told.try_into().unwrap();
     assert!(

@@ -9,6 +9,7 @@ use lifeboat_archive::{
 use super::*;
 use crate::{
     names::{Naming, Renames},
+    testing::plans,
     users::UserOutcome,
 };
 
@@ -746,15 +747,7 @@ fn r17_without_data_groups_get_the_offsets_that_mean_the_same_there_and_the_othe
 fn whatever_becomes_another_has_to_be_agreed_to() {
     let mut plan = decide(&Parts::of([Part::Acls]), false, &[]).unwrap();
     assert!(plan.is_nothing() && !plan.changes_anything());
-    let group = |skipped: Option<&str>| PlannedGroup {
-        left_out_by: None,
-        group: "shop".to_owned(),
-        target: String::new(),
-        offsets: 1,
-        not_restored: 0,
-        kept: Vec::new(),
-        skipped: skipped.map(str::to_owned),
-    };
+    let group = |skipped: Option<&str>| plans::group("shop", 1, skipped);
     plan.groups = vec![group(Some("it is active"))];
     assert!(plan.is_nothing() && !plan.changes_anything());
     plan.groups.push(group(None));

@@ -12,7 +12,10 @@ use crate::{
     content::Depth,
     parts::{Part, Parts},
     plan::room::Throttle,
-    plan::{Plan, PlannedPartition, PlannedTopic, TopicAction, Unread, changes::ClusterChanges},
+    plan::{
+        Plan, PlannedGroup, PlannedPartition, PlannedTopic, TopicAction, Unread,
+        changes::ClusterChanges,
+    },
     rewrite::BatchLimits,
     selection::Selection,
     settings::{RetentionPutOff, SettingChange, TopicSettings},
@@ -20,7 +23,8 @@ use crate::{
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_787_450_400_000);
 
-fn settings(of: &[(&str, &str)]) -> BTreeMap<String, String> {
+/// Settings by their names.
+pub(crate) fn settings(of: &[(&str, &str)]) -> BTreeMap<String, String> {
     let of = of.iter();
     of.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect()
@@ -104,6 +108,19 @@ pub(crate) fn plan(topics: Vec<PlannedTopic>) -> Plan {
         room: None,
         throttle: Throttle::default(),
         estimated_ms: 1_000,
+    }
+}
+
+/// A group of which so many offsets are restored, unless it is skipped.
+pub(crate) fn group(name: &str, offsets: usize, skipped: Option<&str>) -> PlannedGroup {
+    PlannedGroup {
+        group: name.to_owned(),
+        target: String::new(),
+        offsets,
+        not_restored: 0,
+        kept: Vec::new(),
+        skipped: skipped.map(str::to_owned),
+        left_out_by: None,
     }
 }
 

@@ -5,9 +5,8 @@ use crate::{
     journal::PreparedTopic,
     offsets::OffsetTranslator,
     parts::Parts,
-    plan::PlannedGroup,
     rewrite::{Producer, RewriteCounts},
-    testing::plans::{NOW, plan, topic},
+    testing::plans::{self, NOW, plan, topic},
 };
 
 fn prepared() -> Entry {
@@ -24,7 +23,7 @@ fn prepared() -> Entry {
 }
 
 fn written(partition: i32) -> Entry {
-    let manifest = crate::testing::plans::partition(partition);
+    let manifest = plans::partition(partition);
     Entry::Written(PartitionWritten {
         topic: "orders".to_owned(),
         target: String::new(),
@@ -57,15 +56,7 @@ fn settings() -> Entry {
 fn each_line_takes_a_restore_one_stage_further() {
     let mut plan = plan(vec![topic("orders")]);
     plan.parts = Parts::everything();
-    plan.groups.push(PlannedGroup {
-        group: "billing".to_owned(),
-        target: String::new(),
-        kept: Vec::new(),
-        offsets: 1,
-        not_restored: 0,
-        skipped: None,
-        left_out_by: None,
-    });
+    plan.groups.push(plans::group("billing", 1, None));
     let lines = [
         (prepared(), Stage::Writing),
         (written(0), Stage::Writing),
@@ -142,20 +133,11 @@ fn what_a_restore_that_ended_did_not_restore_is_known() {
         stopped(1),
         Entry::GroupRestored(group),
     ]);
-    let group = |name: &str, offsets, skipped: Option<&str>| PlannedGroup {
-        group: name.to_owned(),
-        target: String::new(),
-        kept: Vec::new(),
-        offsets,
-        not_restored: 0,
-        skipped: skipped.map(str::to_owned),
-        left_out_by: None,
-    };
     let mut plan = plan(vec![topic("orders")]);
     plan.groups = vec![
-        group("billing", 2, Some("it is active on the target (stable)")),
-        group("other", 0, Some("none of its topics is restored")),
-        group("shop", 1, None),
+        plans::group("billing", 2, Some("it is active on the target (stable)")),
+        plans::group("other", 0, Some("none of its topics is restored")),
+        plans::group("shop", 1, None),
     ];
     assert_eq!(
         past.missing(&plan),
