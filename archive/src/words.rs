@@ -97,7 +97,9 @@ impl FromStr for TopicId {
 }
 
 /// Offsets from `start` (inclusive) to `end` (exclusive).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct OffsetRange {
     /// First offset inside.
     pub start: i64,

@@ -518,6 +518,9 @@ impl From<PlanError> for Failure {
             PlanError::Selection(_) => {
                 "check --partitions, --from, --until and --until-offset; `lifeboat show` lists topics and partitions"
             }
+            PlanError::Repartition(_) => {
+                "check --repartition and --topics; `lifeboat show` lists topics and partitions"
+            }
             PlanError::NothingChosen { .. } => {
                 "check --topics and --exclude; `lifeboat show` lists the topics"
             }

@@ -302,7 +302,7 @@ impl Finish {
         };
         let ages = partitions.iter().zip(&there.partitions).enumerate();
         ages.map(|(at, (partition, &range))| {
-            let planned = topic.partitions.get(at);
+            let (restored, restored_bytes) = topic.restored_at_most(at, range);
             let age = PartitionAge {
                 range,
                 kept_from: match kept.remove(partition) {
@@ -310,8 +310,8 @@ impl Finish {
                     Some(Ok(first)) => Some(first.offset),
                     _ => None,
                 },
-                restored: planned.and_then(|it| it.records).unwrap_or(0),
-                restored_bytes: planned.map_or(0, |it| it.bytes),
+                restored,
+                restored_bytes,
             };
             retention.deletes(&age)
         })

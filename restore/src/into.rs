@@ -173,6 +173,8 @@ impl Earlier {
 pub(crate) struct Wanted<'a> {
     /// How many partitions the topic has in the snapshot.
     pub(crate) partitions: usize,
+    /// How many it shall have, where that is another number.
+    pub(crate) repartition: Option<usize>,
     /// What is to be written: see [`crate::plan::PlannedTopic::content`].
     pub(crate) content: &'a Sha256Hex,
     /// What an earlier restore wrote.
@@ -229,13 +231,21 @@ pub(crate) fn action(
             HumanCount(records)
         ));
     }
-    if has < wants {
+    if let Some(asked) = wanted.repartition
+        && has != asked
+    {
         return refuse(format!(
-            "it has {has} partitions on the target and {wants} in the snapshot: delete it, or restore beside it with \
-             --rename"
+            "it has {has} partitions on the target, and {asked} were asked for: --repartition TOPIC={has} takes what is \
+             there, --rename restores beside it"
         ));
     }
-    if has > wants {
+    if has < wants && wanted.repartition.is_none() {
+        return refuse(format!(
+            "it has {has} partitions on the target and {wants} in the snapshot: delete it, restore beside it with \
+             --rename, or spread its records by their keys with --repartition"
+        ));
+    }
+    if has > wants && wanted.repartition.is_none() {
         warnings.push(format!(
             "it has {has} partitions on the target and {wants} in the snapshot: new records of a key may go elsewhere"
         ));

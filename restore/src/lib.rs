@@ -20,6 +20,7 @@ pub mod parts;
 pub mod plan;
 mod proof;
 pub mod rehearse;
+pub mod repartition;
 pub mod replay;
 pub mod report;
 pub mod restore;

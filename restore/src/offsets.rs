@@ -100,7 +100,7 @@ enum Position {
 }
 
 /// Resolves the committed offsets of one partition while its batches pass by in order.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct OffsetTranslator {
     gaps: Vec<OffsetRange>,
     /// Offsets inside the snapshot that are still ahead, ascending.

@@ -20,9 +20,10 @@ use crate::{
     journal::Stage,
     names::{Destinations, NameError, name_or},
     parts::{Part, Parts},
+    repartition::{Repartition, RepartitionError},
     rewrite::BatchLimits,
     selection::{Selection, SelectionError},
-    settings::{SegmentAge, TopicDefaults, TopicSettings},
+    settings::{SegmentAge, TopicDefaults, TopicSettings, proportion},
     users::RestoredUser,
 };
 
@@ -126,6 +127,8 @@ pub struct Choice<'a> {
     pub selection: &'a Selection,
     /// Whether what is damaged is left out.
     pub salvage: bool,
+    /// How many partitions topics get, by name, where it is another number than they had.
+    pub repartition: &'a BTreeMap<String, usize>,
     /// Whether new topics get the snapshot's assignment of replicas, and not only as many.
     pub assignment: bool,
     /// What the snapshot's brokers are called in the target, where it is another name.
@@ -247,7 +250,7 @@ pub struct PlannedTopic {
     pub source_topic_id: TopicId,
     /// What is done with it.
     pub action: TopicAction,
-    /// Its partitions, by number.
+    /// The snapshot's partitions, by number.
     pub partitions: Vec<PlannedPartition>,
     /// How many replicas it gets.
     pub replication_factor: i16,
@@ -261,6 +264,9 @@ pub struct PlannedTopic {
     pub existing_settings: BTreeMap<String, String>,
     /// Where batches end.
     pub limits: BatchLimits,
+    /// Where it gets another number of partitions than it had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repartition: Option<Repartition>,
     /// Records to be read.
     pub records: u64,
     /// Bytes to be read.
@@ -399,6 +405,9 @@ pub enum PlanError {
     /// What is said of partitions, times and offsets fits nothing.
     #[error(transparent)]
     Selection(#[from] SelectionError),
+    /// What is said of numbers of partitions fits nothing.
+    #[error(transparent)]
+    Repartition(#[from] RepartitionError),
     /// No topic is chosen.
     #[error("none of the {topics} topics of the snapshot is chosen")]
     NothingChosen {
@@ -562,6 +571,35 @@ impl PlannedTopic {
         name_or(&self.target, &self.topic)
     }
 
+    /// The offset that the first record of each of its partitions in the target gets, by number.
+    pub(crate) fn start_offsets(&self) -> Vec<i64> {
+        match &self.repartition {
+            Some(repartition) => repartition.start_offsets.clone(),
+            None => self.partitions.iter().map(|it| it.start_offset).collect(),
+        }
+    }
+
+    /// How many records the restore wrote at most into its partition `number` in the target, which has `range` now, and
+    /// their bytes as Kafka stored them.
+    pub(crate) fn restored_at_most(&self, number: usize, range: OffsetRange) -> (u64, u64) {
+        let Some(repartition) = &self.repartition else {
+            let planned = self.partitions.get(number);
+            let records = planned.and_then(|it| it.records).unwrap_or(0);
+            return (records, planned.map_or(0, |it| it.bytes));
+        };
+        // how the keys divide them nobody knew before
+        let start = repartition.start_offsets.get(number).copied();
+        let behind = |start| OffsetRange::new(start, range.end.max(start)).span();
+        let records = start.map_or(0, behind).min(self.records);
+        (records, proportion(self.bytes, records, self.records))
+    }
+
+    /// How many partitions it has in the target, at least.
+    pub fn partition_count(&self) -> usize {
+        let another = self.repartition.as_ref().map(Repartition::partitions);
+        another.unwrap_or(self.partitions.len())
+    }
+
     /// Whether anything is done with it.
     pub fn is_written(&self) -> bool {
         !self.is_refused() && !self.is_already_there()
@@ -579,15 +617,18 @@ impl PlannedTopic {
 
     /// The hash of which records it shall hold.
     pub fn content(&self, manifest_sha256: &Sha256Hex, selection: &Selection) -> Sha256Hex {
-        content(manifest_sha256, &self.topic, &self.partitions, selection)
+        let partitions = self.repartition.as_ref().map(Repartition::partitions);
+        let spread = (self.partitions.as_slice(), partitions);
+        content(manifest_sha256, &self.topic, spread, selection)
     }
 }
 
-/// The hash of which records of a topic are restored. How they are cut into batches is no part of it.
+/// The hash of which records of a topic are restored, and where they go: over how many partitions they are spread. How
+/// they are cut into batches is no part of it.
 fn content(
     manifest_sha256: &Sha256Hex,
     topic: &str,
-    partitions: &[PlannedPartition],
+    (partitions, spread): (&[PlannedPartition], Option<usize>),
     selection: &Selection,
 ) -> Sha256Hex {
     let partitions: Vec<_> = partitions
@@ -596,8 +637,12 @@ fn content(
         .collect();
     let selection = selection.of_topic(topic);
     let definition = (manifest_sha256, topic, partitions, selection);
-    let bytes = serde_json::to_vec(&definition).unwrap_or_default();
-    Sha256Hex::of(&bytes)
+    // written before by who spread nothing: the same as ever
+    let bytes = match spread {
+        None => serde_json::to_vec(&definition),
+        Some(spread) => serde_json::to_vec(&(definition, spread)),
+    };
+    Sha256Hex::of(&bytes.unwrap_or_default())
 }
 
 /// What alone decides the bytes that are produced.
@@ -608,12 +653,23 @@ struct OutputDefinition<'a> {
     topics: Vec<(&'a str, BatchLimits)>,
     #[serde(skip_serializing_if = "Selection::is_everything")]
     selection: &'a Selection,
+    /// Over how many partitions the records of a topic are spread, where it is another number than it had.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    spread: BTreeMap<&'a str, usize>,
 }
 
 impl Plan {
     /// The topics that are written to.
     pub fn written(&self) -> impl Iterator<Item = &PlannedTopic> {
         written(&self.topics)
+    }
+
+    /// The topics that are written and get another number of partitions, and how many.
+    pub fn spread(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.written().filter_map(|topic| {
+            let repartition = topic.repartition.as_ref()?;
+            Some((topic.topic.as_str(), repartition.partitions()))
+        })
     }
 
     /// The topics that are left alone.
@@ -688,6 +744,7 @@ impl Plan {
                 .map(|topic| (topic.topic.as_str(), topic.limits))
                 .collect(),
             selection: &self.selection,
+            spread: self.spread().collect(),
         };
         let bytes = serde_json::to_vec(&definition).unwrap_or_default();
         Sha256Hex::of(&bytes)

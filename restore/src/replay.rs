@@ -1,12 +1,16 @@
 //! Writes the partitions of a snapshot through Produce: readers fill lanes, lanes send, under one memory budget.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use lifeboat_archive::{
     digest::RecordDigest,
-    lists::{TopicList, TransactionTable},
-    manifest::{Manifest, ManifestPartition},
-    words::{ByteSize, Progress, TopicId, TopicPartition},
+    lists::TopicList,
+    manifest::{Manifest, ManifestTopic},
+    words::{ByteSize, OffsetRange, Progress, TopicId, TopicPartition},
 };
 use lifeboat_kafka::{
     Pace,
@@ -15,11 +19,12 @@ use lifeboat_kafka::{
 use lifeboat_repository::ClusterRepository;
 use tokio::{
     runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
 
+mod job;
 mod lane;
 mod place;
 mod reader;
@@ -43,11 +48,11 @@ use crate::{
     offsets::OffsetTranslator,
     plan::PlannedTopic,
     rewrite::{BatchLimits, Producer, Rewriter, Rewritten},
-    selection::{RecordSelection, Selection},
+    selection::Selection,
 };
+use job::{Job, TargetPartition, Work};
 use lane::{Lane, Message};
-use reader::{Memory, Outlet, PartitionReader, ReadError, memory_for};
-use writer::PartitionWriter;
+use reader::{Memory, Outlet, PartitionReader, SourcePartition};
 
 /// So many partitions must at least find room beside each other.
 const SHARES: u64 = 4;
@@ -69,6 +74,8 @@ pub(crate) struct ReadyTopic {
     pub(crate) limits: BatchLimits,
     /// By partition number.
     pub(crate) start_offsets: Vec<i64>,
+    /// Whether these are not the snapshot's partitions.
+    pub(crate) repartitioned: bool,
 }
 
 impl ReadyTopic {
@@ -78,7 +85,8 @@ impl ReadyTopic {
             target: planned.target_name().into(),
             topic_id,
             limits: planned.limits,
-            start_offsets: planned.partitions.iter().map(|p| p.start_offset).collect(),
+            start_offsets: planned.start_offsets(),
+            repartitioned: planned.repartition.is_some(),
         }
     }
 
@@ -181,7 +189,7 @@ pub(crate) struct Replay<'a> {
     pub(crate) cancel: CancellationToken,
 }
 
-type PartitionTask = JoinSet<Result<WrittenPartition, RestoreError>>;
+type Tasks = JoinSet<Result<Vec<WrittenPartition>, RestoreError>>;
 
 impl Replay<'_> {
     /// Writes everything. A partition that has to be stopped does not stop the others; damage stops all.
@@ -190,56 +198,39 @@ impl Replay<'_> {
         let _stop_all_on_the_way_out = stop.clone().drop_guard();
         let (lanes, lane_tasks) = self.start_lanes(&stop);
         let budget = Budget::new(self.memory);
-        let mut tasks = PartitionTask::new();
+        let mut tasks = Tasks::new();
         let (mut written, mut never_begun) = (Vec::new(), Vec::new());
+        let mut slots = 0;
         let topics = std::mem::take(&mut self.topics);
         for ready in &topics {
-            let Some(topic) = self
-                .manifest
-                .topics
-                .iter()
-                .find(|t| *t.topic == *ready.topic)
-            else {
+            let mut of_manifest = self.manifest.topics.iter();
+            let Some(topic) = of_manifest.find(|topic| *topic.topic == *ready.topic) else {
                 continue;
             };
             let list = Arc::new(self.repository.list(topic).await?);
-            for partition in &topic.partitions {
-                let selected = self.selection.of(&topic.topic, partition.partition);
-                let Some(selected) = selected else { continue };
-                let name = TopicPartition::new(Arc::clone(&ready.target), partition.partition);
-                let place = match self.places.take(&name) {
-                    Ok(place) => place,
-                    Err(why) => {
-                        never_begun.push(WrittenPartition::never_begun(name, ready, why));
-                        continue;
-                    }
-                };
-                let needs = memory_for(
-                    partition,
-                    list.partition(partition.partition),
-                    budget.for_one(),
-                );
-                let needs = needs.of_sealed(&list.archives);
+            for work in self.works(ready, topic, &mut never_begun) {
+                let needs = work.memory(&list, budget.for_one());
                 let memory = loop {
                     tokio::select! {
                         biased;
                         () = stop.cancelled() => return Err(RestoreError::Cancelled),
-                        Some(ended) = tasks.join_next() => written.push(self.ended(ended).await?),
+                        Some(ended) = tasks.join_next() => written.extend(self.ended(ended).await?),
                         memory = budget.take(needs) => break memory.ok_or(RestoreError::Cancelled)?,
                     }
                 };
-                let slot = written.len() + tasks.len();
-                let lane = lanes[slot % lanes.len()].clone();
-                let source = (partition, selected);
-                let job = self.job(ready, source, place, &list, needs, lane, slot, &stop);
-                if let Some(comparison) = self.comparison {
-                    comparison.follow(job.topic_partition.clone(), job.start_offset);
+                for target in &work.targets {
+                    if let Some(comparison) = self.comparison {
+                        comparison.follow(target.topic_partition.clone(), target.start_offset);
+                    }
                 }
+                let first_slot = slots;
+                slots += work.targets.len();
+                let job = self.job(ready, work, &list, needs, &lanes, first_slot, &stop);
                 tasks.spawn(job.run(memory));
             }
         }
         while let Some(ended) = tasks.join_next().await {
-            written.push(self.ended(ended).await?);
+            written.extend(self.ended(ended).await?);
         }
         drop(lanes);
         for lane in lane_tasks {
@@ -253,6 +244,65 @@ impl Replay<'_> {
         }
         written.extend(never_begun);
         Ok(written)
+    }
+
+    /// What there is to be done for a topic: partition by partition, or for all of them together where they get another
+    /// number. What can't be gone on with goes to `never_begun`.
+    fn works(
+        &mut self,
+        ready: &ReadyTopic,
+        topic: &ManifestTopic,
+        never_begun: &mut Vec<WrittenPartition>,
+    ) -> Vec<Work> {
+        let selected = topic.partitions.iter().filter_map(|partition| {
+            let selection = self.selection.of(&topic.topic, partition.partition)?;
+            let partition = partition.clone();
+            Some(SourcePartition {
+                partition,
+                selection,
+            })
+        });
+        let works: Vec<(VecDeque<SourcePartition>, Vec<i32>)> = if ready.repartitioned {
+            let numbers = (0..).zip(&ready.start_offsets);
+            let numbers = numbers.map(|(number, _)| number).collect();
+            vec![(selected.collect(), numbers)]
+        } else {
+            let alone = |source: SourcePartition| {
+                let number = source.partition.partition;
+                (VecDeque::from([source]), vec![number])
+            };
+            selected.map(alone).collect()
+        };
+        let works = works.into_iter();
+        let works = works.filter_map(|(sources, numbers)| {
+            let mut targets = Vec::with_capacity(numbers.len());
+            let mut lost = Vec::new();
+            for number in numbers {
+                let name = TopicPartition::new(Arc::clone(&ready.target), number);
+                match self.places.take(&name) {
+                    Ok(place) => targets.push(TargetPartition {
+                        start_offset: ready.start_offset(number),
+                        topic_partition: name,
+                        place,
+                    }),
+                    Err(why) => lost.push((name, why)),
+                }
+            }
+            if lost.is_empty() {
+                return Some(Work {
+                    sources,
+                    targets,
+                    limits: ready.limits,
+                });
+            }
+            let others = targets.into_iter();
+            let others = others.map(|target| (target.topic_partition, WriteError::Together));
+            let all = lost.into_iter().chain(others);
+            never_begun
+                .extend(all.map(|(name, why)| WrittenPartition::never_begun(name, ready, why)));
+            None
+        });
+        works.collect()
     }
 
     fn start_lanes(
@@ -276,74 +326,59 @@ impl Replay<'_> {
 
     async fn ended(
         &self,
-        ended: Result<Result<WrittenPartition, RestoreError>, tokio::task::JoinError>,
-    ) -> Result<WrittenPartition, RestoreError> {
-        let written = ended??;
-        if let Some(comparison) = self.comparison {
-            comparison.ended(&written).await;
+        ended: Result<Result<Vec<WrittenPartition>, RestoreError>, tokio::task::JoinError>,
+    ) -> Result<Vec<WrittenPartition>, RestoreError> {
+        let all = ended??;
+        for written in &all {
+            if let Some(comparison) = self.comparison {
+                comparison.ended(written).await;
+            }
+            self.journal.note(&match written.told() {
+                Ok(told) => Entry::Written(told),
+                Err(told) => Entry::Stopped(told),
+            })?;
         }
-        self.journal.note(&match written.told() {
-            Ok(told) => Entry::Written(told),
-            Err(told) => Entry::Stopped(told),
-        })?;
-        Ok(written)
+        Ok(all)
     }
 
     #[expect(clippy::too_many_arguments, reason = "it only gathers them")]
     fn job(
         &self,
         ready: &ReadyTopic,
-        (partition, selected): (&ManifestPartition, RecordSelection),
-        place: u64,
+        work: Work,
         list: &Arc<TopicList>,
         needs: Memory,
-        lane: mpsc::Sender<Message>,
-        slot: usize,
+        lanes: &[mpsc::Sender<Message>],
+        first_slot: usize,
         stop: &CancellationToken,
     ) -> Job {
-        let number = partition.partition;
-        let topic_partition = TopicPartition::new(Arc::clone(&ready.target), number);
-        let source = TopicPartition::new(Arc::clone(&ready.topic), number);
-        let wanted = self.wanted.get(&source).cloned().unwrap_or_default();
-        let none = TransactionTable::default();
-        let transactions = list
-            .partition(partition.partition)
-            .map_or(&none, |listed| &listed.transactions);
-        let rewriter = Rewriter::new(
-            partition,
-            transactions,
-            OffsetTranslator::new(partition, wanted),
-            self.producer,
-            ready.limits,
-            self.depth,
-        )
-        .selecting(selected)
-        .all_or_nothing(self.salvage);
+        let rewriter = self.rewriter(ready, &work).all_or_nothing(self.salvage);
         let rewriter = match &self.waiting {
-            Some(_) => rewriter.mapping(),
-            None => rewriter,
+            Some(_) if !ready.repartitioned => rewriter.mapping(),
+            _ => rewriter,
         };
         let room_bytes = u32::try_from(needs.room).unwrap_or(u32::MAX >> 3);
         let room = Arc::new(Semaphore::new(room_bytes as usize));
-        tracing::debug!(%topic_partition, slot, "begins");
+        let outlets = (first_slot..).take(work.targets.len());
+        let outlets = outlets.map(|slot| Outlet {
+            slot,
+            lane: lanes[slot % lanes.len()].clone(),
+            room: Arc::clone(&room),
+            room_bytes,
+        });
+        tracing::debug!(topic = %ready.target, first_slot, partitions = work.targets.len(), "begins");
         Job {
-            start_offset: ready.start_offset(partition.partition),
-            place,
             topic_id: ready.topic_id,
-            topic_partition,
             reader: PartitionReader {
                 runtime: Handle::current(),
                 repository: self.repository.repository().clone(),
-                topic_partition: source,
-                bounds: partition.range(),
+                topic: Arc::clone(&ready.topic),
+                sources: work.sources,
+                partition: 0,
+                bounds: OffsetRange::default(),
                 list: Arc::clone(list),
                 rewriter,
-                outlet: Outlet {
-                    slot,
-                    lane,
-                    room,
-                    room_bytes,
-                },
+                outlets: outlets.collect(),
                 hold: needs.hold,
                 salvage: self.salvage,
                 undecodable: None,
@@ -352,6 +387,23 @@ impl Replay<'_> {
                 progress: self.progress.clone(),
                 cancel: stop.clone(),
             },
+            targets: work.targets,
+        }
+    }
+
+    fn rewriter(&self, ready: &ReadyTopic, work: &Work) -> Rewriter {
+        match work.sources.front() {
+            Some(source) if !ready.repartitioned => {
+                let partition = &source.partition;
+                let name = TopicPartition::new(Arc::clone(&ready.topic), partition.partition);
+                let wanted = self.wanted.get(&name).cloned().unwrap_or_default();
+                let offsets = OffsetTranslator::new(partition, wanted);
+                Rewriter::new(offsets, self.producer, ready.limits, self.depth)
+            }
+            _ => {
+                let partitions = work.targets.len();
+                Rewriter::spreading(partitions, self.producer, ready.limits, self.depth)
+            }
         }
     }
 
@@ -383,65 +435,6 @@ impl Replay<'_> {
                 None => {}
             }
         }
-    }
-}
-
-/// One partition to be written.
-struct Job {
-    /// As the target calls it.
-    topic_partition: TopicPartition,
-    topic_id: TopicId,
-    start_offset: i64,
-    /// Records that were there before.
-    place: u64,
-    reader: PartitionReader,
-}
-
-impl Job {
-    async fn run(self, _memory: OwnedSemaphorePermit) -> Result<WrittenPartition, RestoreError> {
-        let (done, outcome) = oneshot::channel();
-        let outlet = &self.reader.outlet;
-        let slot = outlet.slot;
-        let writer = PartitionWriter::new(
-            self.topic_partition.clone(),
-            self.topic_id,
-            self.start_offset,
-            self.place,
-            Arc::clone(&outlet.room),
-            done,
-        );
-        let open = Message::Open(outlet.slot, Box::new(writer));
-        outlet
-            .lane
-            .send(open)
-            .await
-            .map_err(|_| RestoreError::Cancelled)?;
-        let reader = self.reader;
-        let source = reader.topic_partition.clone();
-        let read = tokio::task::spawn_blocking(move || reader.run()).await?;
-        let rewritten = match read {
-            Ok(rewritten) => Some(rewritten),
-            Err(ReadError::Stopped) => None,
-            Err(error) => return Err(error.of(source)),
-        };
-        let outcome = outcome.await.map_err(|_| RestoreError::Cancelled)?;
-        let outcome = match (outcome, rewritten) {
-            (Ok(()), Some(rewritten)) => Ok(rewritten),
-            (Err(error), _) => Err(error),
-            (Ok(()), None) => {
-                return Err(RestoreError::Internal(
-                    "a lane ended before its reader".to_owned(),
-                ));
-            }
-        };
-        Ok(WrittenPartition {
-            slot,
-            topic: source.topic,
-            topic_partition: self.topic_partition,
-            topic_id: self.topic_id,
-            start_offset: self.start_offset,
-            outcome,
-        })
     }
 }
 

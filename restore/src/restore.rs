@@ -1,7 +1,7 @@
 //! Gives topics, records and group offsets of a snapshot to a cluster that does not have them.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::PathBuf,
     sync::Arc,
     time::Instant,
@@ -21,11 +21,12 @@ use crate::{
     compare::{Comparison, ReadBack},
     groups::{self, PartitionOffsets, RestoredGroup},
     into::Existing,
-    journal::{self, Entry, KeptJournal, Prepared, PreparedTopic},
+    journal::{self, Entry, KeptJournal, PartitionWritten, Prepared, PreparedTopic},
     names::{Destinations, Naming},
     offset_map::{MapFile, Waiting},
     parts::{Part, Parts},
     plan::{self, Choice, PlanError, Source, TopicAction, Unfinished},
+    repartition::{self, RepartitionChoice},
     replay::{ReadyTopic, Replay, WriteError, WrittenPartition},
     rewrite::Producer,
     salvage::is_lost,
@@ -61,6 +62,8 @@ pub struct Options {
     pub selection: Wanted,
     /// Whether damaged segments are restored as far as they are sound, and topics without a list left out.
     pub salvage: bool,
+    /// How many partitions topics get, where it shall be another number than they had.
+    pub repartition: Vec<RepartitionChoice>,
     /// Where a map of all offsets is written.
     pub offset_map: Option<MapFile>,
     /// Whether settings, quotas and ACLs that the snapshot does not have are removed.
@@ -92,6 +95,7 @@ impl Default for Options {
             parts: Parts::everything(),
             selection: Wanted::default(),
             salvage: false,
+            repartition: Vec::new(),
             offset_map: None,
             prune_extra: false,
             assignment: false,
@@ -141,6 +145,7 @@ impl Restore {
         let parts = &self.options.parts;
         let destinations = self.destinations(documents)?;
         let selection = self.selection(documents.topics)?;
+        let repartition = self.repartition(documents.topics)?;
         let Stored { ages, unreadable } = self.stored(&selection).await?;
         let names: Vec<Arc<str>> = self
             .chosen()
@@ -169,6 +174,7 @@ impl Restore {
             parts,
             selection: &selection,
             salvage: self.options.salvage,
+            repartition: &repartition,
             assignment: self.options.assignment,
             broker_map: &self.options.broker_map,
             compare: self.options.compare,
@@ -273,7 +279,11 @@ impl Restore {
         let comparing_ms = self.compare(comparison, &partitions, course).await?;
         let map = self.options.offset_map.as_ref().zip(waiting.as_ref());
         let map = map.map(|(file, waiting)| {
-            tokio::task::block_in_place(|| write_map(file, waiting, &partitions))
+            // where records went that were spread, no run of offsets tells
+            let spread: BTreeSet<&str> = plan.spread().map(|(topic, _)| topic).collect();
+            let mapped = |it: &&WrittenPartition| !spread.contains(&*it.topic);
+            let mapped = partitions.iter().filter(mapped);
+            tokio::task::block_in_place(|| write_map(file, waiting, mapped))
         });
         if let Some(map) = &map {
             course.journal.append(&Entry::MapWritten(map.clone()))?;
@@ -326,6 +336,27 @@ impl Restore {
 
     /// Which records of the chosen topics.
     fn selection(&self, documents: &TopicsDocument) -> Result<Selection, RestoreError> {
+        let chosen = self.partition_counts(documents);
+        let selection = self
+            .options
+            .selection
+            .resolve(self.manifest.bounds_at, &chosen);
+        Ok(selection.map_err(PlanError::from)?)
+    }
+
+    /// How many partitions the chosen topics get, where it is another number than they had.
+    fn repartition(
+        &self,
+        documents: &TopicsDocument,
+    ) -> Result<BTreeMap<String, usize>, RestoreError> {
+        let chosen = self.partition_counts(documents).into_iter();
+        let chosen = chosen.map(|(topic, count)| (topic, usize::try_from(count).unwrap_or(0)));
+        let resolved = repartition::resolve(&self.options.repartition, &chosen.collect());
+        Ok(resolved.map_err(PlanError::from)?)
+    }
+
+    /// How many partitions each of the chosen topics has in the snapshot.
+    fn partition_counts<'a>(&'a self, documents: &TopicsDocument) -> BTreeMap<&'a str, i32> {
         let counts = documents.topics.iter();
         let counts: HashMap<&str, i32> = counts
             .map(|topic| (topic.topic.as_str(), topic.partition_count))
@@ -335,12 +366,7 @@ impl Restore {
             let named = counts.get(topic.topic.as_str()).copied();
             (topic.topic.as_str(), named.max(stored).unwrap_or(0))
         });
-        let chosen = chosen.collect();
-        let selection = self
-            .options
-            .selection
-            .resolve(self.manifest.bounds_at, &chosen);
-        Ok(selection.map_err(PlanError::from)?)
+        chosen.collect()
     }
 
     /// How old the segments of the chosen topics are that are read, all of which can be opened.
@@ -504,7 +530,9 @@ impl Restore {
         self.progress
             .begin("restoring groups", plan.groups.len() as u64);
         let mut partitions: HashMap<TopicPartition, PartitionOffsets<'_>> = HashMap::new();
-        for partition in written.whole() {
+        let spread: BTreeSet<&str> = plan.spread().map(|(topic, _)| topic).collect();
+        let kept_places = |it: &&PartitionWritten| !spread.contains(it.topic.as_str());
+        for partition in written.whole().filter(kept_places) {
             let offsets = PartitionOffsets {
                 topic: partition.target_name(),
                 map: &partition.offsets,

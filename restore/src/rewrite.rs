@@ -5,26 +5,27 @@
 
 use bytes::Bytes;
 use lifeboat_archive::{
-    batch::{Batch, BatchHeader, Codec, TimestampType},
+    batch::{Batch, BatchHeader, Codec},
     lists::TransactionTable,
     manifest::ManifestPartition,
-    records::{
-        BatchBuilder, Decompressor, Modernizer, Passage, Produced, Record, RecordError, passage,
-        patch_for_produce, records,
-    },
+    records::{Decompressor, Modernizer, Passage, Produced, RecordError, passage, records},
     transactions::TransactionIndex,
     words::OffsetRange,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    content::{Content, Depth, Making},
+    content::{Content, Depth},
     offset_map::{Run, Runs, WaitingRuns},
     offsets::{OffsetMap, OffsetTranslator, Skipped},
     salvage::Salvage,
     selection::{RecordSelection, Share},
     settings::TopicSettings,
 };
+
+mod output;
+
+use output::Outputs;
 
 /// Uncompressed batches below this size are merged (R26): that costs a copy.
 const SMALL: usize = 64 << 10;
@@ -42,6 +43,10 @@ pub(crate) const LARGEST_PLAIN: usize = 1 << 30;
 /// The buffer for plain bytes is given back after a batch of more than this.
 const LARGE_PLAIN: usize = 8 << 20;
 const SEQUENCES: u64 = 1 << 31;
+/// Batches of all partitions that records are spread over may come to so much while they are made, and each to at least
+/// the second.
+const SPREAD_BYTES: u64 = 8 << 20;
+const LEAST_SPREAD: u64 = 8 << 10;
 
 /// Where a rewritten batch has to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +65,20 @@ impl BatchLimits {
             encoded_bytes: merged.saturating_sub(CODEC_SLACK.min(merged / 8)).max(1),
         }
     }
+
+    /// The same where records are spread over so many partitions, each with a batch that is being made.
+    pub(crate) fn spread_over(self, partitions: usize) -> Self {
+        let share = SPREAD_BYTES / (partitions as u64).max(1);
+        Self {
+            encoded_bytes: self.encoded_bytes.min(share.max(LEAST_SPREAD)),
+        }
+    }
+
+    /// Bytes of all batches that are being made at a time, where records are spread over so many partitions: a buffer
+    /// grows to twice of what it holds.
+    pub(crate) fn spread_bytes(self, partitions: usize) -> u64 {
+        2 * self.encoded_bytes * partitions as u64
+    }
 }
 
 /// Who produces: one id for all partitions of a restore, epoch 0.
@@ -74,13 +93,16 @@ pub struct Producer {
 /// A batch to be produced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputBatch {
+    /// To which of the partitions it goes that are written together, from 0.
+    pub output: usize,
     /// Its bytes.
     pub bytes: Bytes,
     /// How many records of the partition come before it.
     pub before: u64,
     /// How many records it holds.
     pub records: u32,
-    /// The source's offsets from its first record to behind its last.
+    /// The source's offsets from its first record to behind its last; where several partitions go into one, they may be
+    /// of two of them.
     pub source: OffsetRange,
 }
 
@@ -144,78 +166,74 @@ pub struct Rewritten {
     pub(crate) runs: WaitingRuns,
 }
 
-/// Rewrites the batches of one partition, in order.
+/// Rewrites the batches of one partition, in order; or of one after the other, where the topic gets another number of
+/// partitions.
 #[derive(Debug)]
 pub struct Rewriter {
-    range: OffsetRange,
-    last_stable_offset: i64,
-    transactions: TransactionIndex,
-    selection: RecordSelection,
+    source: Source,
     decompressor: Decompressor,
     modernizer: Modernizer,
     /// Whether a batch that can't be decoded gives nothing, instead of the records before the place.
     all_or_nothing: bool,
-    output: Output,
+    outputs: Outputs,
 }
 
-/// What the rewriter fills.
-#[derive(Debug)]
-struct Output {
-    offsets: OffsetTranslator,
-    producer: Producer,
-    limits: BatchLimits,
-    content: Content,
-    counts: RewriteCounts,
-    pending: Option<Pending>,
-    /// A builder to use again.
-    spare: Option<BatchBuilder>,
-    /// Where every offset goes, where that is asked for.
-    runs: Option<Runs>,
-}
-
-/// Records that wait to become a batch.
-#[derive(Debug)]
-struct Pending {
-    builder: BatchBuilder,
-    before: u64,
-    source: OffsetRange,
+/// The partition that is read.
+#[derive(Debug, Default)]
+struct Source {
+    range: OffsetRange,
+    last_stable_offset: i64,
+    transactions: TransactionIndex,
+    selection: RecordSelection,
 }
 
 impl Rewriter {
-    /// A rewriter for `partition`, whose transactions came to `transactions`.
+    /// A rewriter for one partition, whose committed offsets are translated by `offsets`. What is read is told with
+    /// [`Self::turn_to`].
     pub fn new(
-        partition: &ManifestPartition,
-        transactions: &TransactionTable,
         offsets: OffsetTranslator,
         producer: Producer,
         limits: BatchLimits,
         depth: Depth,
     ) -> Self {
+        Self::filling(Outputs::one(offsets, producer, limits, depth))
+    }
+
+    /// A rewriter that spreads the records of a topic over so many `partitions`, by their keys.
+    pub fn spreading(
+        partitions: usize,
+        producer: Producer,
+        limits: BatchLimits,
+        depth: Depth,
+    ) -> Self {
+        Self::filling(Outputs::spread(partitions, producer, limits, depth))
+    }
+
+    fn filling(outputs: Outputs) -> Self {
         Self {
-            range: partition.range(),
-            last_stable_offset: partition.last_stable_offset,
-            transactions: transactions.index(),
-            selection: RecordSelection::default(),
+            source: Source::default(),
             decompressor: Decompressor::new(LARGEST_PLAIN),
             modernizer: Modernizer::new(LARGEST_PLAIN),
             all_or_nothing: false,
-            output: Output {
-                offsets,
-                producer,
-                limits,
-                content: Content::new(depth),
-                counts: RewriteCounts::default(),
-                pending: None,
-                spare: None,
-                runs: None,
-            },
+            outputs,
         }
     }
 
-    /// Takes only these records.
-    pub fn selecting(mut self, selection: RecordSelection) -> Self {
-        self.selection = selection;
-        self
+    /// What comes from here on is of `partition`, whose transactions came to `transactions`, and only the records of
+    /// `selection` are taken.
+    pub fn turn_to(
+        &mut self,
+        partition: &ManifestPartition,
+        transactions: &TransactionTable,
+        selection: RecordSelection,
+    ) {
+        self.outputs.turn_to(partition.partition);
+        self.source = Source {
+            range: partition.range(),
+            last_stable_offset: partition.last_stable_offset,
+            transactions: transactions.index(),
+            selection,
+        };
     }
 
     /// Takes, where that is wanted, nothing of a batch that can't be decoded: after the error of [`Self::push`] the next
@@ -227,28 +245,28 @@ impl Rewriter {
 
     /// Puts together where every offset goes.
     pub(crate) fn mapping(mut self) -> Self {
-        self.output.runs = Some(Runs::default());
+        self.outputs.first().runs = Some(Runs::default());
         self
     }
 
     /// The runs of offsets that came to their end.
     pub(crate) fn ended_runs(&mut self) -> impl Iterator<Item = Run> {
-        self.output.runs.iter_mut().flat_map(Runs::ended)
+        self.outputs.first().ended_runs()
     }
 
     /// Which records it takes.
     pub fn selection(&self) -> &RecordSelection {
-        &self.selection
+        &self.source.selection
     }
 
     /// Passes over the offsets `range`, whose records are not given to it.
     pub fn leave_out(&mut self, range: OffsetRange, why: Skipped, records: u64) {
-        self.output.leave_out(range, why, records);
+        self.outputs.first().leave_out(range, why, records);
     }
 
     /// What was counted so far.
-    pub fn counts(&self) -> &RewriteCounts {
-        &self.output.counts
+    pub fn counts(&self) -> RewriteCounts {
+        self.outputs.counts()
     }
 
     /// Takes the next batch; what is ready to be produced goes to `out`.
@@ -269,7 +287,8 @@ impl Rewriter {
         out: &mut Vec<OutputBatch>,
     ) -> Result<(), RecordError> {
         let header = &batch.header;
-        let output = &mut self.output;
+        let source = &self.source;
+        let output = self.outputs.first();
         output.counts.batches_read += 1;
         output.counts.bytes_read += batch.bytes.len() as u64;
         let offsets = OffsetRange::new(header.base_offset, header.next_offset());
@@ -277,7 +296,7 @@ impl Rewriter {
             output.offsets.skip(offsets, Skipped::Marker);
             return Ok(());
         }
-        if !self.transactions.keeps(header, self.last_stable_offset) {
+        if !source.transactions.keeps(header, source.last_stable_offset) {
             output.offsets.skip(offsets, Skipped::Transaction);
             output.counts.uncommitted_records += u64::from(header.record_count.unwrap_or(0));
             return Ok(());
@@ -296,8 +315,8 @@ impl Rewriter {
             return Ok(());
         }
         // a batch may begin before the log start, whose records no consumer of the source sees any more (R6)
-        let whole = offsets.start >= self.range.start && offsets.end <= self.range.end;
-        let mut share = self.selection.of_batch(header);
+        let whole = offsets.start >= source.range.start && offsets.end <= source.range.end;
+        let mut share = source.selection.of_batch(header);
         if share == Share::None && whole {
             let records = header.record_count.unwrap_or(0);
             output.leave_out(offsets, Skipped::NotSelected, u64::from(records));
@@ -306,9 +325,17 @@ impl Rewriter {
         let (stored, size) = (header.codec()?, batch.bytes.len());
         let repacked = stored == Codec::None && original != Codec::None;
         let codec = if repacked { original } else { stored };
-        let may_pass = passage == Passage::Patch && whole && !repacked;
-        let passes = may_pass && share == Share::All;
-        if passes && is_large(codec, size, 0) && output.content.depth() == Depth::Batches {
+        // a batch whose records go to several partitions never does
+        let mut only = self
+            .outputs
+            .only()
+            .filter(|_| passage == Passage::Patch && whole && !repacked);
+        let depth = only.as_ref().map(|output| output.content.depth());
+        if is_large(codec, size, 0)
+            && share == Share::All
+            && depth == Some(Depth::Batches)
+            && let Some(output) = &mut only
+        {
             return output.pass(batch, offsets, out);
         }
         let plain = self.decompressor.records_section(batch)?;
@@ -317,20 +344,20 @@ impl Rewriter {
                 record?;
             }
         }
-        let large = is_large(codec, size, plain.len());
-        if may_pass && large && share == Share::Some && takes_all(&self.selection, header, plain)? {
+        let mut only = only.filter(|_| is_large(codec, size, plain.len()));
+        if only.is_some() && share == Share::Some && takes_all(&source.selection, header, plain)? {
             share = Share::All;
         }
-        if may_pass && large && share == Share::All {
-            if output.content.depth() == Depth::Records {
+        if let (Some(output), Share::All) = (&mut only, share) {
+            if depth == Some(Depth::Records) {
                 for record in records(header, plain) {
                     output.content.add(&record?);
                 }
             }
             output.pass(batch, offsets, out)?;
         } else {
-            let choice = (self.range, &self.selection);
-            output.encode(batch, codec, plain, choice, out)?;
+            let choice = (source.range, &source.selection);
+            self.outputs.encode(batch, codec, plain, choice, out)?;
         }
         if plain.len() > LARGE_PLAIN {
             self.decompressor = Decompressor::new(LARGEST_PLAIN);
@@ -338,18 +365,9 @@ impl Rewriter {
         Ok(())
     }
 
-    /// The partition is at its end: the last batch goes to `out`.
-    pub fn finish(self, out: &mut Vec<OutputBatch>) -> Result<Rewritten, RecordError> {
-        let mut output = self.output;
-        output.flush(out)?;
-        Ok(Rewritten {
-            counts: output.counts,
-            content: output.content,
-            offsets: output.offsets.finish(output.counts.records),
-            salvaged: Vec::new(),
-            last_runs: output.runs.map(Runs::finish).unwrap_or_default(),
-            runs: WaitingRuns::default(),
-        })
+    /// Everything is read: the last batches go to `out`. Gives what each partition came to, by number.
+    pub fn finish(self, out: &mut Vec<OutputBatch>) -> Result<Vec<Rewritten>, RecordError> {
+        self.outputs.finish(out)
     }
 }
 
@@ -375,146 +393,6 @@ fn takes_all(
     }
     Ok(true)
 }
-
-impl Output {
-    /// Records that are not written.
-    fn leave_out(&mut self, range: OffsetRange, why: Skipped, records: u64) {
-        self.offsets.skip(range, why);
-        if why == Skipped::NotSelected {
-            self.counts.not_selected_records += records;
-        }
-    }
-
-    /// A batch that needs another header only.
-    fn pass(
-        &mut self,
-        batch: &Batch<'_>,
-        offsets: OffsetRange,
-        out: &mut Vec<OutputBatch>,
-    ) -> Result<(), RecordError> {
-        self.flush(out)?;
-        let before = self.counts.records;
-        self.content.pass(batch);
-        let bytes = patch_for_produce(batch, produced(self.producer, before))?;
-        let records = batch.header.record_count.unwrap_or(0);
-        self.offsets.keep_run(offsets, before);
-        self.map(offsets, before);
-        self.count_kept(batch, u64::from(records));
-        self.content.written(Making::Passed);
-        self.emit(bytes, before, records, offsets, out);
-        Ok(())
-    }
-
-    /// A batch whose records go into others: small, thinned or re-stamped ones.
-    fn encode(
-        &mut self,
-        batch: &Batch<'_>,
-        codec: Codec,
-        plain: &[u8],
-        (range, selection): (OffsetRange, &RecordSelection),
-        out: &mut Vec<OutputBatch>,
-    ) -> Result<(), RecordError> {
-        let mut kept = 0;
-        for record in records(&batch.header, plain) {
-            let record = record?;
-            if !range.contains(record.offset) {
-                continue;
-            }
-            if !selection.takes(&record) {
-                let offset = OffsetRange::new(record.offset, record.offset + 1);
-                self.leave_out(offset, Skipped::NotSelected, 1);
-                continue;
-            }
-            let before = self.counts.records + kept;
-            self.add(codec, &record, before, out)?;
-            self.offsets.keep(record.offset, before);
-            let offset = OffsetRange::new(record.offset, record.offset + 1);
-            self.map(offset, before);
-            self.content.add(&record);
-            kept += 1;
-        }
-        self.count_kept(batch, kept);
-        Ok(())
-    }
-
-    /// Adds a record to the batch that is being made, or to the next one where that is full or compressed otherwise.
-    fn add(
-        &mut self,
-        codec: Codec,
-        record: &Record<'_>,
-        before: u64,
-        out: &mut Vec<OutputBatch>,
-    ) -> Result<(), RecordError> {
-        let fits = self.pending.as_ref().is_some_and(|pending| {
-            let size = pending.builder.estimated_size() + record.tail.len() + RECORD_FRAME;
-            pending.builder.codec() == codec && size as u64 <= self.limits.encoded_bytes
-        });
-        if !fits {
-            self.flush(out)?;
-        }
-        let spare = &mut self.spare;
-        let pending = self.pending.get_or_insert_with(|| Pending {
-            builder: spare
-                .take()
-                .filter(|builder| builder.codec() == codec)
-                .unwrap_or_else(|| BatchBuilder::new(codec)),
-            before,
-            source: OffsetRange::new(record.offset, record.offset),
-        });
-        pending.builder.push(record.timestamp, record.tail);
-        pending.source.end = record.offset + 1;
-        Ok(())
-    }
-
-    /// Ends the batch that is being made.
-    fn flush(&mut self, out: &mut Vec<OutputBatch>) -> Result<(), RecordError> {
-        let Some(mut pending) = self.pending.take() else {
-            return Ok(());
-        };
-        let records = pending.builder.record_count();
-        let bytes = pending
-            .builder
-            .finish(produced(self.producer, pending.before))?;
-        self.content.written(Making::Encoded);
-        self.emit(bytes, pending.before, records, pending.source, out);
-        self.spare = Some(pending.builder);
-        Ok(())
-    }
-
-    fn emit(
-        &mut self,
-        bytes: Bytes,
-        before: u64,
-        records: u32,
-        source: OffsetRange,
-        out: &mut Vec<OutputBatch>,
-    ) {
-        self.counts.batches_written += 1;
-        self.counts.bytes_written += bytes.len() as u64;
-        out.push(OutputBatch {
-            bytes,
-            before,
-            records,
-            source,
-        });
-    }
-
-    fn map(&mut self, source: OffsetRange, before: u64) {
-        if let Some(runs) = &mut self.runs {
-            runs.add(source, before);
-        }
-    }
-
-    fn count_kept(&mut self, batch: &Batch<'_>, records: u64) {
-        self.counts.records += records;
-        if batch.header.timestamp_type() == TimestampType::LogAppendTime {
-            self.counts.log_append_time_records += records;
-        }
-    }
-}
-
-/// What a record takes besides its key, value and headers, at most.
-const RECORD_FRAME: usize = 24;
 
 /// The base offset is 0: the broker assigns its own, and takes a compressed batch apart to make it anew where the
 /// inner offsets do not count from 0.

@@ -171,6 +171,8 @@ pub struct SettingsContext<'a> {
     pub defaults: &'a TopicDefaults,
     /// How old its records are.
     pub ages: &'a [SegmentAge],
+    /// Whether they may all come to lie in one partition.
+    pub in_one_partition: bool,
     /// When retention would first look at them.
     pub done_at: Timestamp,
 }

@@ -133,7 +133,7 @@ fn while_writing(settings: &TopicSettings) -> &BTreeMap<String, String> {
 fn new_topic(topic: &PlannedTopic, configs: BTreeMap<String, String>) -> NewTopic {
     NewTopic {
         name: topic.target_name().to_owned(),
-        partitions: i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX),
+        partitions: i32::try_from(topic.partition_count()).unwrap_or(i32::MAX),
         replication_factor: topic.replication_factor,
         assignment: topic.assignment.clone(),
         configs,

@@ -23,6 +23,7 @@ mod prove;
 mod quota;
 mod readable;
 mod repack;
+mod repartition;
 mod resume;
 mod rights;
 mod roundtrip;

@@ -567,6 +567,46 @@ fn finish_gives_the_topics_their_settings(place: &Place, b: &KafkaCluster) {
 }
 
 #[test]
+fn rule_9_records_that_are_spread_over_other_partitions_are_there_once_whenever_it_is_killed() {
+    let mut scene = Scene::new();
+    let a = scene.context.a().unwrap();
+    fill(a, 6 << 20);
+    let from = a.bootstrap();
+    backup(&scene.program, &scene.url, &from, &[]);
+    let b = forgetful().start().unwrap();
+    let place = Place::new(&scene, &b);
+    let flags = ["latest", "--repartition", "5", "--repartition", "single=1"];
+    let slowly = [&flags[..], &["--max-rate", RATE]].concat();
+    let all = ReadOptions::default();
+    place.run(&flags).expect_code(0).unwrap();
+    let undisturbed = b.oracle().read(&all).unwrap();
+    clear(&b, &place.state);
+
+    let seed = SEED + 5;
+    println!("seed {seed:#x}");
+    let mut random = Random::new(seed);
+    let mut there = 0;
+    for round in 0..rounds(4, 20) {
+        let delay = Duration::from_millis(random.between(0, 3_000));
+        kill(&place, place.spawn(&slowly), Some("prepared"), delay);
+        if random.between(0, 1) == 1 {
+            let delay = Duration::from_millis(random.between(0, 5_000));
+            let resumed = ["--resume", "--max-rate", RATE];
+            kill(&place, place.spawn(&resumed), None, delay);
+        }
+        let run = go_on(&place).json().unwrap();
+        let found = run["resumed"]["records"].as_u64().unwrap_or(0);
+        there += usize::from(found > 0);
+        println!("{round}: {delay:?}, {found} were there");
+        let now = b.oracle().read(&all).unwrap();
+        let different = undisturbed.differences(&now);
+        assert_eq!(different, Vec::<String>::new(), "{round}");
+        clear(&b, &place.state);
+    }
+    assert!(there > 0, "nobody was killed while it wrote");
+}
+
+#[test]
 fn rule_7_a_broker_dies_and_then_the_restore_and_it_is_gone_on_with() {
     let mut scene = Scene::new();
     let a = scene.context.a().unwrap();

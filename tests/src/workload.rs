@@ -139,7 +139,7 @@ pub struct BulkReport {
 pub struct Message {
     /// Where it goes.
     pub topic: String,
-    /// Which partition.
+    /// Which partition; negative where the producer's partitioner decides.
     pub partition: i32,
     /// Its time; the producer's clock where absent.
     pub timestamp: Option<i64>,

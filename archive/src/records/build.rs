@@ -224,6 +224,11 @@ impl BatchBuilder {
         HEADER_SIZE + self.plain.len()
     }
 
+    /// Bytes that it holds on to.
+    pub fn capacity(&self) -> usize {
+        self.plain.capacity()
+    }
+
     /// Whether there are no records yet.
     pub fn is_empty(&self) -> bool {
         self.count == 0

@@ -14,6 +14,7 @@ pub(crate) struct LaterFlags {
         "into_source", "bootstrap_checkpoint", "rename", "rename_regex", "prefix", "groups", "exclude_groups",
         "rename_group", "group_prefix", "append", "replace",
         "from", "until", "partitions", "until_offset", "filter", "drop_tombstones", "salvage",
+        "repartition",
     ])]
     pub(crate) resume: bool,
     /// End restores into this cluster: put back retention that was put off, and give the topics of interrupted ones, which
@@ -24,6 +25,7 @@ pub(crate) struct LaterFlags {
         "no_compare", "into_source", "bootstrap_checkpoint", "passwords", "generate_passwords", "rename",
         "rename_regex", "prefix", "groups", "exclude_groups", "rename_group", "group_prefix", "append", "replace",
         "from", "until", "partitions", "until_offset", "filter", "drop_tombstones", "salvage",
+        "repartition",
     ])]
     pub(crate) finish: bool,
     /// The journal that is meant, instead of those in the folder of --state

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use lifeboat_archive::words::ByteSize;
 use lifeboat_restore::{
     parts::Part,
+    repartition::RepartitionChoice,
     restore::Depth,
     selection::{Filters, OffsetLimit, PartitionChoice, RecordFilter, TimePoint, Wanted},
 };
@@ -58,6 +59,11 @@ pub(crate) struct RestoreFlags {
     /// Leave out records without a value
     #[arg(long)]
     pub(crate) drop_tombstones: bool,
+    /// Give topics another number of partitions, as in 12 or orders=12 (orders may be a glob); repeatable. Records go by
+    /// their keys, as Kafka's Java client sends them, and those without a key evenly; offsets of groups are not restored
+    /// for these topics
+    #[arg(long, value_name = "[TOPIC=]NUMBER")]
+    pub(crate) repartition: Vec<RepartitionChoice>,
     /// Restore what is sound although the snapshot is damaged, and name exactly what is missing (exit code 3)
     #[arg(long)]
     pub(crate) salvage: bool,

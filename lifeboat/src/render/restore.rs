@@ -145,7 +145,13 @@ fn topic_table(plan: &Plan) -> String {
         table.row([
             format!("  {sign}"),
             arrow(&topic.topic, topic.target_name()),
-            topic.partitions.len().to_string(),
+            match &topic.repartition {
+                Some(_) => arrow(
+                    &topic.partitions.len().to_string(),
+                    &topic.partition_count().to_string(),
+                ),
+                None => topic.partitions.len().to_string(),
+            },
             topic.replication_factor.to_string(),
             HumanCount(topic.records).to_string(),
             ByteSize(topic.bytes).to_string(),

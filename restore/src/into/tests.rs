@@ -33,6 +33,7 @@ fn earlier(content: &str, ranges: &[(i64, i64)]) -> Earlier {
 fn decide(existing: Existing, there: &ExistingTopic, earlier: Option<&Earlier>) -> TopicAction {
     let wanted = Wanted {
         partitions: 2,
+        repartition: None,
         content: &Sha256Hex::of(b"it"),
         earlier,
         interrupted: None,
@@ -164,6 +165,7 @@ fn what_an_interrupted_restore_wrote_is_not_written_once_more_but_may_be_replace
     let decide = |existing, there: &ExistingTopic, warnings: &mut Vec<String>| {
         let wanted = Wanted {
             partitions: 2,
+            repartition: None,
             content: &Sha256Hex::of(b"it"),
             earlier: None,
             interrupted: Some(&interrupted),

@@ -38,6 +38,8 @@ pub(crate) struct Begun {
     pub(crate) snapshot: Option<SnapshotId>,
     /// Which records of it.
     pub(crate) selection: Selection,
+    /// Over how many partitions its records were spread, where that is another number than it had.
+    pub(crate) spread: Option<usize>,
 }
 
 impl Begun {
@@ -94,6 +96,8 @@ struct Story {
     at: Timestamp,
     snapshot: Option<SnapshotId>,
     selection: Selection,
+    /// Over how many partitions the records of the snapshot's topics were spread, where it was another number.
+    spread: BTreeMap<String, usize>,
     /// The topics that it may have changed.
     touched: Vec<String>,
     prepared: Vec<PreparedTopic>,
@@ -133,6 +137,8 @@ impl Story {
                     let topics = it.plan.iter().flat_map(Plan::written);
                     let settings = topics.map(|it| (it.topic.clone(), Unsettled::of(it, journal)));
                     story.settings = settings.collect();
+                    let spread = it.plan.iter().flat_map(Plan::spread);
+                    story.spread = spread.map(|(topic, n)| (topic.to_owned(), n)).collect();
                     let groups = it.plan.iter().flat_map(|plan| &plan.groups);
                     let left_out = groups.filter(|it| it.skipped.is_some() && it.has_a_chance());
                     story.left_out = left_out.map(|it| it.group.clone()).collect();
@@ -209,6 +215,7 @@ impl Story {
                 start_offsets: topic.start_offsets.clone(),
                 snapshot: self.snapshot.clone(),
                 selection: self.selection.of_topic(&topic.topic),
+                spread: self.spread.get(&topic.topic).copied(),
             };
             (topic.target.clone(), begun)
         })

@@ -17,6 +17,7 @@ use crate::{
     into::{self, Wanted},
     names::if_another,
     parts::Part,
+    repartition::Repartition,
     rewrite::BatchLimits,
     settings::{
         NEVER_RESTORED, SegmentAge, SettingsContext, TopicSettings, has_policy, proportion,
@@ -35,6 +36,8 @@ pub(super) struct Planner<'a> {
 /// What is done with the topics that groups have offsets of.
 struct TopicsOfGroups<'a> {
     restored: BTreeSet<&'a str>,
+    /// Their records go to other partitions, where no offset of the source has a place.
+    spread: BTreeSet<&'a str>,
     appended: BTreeSet<&'a str>,
     already_there: BTreeSet<&'a str>,
     same: &'a SameOffsets,
@@ -48,6 +51,8 @@ struct Place<'a> {
     existing: Option<&'a ExistingTopic>,
     action: &'a TopicAction,
     replication_factor: i16,
+    /// Whether its records are spread over another number of partitions.
+    repartitioned: bool,
 }
 
 impl Place<'_> {
@@ -93,26 +98,16 @@ impl Planner<'_> {
             Some(existing) => existing.replication_factor,
             None => self.replication_factor(document, &mut warnings),
         };
-        let mut partitions = Self::partitions(topic, document, existing);
+        let partitions = self.partitions(topic, document, existing);
         let data = self.choice.parts.has(Part::Data);
-        for partition in &mut partitions {
-            let selected = self
-                .choice
-                .selection
-                .of(&topic.topic, partition.partition)
-                .is_some();
-            if !data || !selected {
-                *partition = partition.without_data();
-            } else if self.choice.selection.restricts(&topic.topic) {
-                *partition = partition.read_in(self.ages(topic));
-            }
-        }
+        let wanted_count = self.choice.repartition.get(&topic.topic).copied();
         let wanted = Wanted {
             partitions: partitions.len(),
+            repartition: wanted_count,
             content: &content(
                 &self.source.commit.manifest.sha256,
                 &topic.topic,
-                &partitions,
+                (&partitions, wanted_count),
                 self.choice.selection,
             ),
             earlier: self.target.earlier.get(target_name),
@@ -128,6 +123,7 @@ impl Planner<'_> {
             existing,
             action: &action,
             replication_factor,
+            repartitioned: wanted_count.is_some(),
         };
         let settings = self.settings(topic, document, place, &mut warnings);
         if data {
@@ -135,7 +131,17 @@ impl Planner<'_> {
             warn_of_gaps(topic, &mut warnings);
             self.warn_of_old_values(&settings, &mut warnings);
         }
+        if wanted_count.is_some() {
+            self.warn_of_spreading(&settings, &mut warnings);
+        }
         let assignment = match existing {
+            None if self.choice.assignment && wanted_count.is_some() => {
+                warnings.push(
+                    "it gets another number of partitions: the target decides where their replicas are"
+                        .to_owned(),
+                );
+                None
+            }
             None if self.choice.assignment => {
                 self.assignment(document, partitions.len(), &mut warnings)?
             }
@@ -158,7 +164,13 @@ impl Planner<'_> {
             partitions,
             replication_factor,
             assignment,
-            limits: BatchLimits::of(&settings),
+            limits: match wanted_count {
+                Some(count) => BatchLimits::of(&settings).spread_over(count),
+                None => BatchLimits::of(&settings),
+            },
+            repartition: wanted_count.map(|count| Repartition {
+                start_offsets: start_offsets(count, existing),
+            }),
             settings,
             existing_settings: existing.map(|e| e.settings.clone()).unwrap_or_default(),
             warnings,
@@ -204,6 +216,7 @@ impl Planner<'_> {
             largest_batch_bytes: largest.unwrap_or(0),
             defaults: &self.target.defaults,
             ages: &ages,
+            in_one_partition: place.repartitioned,
             done_at: self.done_at,
         };
         let unsettled = self.target.unsettled.get(place.name);
@@ -248,6 +261,23 @@ impl Planner<'_> {
         if has_policy(policies, "compact") && filters.divides_keys() {
             warnings.push(
                 "it is compacted: where the newest record of a key is left out, an older one comes back as its value"
+                    .to_owned(),
+            );
+        }
+    }
+
+    /// What another number of partitions takes away.
+    fn warn_of_spreading(&self, settings: &TopicSettings, warnings: &mut Vec<String>) {
+        if self.choice.parts.has(Part::Data) && self.choice.parts.has(Part::Groups) {
+            warnings.push(
+                "its records go to other partitions: offsets of groups are not restored for it, and no offset map holds it"
+                    .to_owned(),
+            );
+        }
+        let policies = self.target.defaults.policies_of(&settings.wanted);
+        if has_policy(policies, "compact") {
+            warnings.push(
+                "it is compacted: of a key that was in several partitions, the record of the highest one is kept"
                     .to_owned(),
             );
         }
@@ -311,7 +341,27 @@ impl Planner<'_> {
         wanted.min(brokers)
     }
 
+    /// Its partitions, with what of them is read.
     fn partitions(
+        &self,
+        topic: &ManifestTopic,
+        document: Option<&TopicDocument>,
+        existing: Option<&ExistingTopic>,
+    ) -> Vec<PlannedPartition> {
+        let mut partitions = Self::all_partitions(topic, document, existing);
+        let (data, selection) = (self.choice.parts.has(Part::Data), self.choice.selection);
+        for partition in &mut partitions {
+            let selected = selection.of(&topic.topic, partition.partition).is_some();
+            if !data || !selected {
+                *partition = partition.without_data();
+            } else if selection.restricts(&topic.topic) {
+                *partition = partition.read_in(self.ages(topic));
+            }
+        }
+        partitions
+    }
+
+    fn all_partitions(
         topic: &ManifestTopic,
         document: Option<&TopicDocument>,
         existing: Option<&ExistingTopic>,
@@ -349,7 +399,8 @@ impl Planner<'_> {
             topics.map(|topic| topic.topic.as_str()).collect()
         };
         let topics = TopicsOfGroups {
-            restored: of(PlannedTopic::is_written),
+            restored: of(|topic| topic.is_written() && topic.repartition.is_none()),
+            spread: of(|topic| topic.repartition.is_some()),
             appended: of(|topic| matches!(topic.action, TopicAction::Append { .. })),
             already_there: of(PlannedTopic::is_already_there),
             same,
@@ -396,6 +447,15 @@ impl Planner<'_> {
             self.why_skipped(target_name)
         } else if !data {
             Some("its offsets can't be translated without the data".to_owned())
+        } else if group
+            .offsets
+            .iter()
+            .any(|it| topics.spread.contains(it.topic.as_str()))
+        {
+            Some(
+                "its topics get another number of partitions, where its offsets have no place"
+                    .to_owned(),
+            )
         } else if let Some(journal) = &left_out_by {
             Some(format!(
                 "its topics are there already, and it was left out when they were written: go on with that restore, \
@@ -527,6 +587,13 @@ fn is_vacant(state: &str) -> bool {
     ["empty", "dead", ""]
         .iter()
         .any(|vacant| state.eq_ignore_ascii_case(vacant))
+}
+
+/// Where the records begin that are spread over so many partitions.
+fn start_offsets(count: usize, existing: Option<&ExistingTopic>) -> Vec<i64> {
+    let there = existing.map_or(&[][..], |existing| &existing.partitions);
+    let ends = there.iter().map(|range| range.end);
+    ends.chain(std::iter::repeat(0)).take(count).collect()
 }
 
 /// Where its records are can't be known.

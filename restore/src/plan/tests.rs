@@ -13,9 +13,11 @@ use crate::{
     users::UserOutcome,
 };
 
+mod repartition;
 mod selecting;
 
 const NOW: Timestamp = Timestamp::from_millis(1_787_450_400_000);
+const NO_REPARTITION: BTreeMap<String, usize> = BTreeMap::new();
 
 struct Snapshot {
     commit: Commit,
@@ -231,6 +233,7 @@ fn asked_for(
         parts: &Parts::everything(),
         selection: &Selection::default(),
         salvage: false,
+        repartition: &NO_REPARTITION,
         assignment: false,
         broker_map: &BTreeMap::new(),
         compare: Some(Depth::Batches),
@@ -616,6 +619,7 @@ fn decide(parts: &Parts, assignment: bool, map: &[(i32, i32)]) -> Result<Plan, P
         parts,
         selection: &Selection::default(),
         salvage: false,
+        repartition: &NO_REPARTITION,
         assignment,
         broker_map: &map.iter().copied().collect(),
         compare: Some(Depth::Batches),
@@ -712,6 +716,7 @@ fn r17_without_data_groups_get_the_offsets_that_mean_the_same_there_and_the_othe
             parts: &Parts::of([Part::Groups]),
             selection: &Selection::default(),
             salvage: false,
+            repartition: &NO_REPARTITION,
             assignment: false,
             broker_map: &BTreeMap::new(),
             compare: Some(Depth::Batches),

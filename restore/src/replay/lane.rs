@@ -43,6 +43,8 @@ pub(super) enum Message {
     Batch(usize, Queued),
     /// It has so many records in all.
     Close(usize, u64),
+    /// No more of it comes, as others that it is written together with were stopped.
+    GiveUp(usize),
 }
 
 enum Event {
@@ -130,6 +132,12 @@ impl Lane {
             Message::Close(slot, total) => {
                 if let Some(partition) = self.partitions.get_mut(&slot) {
                     partition.close(total);
+                }
+                self.forget_if_ended(slot);
+            }
+            Message::GiveUp(slot) => {
+                if let Some(partition) = self.partitions.get_mut(&slot) {
+                    partition.give_up();
                 }
                 self.forget_if_ended(slot);
             }

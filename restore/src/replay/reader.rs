@@ -1,11 +1,12 @@
-//! Reads one partition out of the archives, on a thread of its own, and hands its rewritten batches to its lane.
+//! Reads one partition out of the archives, or those of a topic one after the other, on a thread of its own, and hands
+//! the rewritten batches to their lanes.
 
-use std::{io::Read, sync::Arc};
+use std::{collections::VecDeque, io::Read, sync::Arc};
 
 use lifeboat_archive::{
     batch::{Batch, BatchError, Batches},
     index::SegmentEntry,
-    lists::{ArchiveReference, PartitionList, TopicList},
+    lists::{ArchiveReference, PartitionList, TopicList, TransactionTable},
     manifest::ManifestPartition,
     records::RecordError,
     seal::CHUNK_BYTES,
@@ -27,7 +28,8 @@ use crate::{
     offset_map::{Waiting, WaitingRuns},
     offsets::Skipped,
     rewrite::{OutputBatch, Rewriter, Rewritten},
-    selection::Share,
+    salvage::Salvage,
+    selection::{RecordSelection, Share},
     verify::Damage,
 };
 
@@ -36,7 +38,10 @@ use crate::{
 pub(super) enum ReadError {
     Damaged(Box<Damage>),
     Repository(RepositoryError),
-    Records(RecordError),
+    Records {
+        topic_partition: TopicPartition,
+        source: RecordError,
+    },
     /// The runs of the offset map can't be kept.
     Map(std::io::Error),
     /// The writing of the partition was stopped; its lane knows why.
@@ -45,24 +50,21 @@ pub(super) enum ReadError {
 }
 
 impl ReadError {
-    /// What it means for a restore of that partition; that its writing was stopped ends no restore.
-    pub(super) fn of(self, topic_partition: TopicPartition) -> RestoreError {
+    /// What it means for a restore; that the writing of a partition was stopped ends none.
+    pub(super) fn of_restore(self) -> RestoreError {
         match self {
             Self::Damaged(damage) => RestoreError::Damaged(damage),
             Self::Repository(error) => error.into(),
             Self::Map(error) => RestoreError::OffsetMap(error.into()),
-            Self::Records(error) => RestoreError::Records {
+            Self::Records {
                 topic_partition,
-                source: Box::new(error),
+                source,
+            } => RestoreError::Records {
+                topic_partition,
+                source: Box::new(source),
             },
             Self::Stopped | Self::Cancelled => RestoreError::Cancelled,
         }
-    }
-}
-
-impl From<RecordError> for ReadError {
-    fn from(error: RecordError) -> Self {
-        Self::Records(error)
     }
 }
 
@@ -98,16 +100,30 @@ impl Outlet {
     }
 }
 
-/// Reads one partition.
+/// A partition of the snapshot that is to be read.
+#[derive(Clone, Debug)]
+pub(super) struct SourcePartition {
+    pub(super) partition: ManifestPartition,
+    /// Which records of it.
+    pub(super) selection: RecordSelection,
+}
+
+/// Reads partitions of one topic.
 #[derive(Debug)]
 pub(super) struct PartitionReader {
     pub(super) runtime: Handle,
     pub(super) repository: Repository,
-    pub(super) topic_partition: TopicPartition,
+    /// By the snapshot's name.
+    pub(super) topic: Arc<str>,
+    /// They are read in this order.
+    pub(super) sources: VecDeque<SourcePartition>,
+    /// What is read at the moment.
     pub(super) bounds: OffsetRange,
+    pub(super) partition: i32,
     pub(super) list: Arc<TopicList>,
     pub(super) rewriter: Rewriter,
-    pub(super) outlet: Outlet,
+    /// The partitions that are written, as the rewriter numbers them.
+    pub(super) outlets: Vec<Outlet>,
     /// Segments of at most so many bytes are held between their check and their replay, larger ones are read twice.
     pub(super) hold: u64,
     /// Whether damaged segments are restored as far as they are sound.
@@ -123,12 +139,32 @@ pub(super) struct PartitionReader {
 
 impl PartitionReader {
     /// Reads everything and sends it; blocking.
-    pub(super) fn run(mut self) -> Result<Rewritten, ReadError> {
-        let list = Arc::clone(&self.list);
-        let partition = list.partition(self.topic_partition.partition);
+    pub(super) fn run(mut self) -> Result<Vec<Rewritten>, ReadError> {
         let mut out = Vec::new();
         let mut held = Vec::new();
         let mut salvaged = Vec::new();
+        while let Some(source) = self.sources.pop_front() {
+            self.read(source, &mut held, &mut salvaged, &mut out)?;
+        }
+        self.finish(salvaged, out)
+    }
+
+    /// Reads one partition and sends what is complete of it.
+    fn read(
+        &mut self,
+        source: SourcePartition,
+        held: &mut Vec<u8>,
+        salvaged: &mut Vec<Salvage>,
+        out: &mut Vec<OutputBatch>,
+    ) -> Result<(), ReadError> {
+        let list = Arc::clone(&self.list);
+        let partition = list.partition(source.partition.partition);
+        let none = TransactionTable::default();
+        let transactions = partition.map_or(&none, |listed| &listed.transactions);
+        self.rewriter
+            .turn_to(&source.partition, transactions, source.selection);
+        self.partition = source.partition.partition;
+        self.bounds = source.partition.range();
         for segment in partition.iter().flat_map(|listed| &listed.segments) {
             let entry = &segment.entry;
             let archive = list.archives.get(segment.archive);
@@ -143,32 +179,56 @@ impl PartitionReader {
                 continue;
             }
             // all of the segment is checked before any of it is written
-            match self.check(archive, entry, &mut held) {
-                Ok(true) => self.replay_block(archive, entry, &held, &mut out)?,
-                Ok(false) => self.replay(archive, entry, &mut out)?,
+            match self.check(archive, entry, held) {
+                Ok(true) => self.replay_block(archive, entry, held, out)?,
+                Ok(false) => self.replay(archive, entry, out)?,
                 Err(ReadError::Damaged(damage)) if self.salvage => {
-                    held = Vec::new();
-                    salvaged.push(self.take_sound(archive, entry, *damage, &mut out)?);
+                    *held = Vec::new();
+                    salvaged.push(self.take_sound(archive, entry, *damage, out)?);
                 }
                 Err(error) => return Err(error),
             }
             salvaged.extend(self.take_undecodable(archive, entry));
         }
-        let mut rewritten = self.rewriter.finish(&mut out)?;
-        rewritten.salvaged = salvaged;
-        if let Some(waiting) = &self.waiting {
-            for run in rewritten.last_runs.drain(..) {
-                waiting.push(&mut self.runs, run).map_err(ReadError::Map)?;
+        Ok(())
+    }
+
+    /// Sends the rest, and tells the lanes that it was all.
+    fn finish(
+        mut self,
+        salvaged: Vec<Salvage>,
+        mut out: Vec<OutputBatch>,
+    ) -> Result<Vec<Rewritten>, ReadError> {
+        let topic_partition = self.topic_partition();
+        let rewritten = self.rewriter.finish(&mut out);
+        let mut rewritten = rewritten.map_err(|source| ReadError::Records {
+            topic_partition,
+            source,
+        })?;
+        // what is known of the reading is told with the first of them
+        if let Some(first) = rewritten.first_mut() {
+            first.salvaged = salvaged;
+            if let Some(waiting) = &self.waiting {
+                for run in first.last_runs.drain(..) {
+                    waiting.push(&mut self.runs, run).map_err(ReadError::Map)?;
+                }
+                waiting.spill(&mut self.runs).map_err(ReadError::Map)?;
             }
-            waiting.spill(&mut self.runs).map_err(ReadError::Map)?;
+            first.runs = self.runs;
         }
-        rewritten.runs = std::mem::take(&mut self.runs);
         for batch in out {
-            self.outlet.send(&self.runtime, batch)?;
+            send(&self.outlets, &self.runtime, batch)?;
         }
-        let total = rewritten.counts.records;
-        self.outlet.tell(Message::Close(self.outlet.slot, total))?;
+        // not before all is handed over: a partition that is at its end closes the room, which all of them share
+        for (outlet, rewritten) in self.outlets.iter().zip(&rewritten) {
+            outlet.tell(Message::Close(outlet.slot, rewritten.counts.records))?;
+        }
         Ok(rewritten)
+    }
+
+    /// What is read at the moment.
+    fn topic_partition(&self) -> TopicPartition {
+        TopicPartition::new(Arc::clone(&self.topic), self.partition)
     }
 
     fn frames(
@@ -238,7 +298,10 @@ impl PartitionReader {
             let original = entry.codec_at(batch.header.base_offset);
             match self.rewriter.push_repacked(&batch, original, out) {
                 Err(error) if self.salvage => self.pass_over(&batch.header, &error),
-                pushed => pushed?,
+                pushed => pushed.map_err(|source| ReadError::Records {
+                    topic_partition: self.topic_partition(),
+                    source,
+                })?,
             }
             if let Some(waiting) = &self.waiting {
                 for run in self.rewriter.ended_runs() {
@@ -246,7 +309,7 @@ impl PartitionReader {
                 }
             }
             for batch in out.drain(..) {
-                self.outlet.send(&self.runtime, batch)?;
+                send(&self.outlets, &self.runtime, batch)?;
             }
             if self.cancel.is_cancelled() {
                 return Err(ReadError::Cancelled);
@@ -273,6 +336,14 @@ impl PartitionReader {
                 ReadError::Damaged(Box::new(damage))
             }
         }
+    }
+}
+
+/// Hands over a batch to the partition that it is of.
+fn send(outlets: &[Outlet], runtime: &Handle, batch: OutputBatch) -> Result<(), ReadError> {
+    match outlets.get(batch.output) {
+        Some(outlet) => outlet.send(runtime, batch),
+        None => Err(ReadError::Stopped),
     }
 }
 
@@ -338,7 +409,7 @@ pub(super) fn memory_for(
 }
 
 /// How much memory a partition takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Memory {
     pub(super) total: u64,
     /// For batches that wait to be sent.
@@ -348,6 +419,26 @@ pub(super) struct Memory {
 }
 
 impl Memory {
+    /// Enough for one of both after the other.
+    pub(super) fn for_either(self, other: Self) -> Self {
+        let without_hold = |it: &Self| it.total - it.hold;
+        let hold = self.hold.max(other.hold);
+        Self {
+            total: without_hold(&self).max(without_hold(&other)) + hold,
+            room: self.room.max(other.room),
+            hold,
+        }
+    }
+
+    /// With batches of many partitions that are made at the same time, and as many bytes for batches that wait.
+    pub(super) fn of_spread(self, making: u64) -> Self {
+        Self {
+            total: self.total + 2 * making,
+            room: self.room + making,
+            ..self
+        }
+    }
+
     /// With a chunk as it is stored, and opened, where archives are sealed.
     pub(super) fn of_sealed(self, archives: &[ArchiveReference]) -> Self {
         const CHUNKS: u64 = 2 * CHUNK_BYTES + (4 << 10);

@@ -1,11 +1,11 @@
 //! Reads a partition as a restore does, and writes nothing: to know where its offsets go.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use lifeboat_archive::{
-    lists::{TopicList, TransactionTable},
+    lists::TopicList,
     manifest::ManifestPartition,
-    words::{Progress, TopicPartition},
+    words::{OffsetRange, Progress, TopicPartition},
 };
 use lifeboat_repository::ClusterRepository;
 use tokio::{
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     LANE_QUEUE,
-    reader::{Outlet, PartitionReader},
+    reader::{Outlet, PartitionReader, ReadError, SourcePartition},
 };
 use crate::{
     content::Depth,
@@ -24,6 +24,7 @@ use crate::{
     offset_map::WaitingRuns,
     offsets::{OffsetMap, OffsetTranslator},
     rewrite::{BatchLimits, Producer, Rewriter},
+    selection::RecordSelection,
 };
 
 /// Nothing is held between its check and its replay.
@@ -49,31 +50,31 @@ pub(crate) struct Reading {
 impl Reading {
     /// Where `offsets` go.
     pub(crate) async fn translate(self, offsets: Vec<i64>) -> Result<OffsetMap, RestoreError> {
-        let none = TransactionTable::default();
-        let listed = self.list.partition(self.partition.partition);
         let rewriter = Rewriter::new(
-            &self.partition,
-            listed.map_or(&none, |listed| &listed.transactions),
             OffsetTranslator::new(&self.partition, offsets),
             Producer { id: -1, epoch: -1 },
             LIMITS,
             Depth::Batches,
         );
         let (lane, mut batches) = mpsc::channel(LANE_QUEUE);
-        let topic_partition = self.topic_partition.clone();
         let reader = PartitionReader {
             runtime: Handle::current(),
             repository: self.repository.repository().clone(),
-            topic_partition: self.topic_partition,
-            bounds: self.partition.range(),
+            topic: self.topic_partition.topic,
+            partition: 0,
+            bounds: OffsetRange::default(),
+            sources: VecDeque::from([SourcePartition {
+                partition: self.partition,
+                selection: RecordSelection::default(),
+            }]),
             list: self.list,
             rewriter,
-            outlet: Outlet {
+            outlets: vec![Outlet {
                 slot: 0,
                 lane,
                 room: Arc::new(Semaphore::new(ROOM as usize)),
                 room_bytes: ROOM,
-            },
+            }],
             hold: HOLD,
             salvage: false,
             undecodable: None,
@@ -85,7 +86,8 @@ impl Reading {
         let reading = tokio::task::spawn_blocking(move || reader.run());
         while batches.recv().await.is_some() {}
         let read = reading.await?;
-        let rewritten = read.map_err(|error| error.of(topic_partition))?;
-        Ok(rewritten.offsets)
+        let mut rewritten = read.map_err(ReadError::of_restore)?.into_iter();
+        let only = rewritten.next().map(|rewritten| rewritten.offsets);
+        only.ok_or_else(|| RestoreError::Internal("a reading came to nothing".to_owned()))
     }
 }

@@ -104,6 +104,7 @@ mod tests {
             topic_id: TopicId([1; 16]),
             limits: BatchLimits { encoded_bytes: 1 },
             start_offsets: vec![0, 5],
+            repartitioned: false,
         };
         let mut places = Places::default();
         places.stop_all(&ready, &WriteError::Replaced);

@@ -47,6 +47,9 @@ pub enum WriteError {
     /// The broker does not take the batch.
     #[error("the broker refuses a batch: {0}")]
     Refused(KafkaError),
+    /// Others of its topic were stopped, and what is read is for all of them.
+    #[error("another partition of the topic was stopped, and all of them are written together")]
+    Together,
     /// Nothing got through for too long.
     #[error("nothing was accepted for {} s: {last}", after.as_secs())]
     NoProgress {
@@ -205,6 +208,13 @@ impl PartitionWriter {
             });
         }
         self.end_when_written();
+    }
+
+    /// The reader has stopped early.
+    pub(super) fn give_up(&mut self) {
+        if self.state != State::Ended {
+            self.stop(WriteError::Together);
+        }
     }
 
     /// The batch to send now.

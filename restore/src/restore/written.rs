@@ -188,12 +188,12 @@ impl Written {
 }
 
 /// Writes the map of the partitions that are whole.
-pub(super) fn write_map(
+pub(super) fn write_map<'p>(
     file: &MapFile,
     waiting: &Waiting,
-    partitions: &[WrittenPartition],
+    partitions: impl Iterator<Item = &'p WrittenPartition>,
 ) -> WrittenMap {
-    let partitions = partitions.iter().filter_map(|partition| {
+    let partitions = partitions.filter_map(|partition| {
         Some(MappedPartition {
             topic: &partition.topic,
             target_topic: &partition.topic_partition.topic,

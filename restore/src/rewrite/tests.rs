@@ -18,6 +18,7 @@ use super::*;
 
 mod old;
 mod selecting;
+mod spreading;
 
 const LOG_APPEND_TIME: i16 = 0x08;
 const TRANSACTIONAL: i16 = 0x10;
@@ -199,8 +200,8 @@ fn rewrite_at(
 ) -> (Vec<OutputBatch>, Rewritten) {
     let committed = 0..source.high_watermark + 1;
     let offsets = OffsetTranslator::new(source, committed);
-    let rewriter = Rewriter::new(source, table, offsets, PRODUCER, LIMITS, depth);
-    let mut rewriter = rewriter.selecting(selection);
+    let mut rewriter = Rewriter::new(offsets, PRODUCER, LIMITS, depth);
+    rewriter.turn_to(source, table, selection);
     let mut out = Vec::new();
     for stored in stored {
         let bytes = stored.bytes();
@@ -210,7 +211,7 @@ fn rewrite_at(
             rewriter.push(&batch, &mut out).unwrap();
         }
     }
-    let rewritten = rewriter.finish(&mut out).unwrap();
+    let rewritten = rewriter.finish(&mut out).unwrap().pop().unwrap();
     (out, rewritten)
 }
 
@@ -404,13 +405,12 @@ fn r21_a_thinned_batch_is_encoded_anew_with_its_own_codec() {
 fn r27_a_repacked_batch_is_compressed_again_with_what_it_was_compressed_with() {
     let partition = partition(0, 100);
     let run = Stored::run(0, 100, 900);
-    let mut rewriter = Rewriter::new(
+    let offsets = OffsetTranslator::new(&partition, 0..101);
+    let mut rewriter = Rewriter::new(offsets, PRODUCER, LIMITS, Depth::Records);
+    rewriter.turn_to(
         &partition,
         &TransactionTable::default(),
-        OffsetTranslator::new(&partition, 0..101),
-        PRODUCER,
-        LIMITS,
-        Depth::Records,
+        RecordSelection::default(),
     );
     let bytes = run.bytes();
     let batch = Batch::parse(&bytes).unwrap().unwrap();
@@ -418,7 +418,7 @@ fn r27_a_repacked_batch_is_compressed_again_with_what_it_was_compressed_with() {
     rewriter
         .push_repacked(&batch, Codec::Lz4, &mut out)
         .unwrap();
-    let rewritten = rewriter.finish(&mut out).unwrap();
+    let rewritten = rewriter.finish(&mut out).unwrap().pop().unwrap();
     assert_restored(&out, &rewritten, &run.records);
     for batch in &out {
         let header = Batch::parse(&batch.bytes).unwrap().unwrap().header;

@@ -66,7 +66,12 @@ impl RetentionPutOff {
         let retention_bytes = number(wanted, "retention.bytes").unwrap_or(defaults.retention_bytes);
         let segment_bytes = number(wanted, "segment.bytes").unwrap_or(defaults.segment_bytes);
         let by_age = expired(context.ages, context.done_at.as_millis(), retention_ms);
-        let by_size = beyond(context.ages, retention_bytes, segment_bytes);
+        let by_size = beyond(
+            context.ages,
+            context.in_one_partition,
+            retention_bytes,
+            segment_bytes,
+        );
         if by_age.bytes == 0 && by_size.bytes == 0 {
             return None;
         }
@@ -131,12 +136,18 @@ fn expired(ages: &[SegmentAge], done_at: i64, retention_ms: i64) -> Deleted {
 }
 
 /// What lies beyond `retention_bytes`: whole segments from the front, as long as more than that stays.
-fn beyond(ages: &[SegmentAge], retention_bytes: i64, segment_bytes: u64) -> Deleted {
+fn beyond(
+    ages: &[SegmentAge],
+    in_one_partition: bool,
+    retention_bytes: i64,
+    segment_bytes: u64,
+) -> Deleted {
     let mut deleted = Deleted::default();
     let Ok(retention_bytes) = u64::try_from(retention_bytes) else {
         return deleted;
     };
-    for partition in ages.chunk_by(|a, b| a.partition == b.partition) {
+    let together = |a: &SegmentAge, b: &SegmentAge| in_one_partition || a.partition == b.partition;
+    for partition in ages.chunk_by(together) {
         let size: u64 = partition.iter().map(|segment| segment.bytes).sum();
         let records: u64 = partition.iter().map(|segment| segment.records).sum();
         let largest = partition.iter().map(|s| s.largest_batch_bytes).max();

@@ -28,6 +28,7 @@ fn derive(
         largest_batch_bytes,
         defaults: &TopicDefaults::default(),
         ages,
+        in_one_partition: false,
         done_at: Timestamp::from_millis(NOW),
     };
     TopicSettings::derive(
@@ -200,6 +201,7 @@ fn r25_min_insync_replicas_is_capped_to_the_replicas_with_a_warning() {
         largest_batch_bytes: 0,
         defaults: &TopicDefaults::default(),
         ages: &[],
+        in_one_partition: false,
         done_at: Timestamp::from_millis(NOW),
     };
     let settings = TopicSettings::derive(
@@ -263,6 +265,7 @@ fn settings_of_an_existing_topic_stay_where_the_snapshot_says_nothing() {
         largest_batch_bytes: 0,
         defaults: &TopicDefaults::default(),
         ages: &[],
+        in_one_partition: false,
         done_at: Timestamp::from_millis(NOW),
     };
     let wanted = snapshot(&[("retention.ms", "8000")]);

@@ -58,6 +58,7 @@ pub(crate) fn topic(name: &str) -> PlannedTopic {
         limits: BatchLimits {
             encoded_bytes: 1_000_000,
         },
+        repartition: None,
         records: 20,
         bytes: 2_000,
         warnings: Vec::new(),

@@ -65,9 +65,10 @@ fn adopt(
             _ => Err(changed("it was deleted".to_owned())),
         };
     };
-    let (planned, found) = (topic.partitions.len(), there.partitions.len());
+    let (planned, found) = (topic.partition_count(), there.partitions.len());
     // one that we made has as many as we asked for; one that was there before may have had more
-    if found < planned || (topic.action == TopicAction::Create && found > planned) {
+    let exactly = topic.action == TopicAction::Create || topic.repartition.is_some();
+    if found < planned || (exactly && found > planned) {
         return Err(changed(format!(
             "it has {found} partitions instead of {planned}"
         )));

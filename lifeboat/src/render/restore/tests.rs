@@ -1,4 +1,5 @@
 use lifeboat_archive::words::Timestamp;
+use lifeboat_restore::repartition::Repartition;
 use serde_json::{Value, json};
 
 use super::*;
@@ -135,6 +136,9 @@ fn plan_into() -> Plan {
         ),
     ]))
     .unwrap();
+    into.topics[0].repartition = Some(Repartition {
+        start_offsets: vec![0; 12],
+    });
     into.topics[1].warnings = vec![
         "it is compacted: a value of the snapshot wins over one that is there, even if that is newer".to_owned(),
         "it keeps its own settings, which are not the snapshot's: retention.ms".to_owned(),

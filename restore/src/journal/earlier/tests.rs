@@ -217,6 +217,7 @@ fn a_restore_that_was_interrupted_while_it_wrote_is_known_until_it_ends_or_is_gi
         start_offsets: vec![0, 5],
         snapshot: Some("20260823T020000Z-k3fa".parse().unwrap()),
         selection: Selection::default(),
+        spread: None,
     };
     let known = earlier_in(folder.path(), CLUSTER).unwrap().begun;
     assert_eq!(known, BTreeMap::from([("dr.orders".to_owned(), begun)]));

@@ -24,6 +24,7 @@ fn selected(wanted: &Wanted, ages: BTreeMap<String, Vec<SegmentAge>>) -> Plan {
         parts: &Parts::everything(),
         selection: &selection,
         salvage: false,
+        repartition: &NO_REPARTITION,
         assignment: false,
         broker_map: &BTreeMap::new(),
         compare: Some(Depth::Batches),

@@ -38,8 +38,6 @@ async fn read_salvaging(
     let list = Arc::new(cluster.list(topic).await.unwrap());
     let partition = &topic.partitions[0];
     let rewriter = Rewriter::new(
-        partition,
-        &list.partitions[0].transactions,
         OffsetTranslator::new(partition, [15]),
         Producer { id: 1, epoch: 0 },
         // each batch of the snapshot ends one of the output: nothing waits for the next segment
@@ -51,16 +49,21 @@ async fn read_salvaging(
     let reader = PartitionReader {
         runtime: Handle::current(),
         repository: repository.clone(),
-        topic_partition: TopicPartition::new("orders", 0),
-        bounds: partition.range(),
+        topic: "orders".into(),
+        sources: VecDeque::from([SourcePartition {
+            partition: partition.clone(),
+            selection: RecordSelection::default(),
+        }]),
+        partition: 0,
+        bounds: OffsetRange::default(),
         list,
         rewriter,
-        outlet: Outlet {
+        outlets: vec![Outlet {
             slot: 0,
             lane,
             room: Arc::new(Semaphore::new(1 << 20)),
             room_bytes: 1 << 20,
-        },
+        }],
         hold,
         salvage,
         undecodable: None,
@@ -76,7 +79,8 @@ async fn read_salvaging(
             batches.push(queued.batch);
         }
     }
-    (outcome, batches)
+    let only = outcome.map(|mut all| all.pop().unwrap());
+    (only, batches)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -254,7 +258,10 @@ async fn a_batch_whose_records_can_not_be_decoded_is_passed_over_whole_and_named
     new_snapshot_with_broken_records(folder.path()).await;
     for hold in [TWICE, HELD] {
         let (outcome, _) = read(folder.path(), hold).await;
-        assert!(matches!(outcome, Err(ReadError::Records(_))), "{outcome:?}");
+        assert!(
+            matches!(outcome, Err(ReadError::Records { .. })),
+            "{outcome:?}"
+        );
         let (outcome, batches) = read_salvaging(folder.path(), hold, true).await;
         let rewritten = outcome.unwrap();
         let [salvage] = rewritten.salvaged.as_slice() else {

@@ -38,6 +38,7 @@ fn resumed(written: u64, batches: &[u32]) -> Bench {
         };
         writer.enqueue(Queued {
             batch: OutputBatch {
+                output: 0,
                 bytes: Bytes::from_static(b"batch"),
                 before,
                 records,

@@ -42,8 +42,6 @@ fn r28_old_formats_come_out_as_current_batches_with_codec_order_and_times() {
     };
     for depth in [Depth::Batches, Depth::Records] {
         let mut rewriter = Rewriter::new(
-            &partition,
-            &TransactionTable::default(),
             OffsetTranslator::new(&partition, [11, 15, 25]),
             Producer { id: 3, epoch: 0 },
             BatchLimits {
@@ -51,13 +49,18 @@ fn r28_old_formats_come_out_as_current_batches_with_codec_order_and_times() {
             },
             depth,
         );
+        rewriter.turn_to(
+            &partition,
+            &TransactionTable::default(),
+            RecordSelection::default(),
+        );
         let mut out = Vec::new();
         for bytes in &stored {
             for batch in Batches::new(bytes) {
                 rewriter.push(&batch.unwrap(), &mut out).unwrap();
             }
         }
-        let rewritten = rewriter.finish(&mut out).unwrap();
+        let rewritten = rewriter.finish(&mut out).unwrap().pop().unwrap();
         assert_eq!(
             (rewritten.counts.records, rewritten.counts.batches_read),
             (17, 4)

@@ -15,6 +15,7 @@ final class Produce {
     /** Bytes are base64, absent for null. */
     record Header(String name, String value) {}
 
+    /** A negative partition leaves it to the producer, which goes by the key. */
     record Message(String topic, int partition, Long timestamp, String key, String value, List<Header> headers) {}
 
     /** {@code settings}: of the producer. {@code flushEach}: every record in a batch of its own. */
@@ -33,8 +34,8 @@ final class Produce {
                 producer.beginTransaction();
             }
             for (Message message : request.records) {
-                ProducerRecord<byte[], byte[]> record = new ProducerRecord<>(message.topic, message.partition,
-                        message.timestamp, bytes(message.key), bytes(message.value));
+                ProducerRecord<byte[], byte[]> record = new ProducerRecord<>(message.topic,
+                        message.partition < 0 ? null : message.partition, message.timestamp, bytes(message.key), bytes(message.value));
                 for (Header header : message.headers) {
                     record.headers().add(new RecordHeader(header.name, bytes(header.value)));
                 }
