@@ -86,6 +86,10 @@ fn adopt(
         for (partition, range) in topic.partitions.iter_mut().zip(&there.partitions) {
             partition.start_offset = range.end;
         }
+        if let Some(repartition) = &mut topic.repartition {
+            let ends = there.partitions.iter().map(|range| range.end);
+            repartition.start_offsets = ends.collect();
+        }
     }
     Ok(())
 }

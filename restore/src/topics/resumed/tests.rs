@@ -64,3 +64,19 @@ fn a_topic_that_had_more_partitions_than_the_snapshot_is_gone_on_with() {
     adopt(&mut planned, Some(&wider), true).unwrap();
     assert_eq!(planned.partitions.len(), 2);
 }
+
+#[test]
+fn what_gets_another_number_of_partitions_is_known_by_that_number() {
+    let mut planned = topic("orders");
+    let with = |count: usize| {
+        let start_offsets = vec![0; count];
+        Some(crate::repartition::Repartition { start_offsets })
+    };
+    planned.repartition = with(3);
+    let error = adopt(&mut planned, Some(&there(7, [0, 0])), true).unwrap_err();
+    let told = error.to_string();
+    assert!(told.contains("2 partitions instead of 3"), "{told}");
+    planned.repartition = with(2);
+    adopt(&mut planned, Some(&there(7, [0, 12])), false).unwrap();
+    assert_eq!(planned.start_offsets(), [0, 12]);
+}
