@@ -6,6 +6,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::OnceLock,
+    time::Duration,
 };
 
 use lifeboat_agent::backup::{self, CredentialOptions, CredentialSource};
@@ -319,6 +320,7 @@ pub(crate) fn restore_options(flags: &RestoreFlags) -> Result<restore::Options, 
         memory: limits.memory,
         max_rate: limits.max_rate,
         max_connections: limits.max_connections,
+        retry_deadline: limits.retry_deadline,
         state_folder: flags.state.clone(),
     })
 }
@@ -335,6 +337,7 @@ pub(crate) fn rehearse_options(flags: &RehearseFlags) -> Result<rehearse::Option
         memory: limits.memory,
         max_rate: limits.max_rate,
         max_connections: limits.max_connections,
+        retry_deadline: limits.retry_deadline,
     })
 }
 
@@ -343,6 +346,7 @@ struct WriteLimits {
     memory: ByteSize,
     max_rate: Option<ByteSize>,
     max_connections: usize,
+    retry_deadline: Duration,
 }
 
 fn write_limits(flags: &WriteLimitFlags) -> Result<WriteLimits, Failure> {
@@ -360,6 +364,9 @@ fn write_limits(flags: &WriteLimitFlags) -> Result<WriteLimits, Failure> {
         memory,
         max_rate: flags.max_rate,
         max_connections: max_connections.unwrap_or(defaults.max_connections),
+        retry_deadline: flags
+            .retry_deadline
+            .map_or(defaults.retry_deadline, |it| it.0),
     })
 }
 

@@ -23,8 +23,8 @@ use crate::{content::Depth, error::RestoreError, replay::WrittenPartition};
 use batches::BatchComparison;
 use records::RecordComparison;
 
-/// Longer than the writing waits for a leader: what that survives must not fail here.
-const PATIENCE: Duration = Duration::from_secs(240);
+/// So much longer than the writing it waits for a leader: what that survives must not fail here.
+pub(crate) const LONGER: Duration = Duration::from_secs(60);
 /// How often the progress is brought up to date.
 const SHOW_EVERY: Duration = Duration::from_millis(100);
 
@@ -38,6 +38,8 @@ pub(crate) struct ReadBack<'a> {
     pub(crate) writers: usize,
     /// For what is read and not yet compared.
     pub(crate) memory: ByteSize,
+    /// How long it waits for what it can't reach.
+    pub(crate) patience: Duration,
     pub(crate) cancel: &'a CancellationToken,
 }
 

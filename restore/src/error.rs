@@ -82,11 +82,9 @@ pub enum RestoreError {
         compared: usize,
     },
     /// The target could not be reached for too long. What is written so far stays, and is gone on from.
-    #[error(
-        "{partitions} partitions are not written to their end, the first is {first}: {problem}"
-    )]
+    #[error("{partitions} partitions are not written to their end, one is {first}: {problem}")]
     Stuck {
-        /// The first of them.
+        /// The one that waited longest.
         first: TopicPartition,
         /// What kept it from its end.
         problem: String,

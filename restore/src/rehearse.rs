@@ -2,7 +2,11 @@
 //!
 //! What was measured on the way, how long it took and how much would have been lost, is stored as evidence.
 
-use std::{collections::BTreeSet, path::PathBuf, time::Instant};
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use lifeboat_archive::{
     documents::Documents,
@@ -54,6 +58,8 @@ pub struct Options {
     pub memory: ByteSize,
     /// Bytes per second that are written at most.
     pub max_rate: Option<ByteSize>,
+    /// So long the target may take not a single batch of a partition.
+    pub retry_deadline: Duration,
     /// Connections to each broker that data are written by.
     pub max_connections: usize,
 }
@@ -69,6 +75,7 @@ impl Default for Options {
             store: true,
             memory: restore.memory,
             max_rate: None,
+            retry_deadline: Duration::from_secs(180),
             max_connections: restore.max_connections,
         }
     }
@@ -201,6 +208,7 @@ impl Rehearse {
                 into_source: self.options.into_source,
                 memory: self.options.memory,
                 max_rate: self.options.max_rate,
+                retry_deadline: self.options.retry_deadline,
                 max_connections: self.options.max_connections,
                 // nobody ever resumes it
                 state_folder: Some(std::env::temp_dir().join(prefix.trim_end_matches('.'))),

@@ -180,6 +180,8 @@ pub(crate) struct Replay<'a> {
     /// Connections to each broker: while one waits for its answer, the others are read.
     pub(crate) lanes: usize,
     pub(crate) pace: Pace,
+    /// So long a partition may be refused without a single batch getting through.
+    pub(crate) retry_deadline: Duration,
     /// How closely it will be compared.
     pub(crate) depth: Depth,
     /// Reads back beside the writing.
@@ -318,6 +320,7 @@ impl Replay<'_> {
                     self.producer,
                     self.pace.clone(),
                     self.lease.clone(),
+                    self.retry_deadline,
                 );
                 (sender, tokio::spawn(lane.run(receiver, stop.clone())))
             })
@@ -369,6 +372,7 @@ impl Replay<'_> {
         tracing::debug!(topic = %ready.target, first_slot, partitions = work.targets.len(), "begins");
         Job {
             topic_id: ready.topic_id,
+            retry_deadline: self.retry_deadline,
             reader: PartitionReader {
                 runtime: Handle::current(),
                 repository: self.repository.repository().clone(),

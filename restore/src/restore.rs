@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     path::PathBuf,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use lifeboat_archive::{
@@ -18,7 +18,7 @@ use lifeboat_repository::{ClusterRepository, RepositoryError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    compare::{Comparison, ReadBack},
+    compare::{Comparison, LONGER, ReadBack},
     groups::{self, PartitionOffsets, RestoredGroup},
     into::Existing,
     journal::{self, Entry, KeptJournal, PartitionWritten, Prepared, PreparedTopic},
@@ -82,6 +82,8 @@ pub struct Options {
     pub max_rate: Option<ByteSize>,
     /// Connections to each broker that data are written by, at least 1.
     pub max_connections: usize,
+    /// So long the target may take not a single batch of a partition before the restore stops, to be gone on with.
+    pub retry_deadline: Duration,
     /// Where the journal is kept; see [`journal::default_folder`] for where, if not here.
     pub state_folder: Option<PathBuf>,
 }
@@ -105,6 +107,7 @@ impl Default for Options {
             memory: ByteSize::mib(96),
             max_rate: None,
             max_connections: 4,
+            retry_deadline: Duration::from_secs(180),
             state_folder: None,
         }
     }
@@ -439,6 +442,7 @@ impl Restore {
             memory: ByteSize(self.options.memory.0 - self.memory_for_comparison().0),
             lanes: self.options.max_connections.max(1),
             pace: Pace::new(self.options.max_rate),
+            retry_deadline: self.options.retry_deadline,
             depth: plan.compare.unwrap_or(Depth::Batches),
             comparison,
             journal,
@@ -491,6 +495,7 @@ impl Restore {
             properties: &self.properties,
             writers: self.options.max_connections.max(1),
             memory: self.memory_for_comparison(),
+            patience: self.options.retry_deadline.saturating_add(LONGER),
             cancel: &self.cancel,
         };
         plan.compare.map(|depth| Comparison::begin(depth, from))
@@ -607,11 +612,15 @@ fn millis(began: Instant) -> u64 {
 fn stuck<'a>(
     stopped: impl Iterator<Item = (&'a TopicPartition, &'a WriteError)>,
 ) -> Option<RestoreError> {
-    let stuck = stopped.filter(|(_, why)| matches!(why, WriteError::NoProgress { .. }));
+    let stuck = stopped.filter_map(|(partition, why)| match why {
+        WriteError::NoProgress { after, .. } => Some((partition, why, after)),
+        _ => None,
+    });
     let stuck: Vec<_> = stuck.collect();
-    let (first, why) = stuck.first()?;
+    // some were at their end, and could only not be asked for it any more
+    let (partition, why, _) = stuck.iter().rev().max_by_key(|(_, _, after)| *after)?;
     Some(RestoreError::Stuck {
-        first: (*first).clone(),
+        first: (*partition).clone(),
         problem: why.to_string(),
         partitions: stuck.len(),
     })
@@ -665,14 +674,19 @@ mod tests {
         let (one, two) = (partition(1), partition(2));
         let taken = WriteError::Replaced;
         let away = WriteError::NoProgress {
-            after: std::time::Duration::from_secs(181),
+            after: Duration::from_secs(181),
             last: lifeboat_kafka::KafkaError::Interrupted,
         };
         assert!(stuck([(&one, &taken)].into_iter()).is_none());
-        let stopped = [(&one, &taken), (&two, &away)];
+        let unconfirmed = WriteError::NoProgress {
+            after: Duration::ZERO,
+            last: lifeboat_kafka::KafkaError::Interrupted,
+        };
+        let zero = partition(0);
+        let stopped = [(&zero, &unconfirmed), (&one, &taken), (&two, &away)];
         let told = stuck(stopped.into_iter()).unwrap().to_string();
         assert!(
-            told.contains("1 partitions") && told.contains("orders-2"),
+            told.contains("2 partitions") && told.contains("orders-2"),
             "{told}"
         );
         assert!(told.contains("for 181 s"), "{told}");

@@ -2,10 +2,13 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use lifeboat_tests::{Isolation, KafkaCluster, Message, Oracle, Random, ShownRecord};
+use lifeboat_tests::{Fidelity, Isolation, KafkaCluster, Message, Oracle, Random, ShownRecord};
 use serde_json::Value;
 
-use crate::lifeboat::{Scene, backup, restore, run_restore};
+use crate::{
+    lifeboat::{Scene, backup, restore, run_restore},
+    roundtrip::not_compacted_any_more,
+};
 
 const SEED: u64 = 0x5B_1EAD;
 const KEYS: u64 = 150;
@@ -207,4 +210,40 @@ fn later_runs_know_what_was_spread(scene: &Scene, to: &str, flags: &[&str]) {
     let ends = planned(&twice, "few")["partitions"].as_array().unwrap();
     let ends: Vec<_> = ends.iter().map(|it| &it["end_offset"]).collect();
     assert_eq!(ends, [&Value::from(100); 2]);
+}
+
+/// How often each record of a topic is there, by the digest of all that a consumer sees of it, times included.
+fn all_of(oracle: &Oracle, topic: &str, partitions: u32) -> BTreeMap<String, usize> {
+    let mut all = BTreeMap::new();
+    for partition in 0..partitions {
+        let partition = i32::try_from(partition).unwrap();
+        for record in records(oracle, topic, partition) {
+            *all.entry(record.digest).or_default() += 1;
+        }
+    }
+    all
+}
+
+#[test]
+fn r14_r20_one_of_everything_is_there_once_over_other_partitions_too() {
+    let mut scene = Scene::new();
+    let state = scene.context.scratch().join("state").display().to_string();
+    let (a, b) = scene.context.both().unwrap();
+    let written = a.workload().fidelity(&Fidelity::default()).unwrap();
+    not_compacted_any_more(a);
+    backup(&scene.program, &scene.url, &a.bootstrap(), &[]);
+    let flags = ["--repartition", "4", "--compare", "records"];
+    restore(&scene.program, &scene.url, &b.bootstrap(), &state, &flags);
+    a.workload().settle(&written.open_transactions).unwrap();
+
+    let (original, restored) = (a.oracle(), b.oracle());
+    let mut records = 0;
+    for topic in original.topics().unwrap() {
+        assert_eq!(partitions(b, &topic.name), 4, "{}", topic.name);
+        let expected = all_of(&original, &topic.name, topic.partitions);
+        records += expected.len();
+        let found = all_of(&restored, &topic.name, 4);
+        assert!(found == expected, "{}", topic.name);
+    }
+    assert!(records > 1_000, "{records}");
 }

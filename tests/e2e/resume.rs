@@ -607,22 +607,68 @@ fn rule_9_records_that_are_spread_over_other_partitions_are_there_once_whenever_
 }
 
 #[test]
-fn rule_7_a_broker_dies_and_then_the_restore_and_it_is_gone_on_with() {
+fn what_the_target_was_away_for_is_gone_on_with_and_nothing_is_lost_or_there_twice() {
     let mut scene = Scene::new();
     let a = scene.context.a().unwrap();
     fill(a, 6 << 20);
     let (original, from) = (a.oracle(), a.bootstrap());
     backup(&scene.program, &scene.url, &from, &[]);
+    let mut b = forgetful().start().unwrap();
+    let place = Place::new(&scene, &b);
+    let flags = ["--max-rate", "512KiB", "--retry-deadline", "5s"];
+    let running = begin(&place, &b, &flags);
+    b.kill_broker(0).unwrap();
+    let killed = Instant::now();
+    let stopped = running.wait().unwrap();
+    println!("stopped after {:?}", killed.elapsed());
+    assert_eq!(stopped.code, Some(1), "{}", stopped.stderr);
+    let told = &stopped.stderr;
+    assert!(told.contains("not written to their end"), "{told}");
+    assert!(!told.contains("for 0 s"), "{told}");
+    assert!(hint(&stopped).contains("--resume"), "{told}");
+    b.start_broker(0).unwrap();
+    let run = go_on(&place).json().unwrap();
+    assert!(run["resumed"]["records"].as_u64() > Some(0), "{run:#}");
+    assert_equal(&original, &b, "in the end");
+}
+
+/// Brokers that die while it is written, and, every other time, the restore right after them.
+#[test]
+fn rule_7_brokers_die_at_any_moment_and_the_restore_too_and_everything_is_there_once() {
+    let mut scene = Scene::new();
+    let a = scene.context.a().unwrap();
+    fill(a, 6 << 20);
+    let (original, from) = (a.oracle(), a.bootstrap());
+    backup(&scene.program, &scene.url, &from, &[]);
+    // three replicas of each: what the leader has, the others may not have yet
     let mut b = forgetful().brokers(3).heap_megabytes(320).start().unwrap();
     let place = Place::new(&scene, &b);
-    // three replicas of each: what the leader has, the others may not have yet
-    let running = begin(&place, &b, &["--max-rate", "256KiB"]);
-    let index = b.leads_most().unwrap();
-    b.kill_broker(index).unwrap();
-    thread::sleep(Duration::from_secs(1));
-    running.signal(Signal::SIGKILL).unwrap();
-    running.wait().unwrap();
-    b.start_broker(index).unwrap();
-    go_on(&place);
-    assert_equal(&original, &b, "in the end");
+    let seed = SEED + 7;
+    println!("seed {seed:#x}");
+    let mut random = Random::new(seed);
+    for round in 0..rounds(2, 15) {
+        let running = begin(&place, &b, &["--max-rate", "512KiB"]);
+        thread::sleep(Duration::from_millis(random.between(0, 4_000)));
+        // the one that leads most, or any
+        let index = match random.between(0, 1) {
+            0 => b.leads_most().unwrap(),
+            _ => usize::try_from(random.between(0, 2)).unwrap(),
+        };
+        b.kill_broker(index).unwrap();
+        let away = Duration::from_millis(random.between(200, 3_000));
+        thread::sleep(away);
+        let killed = round % 2 == 0;
+        if killed {
+            running.signal(Signal::SIGKILL).unwrap();
+            running.wait().unwrap();
+            b.start_broker(index).unwrap();
+            go_on(&place);
+        } else {
+            b.start_broker(index).unwrap();
+            running.wait().unwrap().expect_code(0).unwrap();
+        }
+        println!("{round}: broker {index} away for {away:?}, restore killed {killed}");
+        assert_equal(&original, &b, "in the end");
+        clear(&b, &place.state);
+    }
 }

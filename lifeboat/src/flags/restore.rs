@@ -3,7 +3,7 @@
 use std::{path::PathBuf, str::FromStr};
 
 use clap::{Args, ValueEnum};
-use lifeboat_archive::words::ByteSize;
+use lifeboat_archive::words::{ByteSize, TimeSpan};
 use lifeboat_restore::{
     parts::Part,
     repartition::RepartitionChoice,
@@ -209,6 +209,10 @@ pub(crate) struct WriteLimitFlags {
     /// Connections to each broker that data are written by [default: 4]
     #[arg(long, value_name = "NUMBER")]
     pub(crate) max_connections: Option<u32>,
+    /// How long the target may take not a single batch of a partition before the restore stops, to be gone on with
+    /// [default: 3m]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) retry_deadline: Option<TimeSpan>,
 }
 
 /// How an offset map is written.

@@ -18,7 +18,7 @@ use lifeboat_kafka::{
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::DropGuard;
 
-use super::{PATIENCE, ReadBack, counter, shown, verdict};
+use super::{ReadBack, counter, shown, verdict};
 use crate::{error::RestoreError, replay::WrittenPartition};
 
 /// What was read back of a partition.
@@ -61,7 +61,7 @@ impl RecordComparison {
         let records = counter();
         let mut options = ReadOptions::from(Isolation::ReadUncommitted);
         options.stop = from.cancel.child_token();
-        options.stall_limit = PATIENCE;
+        options.stall_limit = from.patience;
         let stop = options.stop.clone().drop_guard();
         let (properties, seen) = (from.properties.clone(), Arc::clone(&records));
         let reader = spawn_blocking(move || read_back(&properties, &taken, options, &seen));

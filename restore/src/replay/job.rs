@@ -1,6 +1,6 @@
 //! What is read and written together: a partition, or all of a topic that gets another number of them.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use lifeboat_archive::{
     lists::TopicList,
@@ -56,6 +56,7 @@ impl Work {
 /// Work, and all that it takes.
 pub(super) struct Job {
     pub(super) topic_id: TopicId,
+    pub(super) retry_deadline: Duration,
     pub(super) reader: PartitionReader,
     /// As the reader's outlets are in order.
     pub(super) targets: Vec<TargetPartition>,
@@ -68,6 +69,7 @@ impl Job {
     ) -> Result<Vec<WrittenPartition>, RestoreError> {
         let Self {
             topic_id,
+            retry_deadline,
             reader,
             targets,
         } = self;
@@ -79,6 +81,7 @@ impl Job {
                 topic_id,
                 target.start_offset,
                 target.place,
+                retry_deadline,
                 Arc::clone(&outlet.room),
                 done,
             );

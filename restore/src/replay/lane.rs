@@ -64,6 +64,8 @@ pub(super) struct Lane {
     producer: Producer,
     pace: Pace,
     lease: LeaseGuard,
+    /// So long a place may not be found.
+    deadline: Duration,
     partitions: HashMap<usize, PartitionWriter>,
     /// Partitions that may have something to send, in the order of their turn.
     turns: VecDeque<usize>,
@@ -79,6 +81,7 @@ impl Lane {
         producer: Producer,
         pace: Pace,
         lease: LeaseGuard,
+        deadline: Duration,
     ) -> Self {
         Self {
             number,
@@ -86,6 +89,7 @@ impl Lane {
             producer,
             pace,
             lease,
+            deadline,
             partitions: HashMap::new(),
             turns: VecDeque::new(),
             busy: HashSet::new(),
@@ -302,6 +306,7 @@ impl Lane {
             topic_id: partition.topic_id,
             start_offset: partition.start_offset,
             producer: self.producer,
+            deadline: self.deadline,
         };
         let find = async move { Event::Found(slot, search.end(outstanding).await) };
         self.under_way.push(Box::pin(find));

@@ -15,8 +15,6 @@ use crate::rewrite::{Producer, base_sequence};
 /// Between two looks at the end: followers that lag fetch at least twice in this time.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 const ADMIN_LANE: usize = 0;
-/// So long the end may keep moving, or can't be asked for.
-const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What is needed to find a partition's place.
 #[derive(Clone, Debug)]
@@ -26,6 +24,8 @@ pub(super) struct Search {
     pub(super) topic_id: TopicId,
     pub(super) start_offset: i64,
     pub(super) producer: Producer,
+    /// So long the end may keep moving, or can't be asked for.
+    pub(super) deadline: Duration,
 }
 
 impl Search {
@@ -48,7 +48,7 @@ impl Search {
                 Err(Look::Again(error)) => Some(error),
             };
             let after = began.elapsed();
-            if after > PATIENCE {
+            if after > self.deadline {
                 let last = failure.unwrap_or_else(|| KafkaError::Malformed {
                     operation: "ListOffsets",
                     detail: "the end does not stand still".to_owned(),

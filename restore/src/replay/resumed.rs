@@ -1,6 +1,6 @@
 //! Where each partition stands when somebody goes on with a restore that was interrupted (rule 5).
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use futures::{StreamExt, stream};
 use lifeboat_archive::words::TopicPartition;
@@ -57,6 +57,7 @@ pub(crate) async fn find_places(
     cluster: &Cluster,
     topics: &[ReadyTopic],
     producer: Producer,
+    deadline: Duration,
 ) -> Places {
     let searches = topics.iter().flat_map(|ready| {
         partitions_of(ready).map(|(topic_partition, start_offset)| Search {
@@ -65,6 +66,7 @@ pub(crate) async fn find_places(
             topic_id: ready.topic_id,
             start_offset,
             producer,
+            deadline,
         })
     });
     let found = stream::iter(searches).map(async |search| {

@@ -11,8 +11,6 @@ use tokio::{
 
 use crate::rewrite::OutputBatch;
 
-/// So long a partition may be refused without a single batch getting through.
-const PATIENCE: Duration = Duration::from_secs(180);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -81,6 +79,9 @@ pub(super) struct PartitionWriter {
     total: Option<u64>,
     done: Option<oneshot::Sender<Result<(), WriteError>>>,
     room: Arc<Semaphore>,
+    /// So long it may be refused without a single batch getting through.
+    deadline: Duration,
+    /// Since when it is refused, and the next pause.
     patience: Option<(Instant, Duration)>,
     /// Why nobody knows whether the first batch was written.
     doubt: Option<KafkaError>,
@@ -156,12 +157,13 @@ fn meaning(error: &KafkaError) -> Meaning {
 const UNKNOWN_SERVER_ERROR: i16 = -1;
 
 impl PartitionWriter {
-    /// A partition of which so many records are `written` already.
+    /// A partition of which so many records are `written` already, and that may be refused until the `deadline`.
     pub(super) fn new(
         topic_partition: TopicPartition,
         topic_id: TopicId,
         start_offset: i64,
         written: u64,
+        deadline: Duration,
         room: Arc<Semaphore>,
         done: oneshot::Sender<Result<(), WriteError>>,
     ) -> Self {
@@ -175,6 +177,7 @@ impl PartitionWriter {
             total: None,
             done: Some(done),
             room,
+            deadline,
             patience: None,
             doubt: None,
         }
@@ -279,7 +282,7 @@ impl PartitionWriter {
     fn rest(&mut self, error: KafkaError, now: Instant) -> Next {
         let (since, pause) = *self.patience.get_or_insert((now, FIRST_PAUSE));
         let after = now.saturating_duration_since(since);
-        if after >= PATIENCE {
+        if after >= self.deadline {
             return self.stop(WriteError::NoProgress { after, last: error });
         }
         tracing::debug!(topic_partition = %self.topic_partition, %error, "a batch has to wait");

@@ -253,7 +253,13 @@ impl Restore {
         let find = async {
             // what the process that is gone has sent may still be under way
             tokio::time::sleep(self.cluster.request_timeout()).await;
-            Ok(find_places(&self.cluster, &found.ready, producer).await)
+            Ok(find_places(
+                &self.cluster,
+                &found.ready,
+                producer,
+                self.options.retry_deadline,
+            )
+            .await)
         };
         let mut places = self.unless_cancelled(find).await?;
         for replaced in found.replaced {

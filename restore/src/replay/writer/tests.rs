@@ -17,6 +17,8 @@ fn bench(batches: &[u32]) -> Bench {
 }
 
 /// With so many records that were written before.
+const PATIENCE: Duration = Duration::from_secs(180);
+
 fn resumed(written: u64, batches: &[u32]) -> Bench {
     let room = Arc::new(Semaphore::new(1_000));
     let (sender, done) = oneshot::channel();
@@ -26,6 +28,7 @@ fn resumed(written: u64, batches: &[u32]) -> Bench {
         TopicId([1; 16]),
         START,
         written,
+        PATIENCE,
         Arc::clone(&room),
         sender,
     );
