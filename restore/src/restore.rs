@@ -8,13 +8,13 @@ use std::{
 };
 
 use lifeboat_archive::{
-    documents::{Documents, GroupsDocument, TopicsDocument},
+    documents::{Documents, GroupsDocument},
     manifest::{Commit, Manifest},
     words::{ByteSize, Clock, Progress, TopicGlobs, TopicPartition},
 };
 use lifeboat_config::KafkaProperties;
 use lifeboat_kafka::{Pace, wire::Cluster};
-use lifeboat_repository::{ClusterRepository, RepositoryError};
+use lifeboat_repository::ClusterRepository;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -22,28 +22,27 @@ use crate::{
     groups::{self, PartitionOffsets, RestoredGroup},
     into::Existing,
     journal::{self, Entry, KeptJournal, PartitionWritten, Prepared, PreparedTopic},
-    names::{Destinations, Naming},
+    names::Naming,
     offset_map::{MapFile, Waiting},
     parts::{Part, Parts},
-    plan::{self, Choice, PlanError, Source, TopicAction, Unfinished},
-    repartition::{self, RepartitionChoice},
+    plan::{self, Choice, Source, TopicAction, Unfinished},
+    repartition::RepartitionChoice,
     replay::{ReadyTopic, Replay, WriteError, WrittenPartition},
     rewrite::Producer,
-    salvage::is_lost,
-    selection::{Selection, Wanted},
-    settings::SegmentAge,
+    selection::Wanted,
     target,
 };
 mod around;
 mod course;
 mod existing;
 mod sealed;
+mod stored;
 mod written;
 
 pub use crate::{content::Depth, error::RestoreError, plan::Plan, report::Report};
 use around::learn_defaults;
 use course::{Course, Start};
-use sealed::SealedArchives;
+use stored::{Stored, StoredDocuments};
 use written::{Outcome, Times, Written, write_map};
 
 /// What a restore is to do.
@@ -302,103 +301,10 @@ impl Restore {
         Ok((written, comparing_ms))
     }
 
-    fn chosen(&self) -> impl Iterator<Item = &lifeboat_archive::manifest::ManifestTopic> {
-        let topics = self.manifest.topics.iter();
-        topics.filter(|topic| self.options.topics.choose(&topic.topic))
-    }
-
-    /// What is called how in the target.
-    fn destinations(&self, documents: StoredDocuments<'_>) -> Result<Destinations, RestoreError> {
-        let topics = self.manifest.topics.iter().map(|it| it.topic.as_str());
-        let groups = documents.groups.groups.iter().map(|it| it.group.as_str());
-        let decided = self
-            .options
-            .naming
-            .decide(topics, &self.options.topics, groups);
-        Ok(decided.map_err(PlanError::from)?)
-    }
-
-    fn documents(&self) -> Result<StoredDocuments<'_>, RestoreError> {
-        let all = &self.documents;
-        let missing = |name: &str| RepositoryError::Damaged {
-            object: self.manifest.documents.object.clone(),
-            problem: format!("it has no {name}"),
-        };
-        Ok(StoredDocuments {
-            topics: all.topics.as_ref().ok_or_else(|| missing("topics.json"))?,
-            groups: all.groups.as_ref().ok_or_else(|| missing("groups.json"))?,
-            all,
-        })
-    }
-
     /// Where the runs of the offset map wait; an error where there can't be one.
     fn begin_map(&self) -> Result<Option<Waiting>, RestoreError> {
         let file = self.options.offset_map.as_ref();
         Ok(file.map(Waiting::begin).transpose()?)
-    }
-
-    /// Which records of the chosen topics.
-    fn selection(&self, documents: &TopicsDocument) -> Result<Selection, RestoreError> {
-        let chosen = self.partition_counts(documents);
-        let selection = self
-            .options
-            .selection
-            .resolve(self.manifest.bounds_at, &chosen);
-        Ok(selection.map_err(PlanError::from)?)
-    }
-
-    /// How many partitions the chosen topics get, where it is another number than they had.
-    fn repartition(
-        &self,
-        documents: &TopicsDocument,
-    ) -> Result<BTreeMap<String, usize>, RestoreError> {
-        let chosen = self.partition_counts(documents).into_iter();
-        let chosen = chosen.map(|(topic, count)| (topic, usize::try_from(count).unwrap_or(0)));
-        let resolved = repartition::resolve(&self.options.repartition, &chosen.collect());
-        Ok(resolved.map_err(PlanError::from)?)
-    }
-
-    /// How many partitions each of the chosen topics has in the snapshot.
-    fn partition_counts<'a>(&'a self, documents: &TopicsDocument) -> BTreeMap<&'a str, i32> {
-        let counts = documents.topics.iter();
-        let counts: HashMap<&str, i32> = counts
-            .map(|topic| (topic.topic.as_str(), topic.partition_count))
-            .collect();
-        let chosen = self.chosen().map(|topic| {
-            let stored = topic.partitions.iter().map(|p| p.partition + 1).max();
-            let named = counts.get(topic.topic.as_str()).copied();
-            (topic.topic.as_str(), named.max(stored).unwrap_or(0))
-        });
-        chosen.collect()
-    }
-
-    /// How old the segments of the chosen topics are that are read, all of which can be opened.
-    async fn stored(&self, selection: &Selection) -> Result<Stored, RestoreError> {
-        let mut stored = Stored::default();
-        if !self.options.parts.has(Part::Data) {
-            return Ok(stored);
-        }
-        let mut sealed = SealedArchives::default();
-        for topic in self.chosen() {
-            let list = match self.repository.list(topic).await {
-                Err(error) if self.options.salvage && is_lost(&error) => {
-                    let unreadable = &mut stored.unreadable;
-                    unreadable.insert(topic.topic.clone(), error.to_string());
-                    continue;
-                }
-                list => list?,
-            };
-            sealed.add(&list);
-            let segments = list
-                .partitions
-                .iter()
-                .flat_map(|partition| &partition.segments);
-            let of_topic = segments.filter_map(|segment| SegmentAge::of(&segment.entry, selection));
-            let of_topic = of_topic.collect();
-            stored.ages.insert(topic.topic.clone(), of_topic);
-        }
-        sealed.open(&self.repository, self.options.salvage).await?;
-        Ok(stored)
     }
 
     /// Gives up waiting when the restore is cancelled.
@@ -585,23 +491,6 @@ impl Restore {
         }
         Ok(())
     }
-}
-
-/// What the lists say of the chosen topics.
-#[derive(Default)]
-struct Stored {
-    /// By topic, of the segments that are read.
-    ages: BTreeMap<String, Vec<SegmentAge>>,
-    /// The topics whose list can't be read, and why.
-    unreadable: BTreeMap<String, String>,
-}
-
-/// What every snapshot has, and what it may have.
-#[derive(Clone, Copy)]
-struct StoredDocuments<'d> {
-    topics: &'d TopicsDocument,
-    groups: &'d GroupsDocument,
-    all: &'d Documents,
 }
 
 fn millis(began: Instant) -> u64 {
