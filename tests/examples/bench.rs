@@ -15,6 +15,9 @@ use lifeboat_tests::{
 /// What a target is given first.
 const WARM_UP: u64 = 400_000_000;
 
+/// The data set that is restored once more, over other partitions.
+const SPREAD: &str = "orders-1.5GB";
+
 fn main() -> Result<()> {
     let mode = env::var("LIFEBOAT_BENCH").unwrap_or_default();
     let loads = match mode.as_str() {
@@ -177,34 +180,26 @@ fn measure(load: &Bulk) -> Result<()> {
         ..load.clone()
     })?;
     let into = b.bootstrap();
-    let restore = program
-        .run(&[
-            "restore",
-            "latest",
-            "--repository",
-            &repository,
-            "--bootstrap-servers",
-            &into,
-            "--state",
-            &state,
-            "--yes",
-            "--json",
-        ])?
-        .expect_code(0)?;
-    let report = restore.json()?;
-    let phase = |name: &str| report[name].as_u64().unwrap_or(0) as f64 / 1e3;
-    let phases = format!(
-        "{:.1} s writing, {:.1} s comparing",
-        phase("writing_ms"),
-        phase("comparing_ms")
-    );
-    row(
-        "lifeboat restore",
-        raw_bytes,
-        wall(&restore),
-        &restore,
-        &phases,
-    );
+    let target = ["--repository", &repository, "--bootstrap-servers", &into];
+    let run = ["--state", &state, "--yes", "--json"];
+    let restored = |name: &str, more: &[&str]| -> Result<()> {
+        let arguments = [&["restore", "latest"], more, &target, &run].concat();
+        let restore = program.run(&arguments)?.expect_code(0)?;
+        let report = restore.json()?;
+        let phase = |name: &str| report[name].as_u64().unwrap_or(0) as f64 / 1e3;
+        let phases = format!(
+            "{:.1} s writing, {:.1} s comparing",
+            phase("writing_ms"),
+            phase("comparing_ms")
+        );
+        row(name, raw_bytes, wall(&restore), &restore, &phases);
+        Ok(())
+    };
+    restored("lifeboat restore", &[])?;
+    if load.topic == SPREAD {
+        let beside = ["--prefix", "beside.", "--repartition", "100"];
+        restored("  into 100 partitions", &beside)?;
+    }
     Ok(())
 }
 
