@@ -3,8 +3,8 @@
 //! It gives up to eight arenas a core to the threads, and each keeps what was freed in it: a backup of large batches took
 //! 125 to 157 MB with 96 MiB of buffers, with two arenas 97 to 101 MB, at the same speed. And it takes large buffers from
 //! the arenas, too, as soon as one as large was freed, between which small ones then stay: a backup of 8 GB took 180 MB,
-//! with large buffers always given back at once 98 MB, at the same speed (verify takes a quarter longer). Both can only be said from within by
-//! `mallopt(3)`, which takes unsafe code, or before a program starts: so this one starts itself again.
+//! with large buffers always given back at once 98 MB, at the same speed (verify takes a quarter longer). Both can only be
+//! said from within by `mallopt(3)`, which takes unsafe code, or before a program starts: so this one starts itself again.
 
 /// Where the allocator is told (`mallopt(3)`).
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -16,7 +16,8 @@ const LARGE: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "2097152");
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const TUNABLES: &str = "GLIBC_TUNABLES";
 
-/// Starts the program again with few arenas that hold no large buffers, unless somebody has said how many. Where that can't be done it goes on.
+/// Starts the program again with few arenas that hold no large buffers, unless somebody has said how many. Where that
+/// can't be done it goes on.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub(crate) fn bound() {
     use std::{env, os::unix::process::CommandExt, process::Command};
