@@ -24,7 +24,7 @@ use batches::BatchComparison;
 use records::RecordComparison;
 
 /// So much longer than the writing it waits for a leader: what that survives must not fail here.
-pub(crate) const LONGER: Duration = Duration::from_secs(60);
+const LONGER: Duration = Duration::from_secs(60);
 /// How often the progress is brought up to date.
 const SHOW_EVERY: Duration = Duration::from_millis(100);
 
@@ -38,9 +38,16 @@ pub(crate) struct ReadBack<'a> {
     pub(crate) writers: usize,
     /// For what is read and not yet compared.
     pub(crate) memory: ByteSize,
-    /// How long it waits for what it can't reach.
-    pub(crate) patience: Duration,
+    /// How long the writing waits for what it can't reach.
+    pub(crate) retry_deadline: Duration,
     pub(crate) cancel: &'a CancellationToken,
+}
+
+impl ReadBack<'_> {
+    /// How long the reading does.
+    fn patience(&self) -> Duration {
+        self.retry_deadline.saturating_add(LONGER)
+    }
 }
 
 /// Goes on beside the writing: one waits for the network and the disks of the other.

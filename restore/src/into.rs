@@ -231,24 +231,23 @@ pub(crate) fn action(
             HumanCount(records)
         ));
     }
-    if let Some(asked) = wanted.repartition
-        && has != asked
-    {
-        return refuse(format!(
-            "it has {has} partitions on the target, and {asked} were asked for: --repartition TOPIC={has} takes what is \
-             there, --rename restores beside it"
-        ));
-    }
-    if has < wants && wanted.repartition.is_none() {
-        return refuse(format!(
-            "it has {has} partitions on the target and {wants} in the snapshot: delete it, restore beside it with \
-             --rename, or spread its records by their keys with --repartition"
-        ));
-    }
-    if has > wants && wanted.repartition.is_none() {
-        warnings.push(format!(
+    match wanted.repartition {
+        Some(asked) if has != asked => {
+            return refuse(format!(
+                "it has {has} partitions on the target, and {asked} were asked for: --repartition TOPIC={has} takes what \
+                 is there, --rename restores beside it"
+            ));
+        }
+        None if has < wants => {
+            return refuse(format!(
+                "it has {has} partitions on the target and {wants} in the snapshot: delete it, restore beside it with \
+                 --rename, or spread its records by their keys with --repartition"
+            ));
+        }
+        None if has > wants => warnings.push(format!(
             "it has {has} partitions on the target and {wants} in the snapshot: new records of a key may go elsewhere"
-        ));
+        )),
+        _ => {}
     }
     match wanted.existing {
         _ if records == 0 => TopicAction::UseEmpty { topic_id },

@@ -475,11 +475,12 @@ impl Plan {
     }
 
     /// The topics that are written and get another number of partitions, and how many.
-    pub fn spread(&self) -> impl Iterator<Item = (&str, usize)> {
-        self.written().filter_map(|topic| {
+    pub fn spread(&self) -> BTreeMap<&str, usize> {
+        let spread = self.written().filter_map(|topic| {
             let repartition = topic.repartition.as_ref()?;
             Some((topic.topic.as_str(), repartition.partitions()))
-        })
+        });
+        spread.collect()
     }
 
     /// The topics that are left alone.
@@ -554,7 +555,7 @@ impl Plan {
                 .map(|topic| (topic.topic.as_str(), topic.limits))
                 .collect(),
             selection: &self.selection,
-            spread: self.spread().collect(),
+            spread: self.spread(),
         };
         let bytes = serde_json::to_vec(&definition).unwrap_or_default();
         Sha256Hex::of(&bytes)

@@ -75,7 +75,7 @@ impl Default for Options {
             store: true,
             memory: restore.memory,
             max_rate: None,
-            retry_deadline: Duration::from_secs(180),
+            retry_deadline: restore.retry_deadline,
             max_connections: restore.max_connections,
         }
     }

@@ -10,7 +10,7 @@ use lifeboat_archive::{
     digest::RecordDigest,
     lists::TopicList,
     manifest::{Manifest, ManifestTopic},
-    words::{ByteSize, OffsetRange, Progress, TopicId, TopicPartition},
+    words::{ByteSize, Progress, TopicId, TopicPartition},
 };
 use lifeboat_kafka::{
     Pace,
@@ -378,8 +378,6 @@ impl Replay<'_> {
                 repository: self.repository.repository().clone(),
                 topic: Arc::clone(&ready.topic),
                 sources: work.sources,
-                partition: 0,
-                bounds: OffsetRange::default(),
                 list: Arc::clone(list),
                 rewriter,
                 outlets: outlets.collect(),

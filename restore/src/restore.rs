@@ -1,7 +1,7 @@
 //! Gives topics, records and group offsets of a snapshot to a cluster that does not have them.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -18,7 +18,7 @@ use lifeboat_repository::ClusterRepository;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    compare::{Comparison, LONGER, ReadBack},
+    compare::{Comparison, ReadBack},
     groups::{self, PartitionOffsets, RestoredGroup},
     into::Existing,
     journal::{self, Entry, KeptJournal, PartitionWritten, Prepared, PreparedTopic},
@@ -282,8 +282,8 @@ impl Restore {
         let map = self.options.offset_map.as_ref().zip(waiting.as_ref());
         let map = map.map(|(file, waiting)| {
             // where records went that were spread, no run of offsets tells
-            let spread: BTreeSet<&str> = plan.spread().map(|(topic, _)| topic).collect();
-            let mapped = |it: &&WrittenPartition| !spread.contains(&*it.topic);
+            let spread = plan.spread();
+            let mapped = |it: &&WrittenPartition| !spread.contains_key(&*it.topic);
             let mapped = partitions.iter().filter(mapped);
             tokio::task::block_in_place(|| write_map(file, waiting, mapped))
         });
@@ -401,7 +401,7 @@ impl Restore {
             properties: &self.properties,
             writers: self.options.max_connections.max(1),
             memory: self.memory_for_comparison(),
-            patience: self.options.retry_deadline.saturating_add(LONGER),
+            retry_deadline: self.options.retry_deadline,
             cancel: &self.cancel,
         };
         plan.compare.map(|depth| Comparison::begin(depth, from))
@@ -441,8 +441,8 @@ impl Restore {
         self.progress
             .begin("restoring groups", plan.groups.len() as u64);
         let mut partitions: HashMap<TopicPartition, PartitionOffsets<'_>> = HashMap::new();
-        let spread: BTreeSet<&str> = plan.spread().map(|(topic, _)| topic).collect();
-        let kept_places = |it: &&PartitionWritten| !spread.contains(it.topic.as_str());
+        let spread = plan.spread();
+        let kept_places = |it: &&PartitionWritten| !spread.contains_key(it.topic.as_str());
         for partition in written.whole().filter(kept_places) {
             let offsets = PartitionOffsets {
                 topic: partition.target_name(),

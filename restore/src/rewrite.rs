@@ -181,6 +181,7 @@ pub struct Rewriter {
 /// The partition that is read.
 #[derive(Debug, Default)]
 struct Source {
+    partition: i32,
     range: OffsetRange,
     last_stable_offset: i64,
     transactions: TransactionIndex,
@@ -227,8 +228,8 @@ impl Rewriter {
         transactions: &TransactionTable,
         selection: RecordSelection,
     ) {
-        self.outputs.turn_to(partition.partition);
         self.source = Source {
+            partition: partition.partition,
             range: partition.range(),
             last_stable_offset: partition.last_stable_offset,
             transactions: transactions.index(),
@@ -254,6 +255,16 @@ impl Rewriter {
         self.outputs.first().ended_runs()
     }
 
+    /// Which partition it is at.
+    pub(crate) fn partition(&self) -> i32 {
+        self.source.partition
+    }
+
+    /// Which offsets of it a consumer of the source sees.
+    pub(crate) fn range(&self) -> OffsetRange {
+        self.source.range
+    }
+
     /// Which records it takes.
     pub fn selection(&self) -> &RecordSelection {
         &self.source.selection
@@ -262,11 +273,6 @@ impl Rewriter {
     /// Passes over the offsets `range`, whose records are not given to it.
     pub fn leave_out(&mut self, range: OffsetRange, why: Skipped, records: u64) {
         self.outputs.first().leave_out(range, why, records);
-    }
-
-    /// What was counted so far.
-    pub fn counts(&self) -> RewriteCounts {
-        self.outputs.counts()
     }
 
     /// Takes the next batch; what is ready to be produced goes to `out`.
@@ -356,8 +362,7 @@ impl Rewriter {
             }
             output.pass(batch, offsets, out)?;
         } else {
-            let choice = (source.range, &source.selection);
-            self.outputs.encode(batch, codec, plain, choice, out)?;
+            self.outputs.encode(batch, codec, plain, source, out)?;
         }
         if plain.len() > LARGE_PLAIN {
             self.decompressor = Decompressor::new(LARGEST_PLAIN);

@@ -70,7 +70,7 @@ impl BatchComparison {
                 request_bytes: request_bytes.clamp(64 << 10, 8 << 20),
                 lanes_per_broker: 1,
                 first_lane: from.writers + 1,
-                retry_deadline: from.patience,
+                retry_deadline: from.patience(),
                 ..ReaderOptions::default()
             },
             budget: MemoryBudget::new(from.memory.0),

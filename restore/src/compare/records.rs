@@ -61,7 +61,7 @@ impl RecordComparison {
         let records = counter();
         let mut options = ReadOptions::from(Isolation::ReadUncommitted);
         options.stop = from.cancel.child_token();
-        options.stall_limit = from.patience;
+        options.stall_limit = from.patience();
         let stop = options.stop.clone().drop_guard();
         let (properties, seen) = (from.properties.clone(), Arc::clone(&records));
         let reader = spawn_blocking(move || read_back(&properties, &taken, options, &seen));

@@ -17,7 +17,6 @@ mod repartition;
 mod selecting;
 
 const NOW: Timestamp = Timestamp::from_millis(1_787_450_400_000);
-const NO_REPARTITION: BTreeMap<String, usize> = BTreeMap::new();
 
 struct Snapshot {
     commit: Commit,
@@ -25,6 +24,62 @@ struct Snapshot {
     topics: TopicsDocument,
     groups: GroupsDocument,
     ages: BTreeMap<String, Vec<SegmentAge>>,
+}
+
+/// What is asked for: by default what is usual.
+struct Asked {
+    topics: TopicGlobs,
+    names: Destinations,
+    existing: Existing,
+    parts: Parts,
+    selection: Selection,
+    repartition: BTreeMap<String, usize>,
+    assignment: bool,
+    broker_map: BTreeMap<i32, i32>,
+    into_source: bool,
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        Self {
+            topics: TopicGlobs::default(),
+            names: Destinations::default(),
+            existing: Existing::Refuse,
+            parts: Parts::everything(),
+            selection: Selection::default(),
+            repartition: BTreeMap::new(),
+            assignment: false,
+            broker_map: BTreeMap::new(),
+            into_source: false,
+        }
+    }
+}
+
+impl Snapshot {
+    fn plan(&self, target: &Target, asked: &Asked) -> Result<Plan, PlanError> {
+        let source = Source {
+            commit: &self.commit,
+            manifest: &self.manifest,
+            topics: &self.topics,
+            groups: &self.groups,
+            ages: &self.ages,
+            unreadable: &BTreeMap::new(),
+        };
+        let choice = Choice {
+            topics: &asked.topics,
+            names: &asked.names,
+            existing: asked.existing,
+            parts: &asked.parts,
+            selection: &asked.selection,
+            salvage: false,
+            repartition: &asked.repartition,
+            assignment: asked.assignment,
+            broker_map: &asked.broker_map,
+            compare: Some(Depth::Batches),
+            into_source: asked.into_source,
+        };
+        plan(source, target, choice, NOW)
+    }
 }
 
 fn reference() -> ObjectReference {
@@ -216,30 +271,16 @@ fn asked_for(
         include: globs.iter().map(|glob| glob.parse().unwrap()).collect(),
         exclude: Vec::new(),
     };
-    let source = Source {
-        commit: &snapshot.commit,
-        manifest: &snapshot.manifest,
-        topics: &snapshot.topics,
-        groups: &snapshot.groups,
-        ages: &snapshot.ages,
-        unreadable: &BTreeMap::new(),
-    };
     let all = snapshot.manifest.topics.iter().map(|it| it.topic.as_str());
     let groups = snapshot.groups.groups.iter().map(|it| it.group.as_str());
-    let choice = Choice {
-        topics: &topics,
-        names: &naming.decide(all, &topics, groups)?,
+    let asked = Asked {
+        names: naming.decide(all, &topics, groups)?,
+        topics,
         existing,
-        parts: &Parts::everything(),
-        selection: &Selection::default(),
-        salvage: false,
-        repartition: &NO_REPARTITION,
-        assignment: false,
-        broker_map: &BTreeMap::new(),
-        compare: Some(Depth::Batches),
         into_source,
+        ..Asked::default()
     };
-    plan(source, target, choice, NOW)
+    snapshot.plan(target, &asked)
 }
 
 fn planned_topic<'p>(plan: &'p Plan, name: &str) -> &'p PlannedTopic {
@@ -600,32 +641,17 @@ fn decide(parts: &Parts, assignment: bool, map: &[(i32, i32)]) -> Result<Plan, P
         let partitions = usize::try_from(topic.partition_count).unwrap();
         topic.assignment = vec![vec![1, 2]; partitions];
     }
-    let source = Source {
-        commit: &snapshot.commit,
-        manifest: &snapshot.manifest,
-        topics: &snapshot.topics,
-        groups: &snapshot.groups,
-        ages: &snapshot.ages,
-        unreadable: &BTreeMap::new(),
-    };
     let target = Target {
         brokers: [2, 4].into(),
         ..target()
     };
-    let choice = Choice {
-        topics: &TopicGlobs::default(),
-        names: &Destinations::default(),
-        existing: Existing::Refuse,
-        parts,
-        selection: &Selection::default(),
-        salvage: false,
-        repartition: &NO_REPARTITION,
+    let asked = Asked {
+        parts: parts.clone(),
         assignment,
-        broker_map: &map.iter().copied().collect(),
-        compare: Some(Depth::Batches),
-        into_source: false,
+        broker_map: map.iter().copied().collect(),
+        ..Asked::default()
     };
-    plan(source, &target, choice, NOW)
+    snapshot.plan(&target, &asked)
 }
 
 #[test]
@@ -701,28 +727,11 @@ fn r17_without_data_groups_get_the_offsets_that_mean_the_same_there_and_the_othe
             .into(),
             ..target()
         };
-        let source = Source {
-            commit: &snapshot.commit,
-            manifest: &snapshot.manifest,
-            topics: &snapshot.topics,
-            groups: &snapshot.groups,
-            ages: &snapshot.ages,
-            unreadable: &BTreeMap::new(),
+        let asked = Asked {
+            parts: Parts::of([Part::Groups]),
+            ..Asked::default()
         };
-        let choice = Choice {
-            topics: &TopicGlobs::default(),
-            names: &Destinations::default(),
-            existing: Existing::Refuse,
-            parts: &Parts::of([Part::Groups]),
-            selection: &Selection::default(),
-            salvage: false,
-            repartition: &NO_REPARTITION,
-            assignment: false,
-            broker_map: &BTreeMap::new(),
-            compare: Some(Depth::Batches),
-            into_source: false,
-        };
-        plan(source, &target, choice, NOW).unwrap()
+        snapshot.plan(&target, &asked).unwrap()
     };
     let made = decide(10);
     let told: Vec<_> = made

@@ -12,7 +12,7 @@ use lifeboat_archive::{
     seal::CHUNK_BYTES,
     segment::{SegmentProblem, SegmentReader, check_segment},
     tarball::ArchiveError,
-    words::{OffsetRange, Progress, TopicPartition},
+    words::{Progress, TopicPartition},
 };
 use lifeboat_repository::{Repository, RepositoryError, is_sealed};
 use tokio::{
@@ -117,9 +117,6 @@ pub(super) struct PartitionReader {
     pub(super) topic: Arc<str>,
     /// They are read in this order.
     pub(super) sources: VecDeque<SourcePartition>,
-    /// What is read at the moment.
-    pub(super) bounds: OffsetRange,
-    pub(super) partition: i32,
     pub(super) list: Arc<TopicList>,
     pub(super) rewriter: Rewriter,
     /// The partitions that are written, as the rewriter numbers them.
@@ -163,12 +160,12 @@ impl PartitionReader {
         let transactions = partition.map_or(&none, |listed| &listed.transactions);
         self.rewriter
             .turn_to(&source.partition, transactions, source.selection);
-        self.partition = source.partition.partition;
-        self.bounds = source.partition.range();
         for segment in partition.iter().flat_map(|listed| &listed.segments) {
             let entry = &segment.entry;
             let archive = list.archives.get(segment.archive);
-            let (Some(archive), false) = (archive, entry.next_offset <= self.bounds.start) else {
+            let (Some(archive), false) =
+                (archive, entry.next_offset <= self.rewriter.range().start)
+            else {
                 continue;
             };
             if self.rewriter.selection().of_segment(entry) == Share::None {
@@ -228,7 +225,7 @@ impl PartitionReader {
 
     /// What is read at the moment.
     fn topic_partition(&self) -> TopicPartition {
-        TopicPartition::new(Arc::clone(&self.topic), self.partition)
+        TopicPartition::new(Arc::clone(&self.topic), self.rewriter.partition())
     }
 
     fn frames(

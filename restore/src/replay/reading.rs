@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use lifeboat_archive::{
     lists::TopicList,
     manifest::ManifestPartition,
-    words::{OffsetRange, Progress, TopicPartition},
+    words::{Progress, TopicPartition},
 };
 use lifeboat_repository::ClusterRepository;
 use tokio::{
@@ -61,8 +61,6 @@ impl Reading {
             runtime: Handle::current(),
             repository: self.repository.repository().clone(),
             topic: self.topic_partition.topic,
-            partition: 0,
-            bounds: OffsetRange::default(),
             sources: VecDeque::from([SourcePartition {
                 partition: self.partition,
                 selection: RecordSelection::default(),

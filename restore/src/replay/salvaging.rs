@@ -125,10 +125,8 @@ impl PartitionReader {
     /// Passes over offsets whose records can't be had; those that are not restored anyhow don't count.
     fn lose(&mut self, range: OffsetRange, lost: &mut Vec<OffsetRange>) {
         self.rewriter.leave_out(range, Skipped::Damaged, 0);
-        let inside = OffsetRange::new(
-            range.start.max(self.bounds.start),
-            range.end.min(self.bounds.end),
-        );
+        let bounds = self.rewriter.range();
+        let inside = OffsetRange::new(range.start.max(bounds.start), range.end.min(bounds.end));
         let inside = self.rewriter.selection().clip(inside);
         if !inside.is_empty() {
             lost.push(inside);

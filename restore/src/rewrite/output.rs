@@ -7,13 +7,12 @@ use lifeboat_archive::{
     words::OffsetRange,
 };
 
-use super::{BatchLimits, OutputBatch, Producer, RewriteCounts, Rewritten, produced};
+use super::{BatchLimits, OutputBatch, Producer, RewriteCounts, Rewritten, Source, produced};
 use crate::{
     content::{Content, Depth, Making},
     offset_map::{Run, Runs, WaitingRuns},
     offsets::{OffsetTranslator, Skipped},
     repartition::partition_for,
-    selection::RecordSelection,
 };
 
 /// What a record takes besides its key, value and headers, at most.
@@ -21,11 +20,7 @@ const RECORD_FRAME: usize = 24;
 
 /// All partitions that records go to, at least one. What is counted of the reading is counted with the first of them.
 #[derive(Debug)]
-pub(super) struct Outputs {
-    all: Vec<Output>,
-    /// The partition that is read.
-    source: i32,
-}
+pub(super) struct Outputs(Vec<Output>);
 
 impl Outputs {
     /// One, that gets all records.
@@ -35,10 +30,7 @@ impl Outputs {
         limits: BatchLimits,
         depth: Depth,
     ) -> Self {
-        Self {
-            all: vec![Output::new(0, offsets, producer, limits, depth)],
-            source: 0,
-        }
+        Self(vec![Output::new(0, offsets, producer, limits, depth)])
     }
 
     /// So many, between which the keys decide. Where offsets go is not known then.
@@ -52,20 +44,12 @@ impl Outputs {
             mixes_codecs: true,
             ..Output::new(number, OffsetTranslator::default(), producer, limits, depth)
         };
-        Self {
-            all: (0..partitions.max(1)).map(output).collect(),
-            source: 0,
-        }
-    }
-
-    /// Partition `source` of the snapshot is read from here on.
-    pub(super) fn turn_to(&mut self, source: i32) {
-        self.source = source;
+        Self((0..partitions.max(1)).map(output).collect())
     }
 
     /// The only one, where a batch may pass as it is.
     pub(super) fn only(&mut self) -> Option<&mut Output> {
-        match self.all.as_mut_slice() {
+        match self.0.as_mut_slice() {
             [only] => Some(only),
             _ => None,
         }
@@ -73,48 +57,39 @@ impl Outputs {
 
     /// The one that counts what is read.
     pub(super) fn first(&mut self) -> &mut Output {
-        &mut self.all[0]
+        &mut self.0[0]
     }
 
-    /// Everything that was counted.
-    pub(super) fn counts(&self) -> RewriteCounts {
-        let mut sum = RewriteCounts::default();
-        for output in &self.all {
-            sum += output.counts;
-        }
-        sum
-    }
-
-    /// A batch whose records go into others: small, thinned, re-stamped or spread ones.
+    /// A batch of `source` whose records go into others: small, thinned, re-stamped or spread ones.
     pub(super) fn encode(
         &mut self,
         batch: &Batch<'_>,
         codec: Codec,
         plain: &[u8],
-        (range, selection): (OffsetRange, &RecordSelection),
+        source: &Source,
         out: &mut Vec<OutputBatch>,
     ) -> Result<(), RecordError> {
         let append_time = batch.header.timestamp_type() == TimestampType::LogAppendTime;
-        let partitions = self.all.len();
+        let partitions = self.0.len();
         for record in records(&batch.header, plain) {
             let record = record?;
-            if !range.contains(record.offset) {
+            if !source.range.contains(record.offset) {
                 continue;
             }
-            if !selection.takes(&record) {
+            if !source.selection.takes(&record) {
                 let offset = OffsetRange::new(record.offset, record.offset + 1);
                 self.first().leave_out(offset, Skipped::NotSelected, 1);
                 continue;
             }
-            let at = partition_for(record.key, (self.source, record.offset), partitions);
-            self.all[at].take(codec, &record, append_time, out)?;
+            let at = partition_for(record.key, (source.partition, record.offset), partitions);
+            self.0[at].take(codec, &record, append_time, out)?;
         }
         Ok(())
     }
 
     /// Everything is read: the last batches go to `out`.
     pub(super) fn finish(self, out: &mut Vec<OutputBatch>) -> Result<Vec<Rewritten>, RecordError> {
-        let outputs = self.all.into_iter();
+        let outputs = self.0.into_iter();
         outputs
             .map(|mut output| {
                 output.flush(out)?;

@@ -6,28 +6,13 @@ fn spread(topic: &str, partitions: usize) -> BTreeMap<String, usize> {
 
 fn decided(target: &Target, repartition: &BTreeMap<String, usize>, existing: Existing) -> Plan {
     let snapshot = snapshot();
-    let source = Source {
-        commit: &snapshot.commit,
-        manifest: &snapshot.manifest,
-        topics: &snapshot.topics,
-        groups: &snapshot.groups,
-        ages: &snapshot.ages,
-        unreadable: &BTreeMap::new(),
-    };
-    let choice = Choice {
-        topics: &TopicGlobs::default(),
-        names: &Destinations::default(),
+    let asked = Asked {
         existing,
-        parts: &Parts::everything(),
-        selection: &Selection::default(),
-        salvage: false,
-        repartition,
+        repartition: repartition.clone(),
         assignment: true,
-        broker_map: &BTreeMap::new(),
-        compare: Some(Depth::Batches),
-        into_source: false,
+        ..Asked::default()
     };
-    plan(source, target, choice, NOW).unwrap()
+    snapshot.plan(target, &asked).unwrap()
 }
 
 #[test]

@@ -7,30 +7,13 @@ use crate::selection::Wanted;
 
 fn selected(wanted: &Wanted, ages: BTreeMap<String, Vec<SegmentAge>>) -> Plan {
     let snapshot = Snapshot { ages, ..snapshot() };
-    let source = Source {
-        commit: &snapshot.commit,
-        manifest: &snapshot.manifest,
-        topics: &snapshot.topics,
-        groups: &snapshot.groups,
-        ages: &snapshot.ages,
-        unreadable: &BTreeMap::new(),
-    };
     let chosen = BTreeMap::from([("orders", 2), ("audit", 1)]);
     let selection = wanted.resolve(NOW, &chosen).unwrap();
-    let choice = Choice {
-        topics: &TopicGlobs::default(),
-        names: &Destinations::default(),
-        existing: Existing::Refuse,
-        parts: &Parts::everything(),
-        selection: &selection,
-        salvage: false,
-        repartition: &NO_REPARTITION,
-        assignment: false,
-        broker_map: &BTreeMap::new(),
-        compare: Some(Depth::Batches),
-        into_source: false,
+    let asked = Asked {
+        selection,
+        ..Asked::default()
     };
-    plan(source, &target(), choice, NOW).unwrap()
+    snapshot.plan(&target(), &asked).unwrap()
 }
 
 fn age(partition: i32, records: u64, bytes: u64) -> SegmentAge {

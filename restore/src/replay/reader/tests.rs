@@ -1,5 +1,6 @@
 use std::{fs, path::Path};
 
+use lifeboat_archive::words::OffsetRange;
 use lifeboat_repository::Repository;
 
 use super::*;
@@ -54,8 +55,6 @@ async fn read_salvaging(
             partition: partition.clone(),
             selection: RecordSelection::default(),
         }]),
-        partition: 0,
-        bounds: OffsetRange::default(),
         list,
         rewriter,
         outlets: vec![Outlet {
