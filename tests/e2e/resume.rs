@@ -75,6 +75,15 @@ fn fill(a: &KafkaCluster, stored_bytes: u64) {
     }
 }
 
+/// A cluster of all that, and a snapshot of it.
+fn saved(scene: &mut Scene) -> Oracle {
+    let a = scene.context.a().unwrap();
+    fill(a, 6 << 20);
+    let (original, from) = (a.oracle(), a.bootstrap());
+    backup(&scene.program, &scene.url, &from, &[]);
+    original
+}
+
 /// A repository with a snapshot, and where it is restored to.
 struct Place {
     program: Program,
@@ -214,10 +223,7 @@ fn go_on(place: &Place) -> Run {
 #[test]
 fn rule_9_a_restore_killed_at_any_moment_is_gone_on_with_and_everything_is_there_once() {
     let mut scene = Scene::new();
-    let a = scene.context.a().unwrap();
-    fill(a, 6 << 20);
-    let (original, from) = (a.oracle(), a.bootstrap());
-    backup(&scene.program, &scene.url, &from, &[]);
+    let original = saved(&mut scene);
     let b = forgetful().start().unwrap();
     let place = Place::new(&scene, &b);
     let mut times = measure(&place);
@@ -287,10 +293,7 @@ fn hint(run: &Run) -> &str {
 #[test]
 fn rule_6_who_goes_on_is_alone_and_stops_at_what_is_not_its_own() {
     let mut scene = Scene::new();
-    let a = scene.context.a().unwrap();
-    fill(a, 6 << 20);
-    let (original, from) = (a.oracle(), a.bootstrap());
-    backup(&scene.program, &scene.url, &from, &[]);
+    let original = saved(&mut scene);
     let b = forgetful().start().unwrap();
     let place = Place::new(&scene, &b);
 
@@ -569,10 +572,7 @@ fn finish_gives_the_topics_their_settings(place: &Place, b: &KafkaCluster) {
 #[test]
 fn rule_9_records_that_are_spread_over_other_partitions_are_there_once_whenever_it_is_killed() {
     let mut scene = Scene::new();
-    let a = scene.context.a().unwrap();
-    fill(a, 6 << 20);
-    let from = a.bootstrap();
-    backup(&scene.program, &scene.url, &from, &[]);
+    saved(&mut scene);
     let b = forgetful().start().unwrap();
     let place = Place::new(&scene, &b);
     let flags = ["latest", "--repartition", "5", "--repartition", "single=1"];
@@ -609,10 +609,7 @@ fn rule_9_records_that_are_spread_over_other_partitions_are_there_once_whenever_
 #[test]
 fn what_the_target_was_away_for_is_gone_on_with_and_nothing_is_lost_or_there_twice() {
     let mut scene = Scene::new();
-    let a = scene.context.a().unwrap();
-    fill(a, 6 << 20);
-    let (original, from) = (a.oracle(), a.bootstrap());
-    backup(&scene.program, &scene.url, &from, &[]);
+    let original = saved(&mut scene);
     let mut b = forgetful().start().unwrap();
     let place = Place::new(&scene, &b);
     let flags = ["--max-rate", "512KiB", "--retry-deadline", "5s"];
@@ -636,10 +633,7 @@ fn what_the_target_was_away_for_is_gone_on_with_and_nothing_is_lost_or_there_twi
 #[test]
 fn rule_7_brokers_die_at_any_moment_and_the_restore_too_and_everything_is_there_once() {
     let mut scene = Scene::new();
-    let a = scene.context.a().unwrap();
-    fill(a, 6 << 20);
-    let (original, from) = (a.oracle(), a.bootstrap());
-    backup(&scene.program, &scene.url, &from, &[]);
+    let original = saved(&mut scene);
     // three replicas of each: what the leader has, the others may not have yet
     let mut b = forgetful().brokers(3).heap_megabytes(320).start().unwrap();
     let place = Place::new(&scene, &b);
