@@ -10,9 +10,9 @@
 
 use std::process::ExitCode;
 
+mod allocator;
 mod answer;
 mod app;
-mod arenas;
 mod exit;
 mod failure;
 mod flags;
@@ -26,7 +26,6 @@ mod settings;
 mod verbs;
 
 fn main() -> ExitCode {
-    arenas::bound();
     // one provider of cryptography for everything that speaks TLS; it can't be there already
     drop(rustls::crypto::ring::default_provider().install_default());
     app::run(std::env::args_os().collect())

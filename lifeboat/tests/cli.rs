@@ -45,6 +45,25 @@ fn url(folder: &Path) -> String {
 }
 
 #[test]
+fn the_allocator_gives_freed_memory_back() {
+    let output = Command::new(env!("CARGO_BIN_EXE_lifeboat"))
+        .arg("--version")
+        .env_clear()
+        .env("_RJEM_MALLOC_CONF", "stats_print:true")
+        .output()
+        .unwrap();
+    let told = text(&output.stderr);
+    for set in [
+        "opt.narenas: 1",
+        "opt.oversize_threshold: 2097152",
+        "opt.dirty_decay_ms: 250 ",
+        "opt.muzzy_decay_ms: 0 ",
+    ] {
+        assert!(told.contains(set), "{set} is not in\n{told}");
+    }
+}
+
+#[test]
 fn a_repository_is_made_once_and_starts_empty() {
     let folder = tempfile::tempdir().unwrap();
     let (folder, url) = (folder.path(), url(folder.path()));
