@@ -7,6 +7,8 @@ SHELL := bash
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/lifeboat
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+# end-to-end tests wait for their brokers half of the time: on few cores more of them run than there are cores
+TEST_THREADS := $(or $(RUST_TEST_THREADS),$(shell cores=$$(nproc); echo $$((cores < 4 ? 2 * cores : cores))))
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 
@@ -37,7 +39,7 @@ test: packages kafka stores age ## all unit, property and end-to-end tests
 	@# one build for all: the same features, and the program that the end-to-end tests run
 	cargo build --workspace --all-targets --locked
 	cargo test --workspace --locked --doc
-	LIFEBOAT_PROGRAM=$(TARGET)/debug/lifeboat \
+	LIFEBOAT_PROGRAM=$(TARGET)/debug/lifeboat RUST_TEST_THREADS=$(TEST_THREADS) \
 		cargo test --workspace --locked --no-fail-fast --lib --bins --tests
 
 .PHONY: soak

@@ -269,6 +269,12 @@ impl From<RepositoryError> for Failure {
                 Exit::Usage,
                 "it is the text that `kafka-cluster cluster-id` prints".to_owned(),
             ),
+            E::TooLarge { .. } => (
+                Exit::Error,
+                "one `lifeboat backup --kind full` joins small segments; if that does not help, take fewer topics at once \
+                 (--topics, --exclude)"
+                    .to_owned(),
+            ),
             E::Exists { .. } => (
                 Exit::Error,
                 "nothing that is stored is ever overwritten; just run it again".to_owned(),

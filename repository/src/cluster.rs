@@ -9,13 +9,13 @@ use lifeboat_archive::{
     lists::{ObjectReference, TopicList},
     manifest::{Commit, Manifest, ManifestTopic},
     tarball::{compress_frame, decompress_frame, read_documents},
-    words::{SnapshotId, Timestamp},
+    words::{ByteSize, SnapshotId, Timestamp},
 };
 
 use crate::{
     ArchiveUpload, Catalog, ListsUpload, Repository, RepositoryError, catalog,
     layout::{ClusterLayout, new_ulid},
-    repository::check_sha256,
+    repository::{WHOLE_BYTES, check_sha256},
     store::Created,
 };
 
@@ -117,7 +117,7 @@ impl ClusterRepository {
         manifest: &Manifest,
     ) -> Result<ObjectReference, RepositoryError> {
         let object = self.layout.manifest(&manifest.snapshot);
-        let frame = compress_frame(&json::to_vec(manifest));
+        let frame = pack(&object, &json::to_vec(manifest))?;
         self.put(object, frame).await
     }
 
@@ -274,6 +274,27 @@ pub(crate) fn open_list(topic: &ManifestTopic, frame: &[u8]) -> Result<TopicList
         return Err(RepositoryError::damaged(object, problem));
     }
     Ok(list)
+}
+
+/// What [`unpack`] is given. What could not be read again is not written.
+pub(crate) fn pack(object: &str, plain: &[u8]) -> Result<Vec<u8>, RepositoryError> {
+    pack_within(object, plain, PLAIN_BYTES)
+}
+
+fn pack_within(object: &str, plain: &[u8], most: usize) -> Result<Vec<u8>, RepositoryError> {
+    let too_large = |size: usize, most: u64| RepositoryError::TooLarge {
+        object: object.to_owned(),
+        size: ByteSize(size as u64),
+        most: ByteSize(most),
+    };
+    if plain.len() > most {
+        return Err(too_large(plain.len(), most as u64));
+    }
+    let frame = compress_frame(plain);
+    if frame.len() as u64 > WHOLE_BYTES {
+        return Err(too_large(frame.len(), WHOLE_BYTES));
+    }
+    Ok(frame)
 }
 
 pub(crate) fn unpack<T: Document>(object: &str, frame: &[u8]) -> Result<T, RepositoryError> {

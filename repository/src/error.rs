@@ -5,7 +5,7 @@ use std::{fmt, io};
 use lifeboat_archive::{
     json::JsonError,
     seal::{Recipient, SealError, SealedTo},
-    words::SnapshotId,
+    words::{ByteSize, SnapshotId},
 };
 
 mod cause;
@@ -139,6 +139,16 @@ pub enum RepositoryError {
     BadClusterId {
         /// The id.
         cluster: String,
+    },
+    /// What is to be written could not be read again.
+    #[error("{object} can't be written: {size}, where no more than {most} can be read again")]
+    TooLarge {
+        /// The object.
+        object: String,
+        /// How large it, or a part of it that is read at once, would be.
+        size: ByteSize,
+        /// How large it may be.
+        most: ByteSize,
     },
     /// An object that should be there is not.
     #[error("{object} is missing")]

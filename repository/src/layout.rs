@@ -70,6 +70,11 @@ impl ClusterLayout {
         &self.cluster
     }
 
+    /// The folder of all archives.
+    pub(crate) fn archives(&self) -> String {
+        format!("{}/data", self.cluster)
+    }
+
     pub(crate) fn archive(&self, begun: Timestamp, ulid: Ulid) -> String {
         format!("{}/data/{}/{ulid}.tar.zst", self.cluster, begun.day())
     }

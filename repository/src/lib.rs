@@ -27,7 +27,7 @@ pub use catalog::{Catalog, CatalogEntry};
 pub use cluster::ClusterRepository;
 pub use error::{Cause, RepositoryError, StoreAnswer};
 pub use layout::is_sealed;
-pub use lists::ListsUpload;
+pub use lists::{ListsUpload, Loss};
 pub use probe::{ObjectLock, RemoteReport, StoreReport, Writers};
 pub use repository::Repository;
 pub use results::{Results, Standing, UnreadableResult, standing};

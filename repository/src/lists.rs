@@ -5,16 +5,19 @@ use lifeboat_archive::{
     json::{self, Sha256Hasher, Sha256Hex},
     lists::{ObjectReference, TopicList},
     manifest::ListReference,
-    tarball::compress_frame,
 };
 
 use crate::{
     RepositoryError,
+    cluster::pack,
     store::{PART_BYTES, Store},
     upload::LargeUpload,
 };
 
+mod lost;
 mod reading;
+
+pub use lost::Loss;
 
 /// A lists object that is being written, topic by topic.
 ///
@@ -51,7 +54,7 @@ impl ListsUpload {
         let mut line = json::to_vec(list);
         // decompressed as a whole, the object is JSON lines
         line.push(b'\n');
-        let frame = compress_frame(&line);
+        let frame = pack(&self.object, &line)?;
         let reference = ListReference {
             object: self.object.clone(),
             position: self.position,

@@ -25,7 +25,7 @@ use crate::{
 /// No commit, and no `lifeboat.json`, is larger.
 pub(crate) const SMALL_BYTES: u64 = 64 << 10;
 /// Manifests and documents are read in one piece: none is larger, however many topics there are.
-const WHOLE_BYTES: u64 = 256 << 20;
+pub(crate) const WHOLE_BYTES: u64 = 256 << 20;
 
 /// An open repository. Cloning shares it.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use lifeboat_tests::{
-    Bulk, Fidelity, Keys, MinIo, Program, Run, Running, Scratch, Signal, TestContext,
+    Bulk, Fidelity, Keys, Message, MinIo, Program, Run, Running, Scratch, Signal, TestContext,
 };
 use serde_json::Value;
 
@@ -60,6 +60,12 @@ fn a_locked_bucket_takes_backups_of_append_only_keys_and_read_only_ones_restore_
     let (a, b) = context.both().unwrap();
     let written = a.workload().fidelity(&Fidelity::default()).unwrap();
     not_compacted_any_more(a);
+    let grow = |text| {
+        let one = Message::text("grows", 1, text);
+        a.workload().produce(&[], &[one]).unwrap();
+    };
+    a.workload().create_topic("grows", 2, &[]).unwrap();
+    grow("before the full backup");
 
     let made = writes
         .run(&["init", "--repository", URL, "--json"])
@@ -74,6 +80,14 @@ fn a_locked_bucket_takes_backups_of_append_only_keys_and_read_only_ones_restore_
 
     let report = backup(&writes, URL, &a.bootstrap(), &[]);
     assert_eq!(report["commit"]["state"], "complete", "{report:#}");
+    let locked = store.versions(BUCKET).unwrap().0;
+    // it builds on what is locked, and writes nothing of that again
+    grow("before the incremental one");
+    let report = backup(&writes, URL, &a.bootstrap(), &[]);
+    assert_eq!(report["commit"]["kind"], "incremental", "{report:#}");
+    assert_eq!(report["commit"]["state"], "complete", "{report:#}");
+    // its archive, documents, lists, manifest and commit
+    assert_eq!(store.versions(BUCKET).unwrap().0, locked + 5);
     let shown = reads.run(&["show", "latest", "--repository", URL]);
     shown.unwrap().expect_code(0).unwrap();
     // what was verified counts, whether it can be stored or not
@@ -120,7 +134,7 @@ fn a_locked_bucket_takes_backups_of_append_only_keys_and_read_only_ones_restore_
         refused.stderr
     );
     let (versions, marks) = store.versions(BUCKET).unwrap();
-    assert!(versions > 8, "{versions}");
+    assert!(versions > 13, "{versions}");
     assert_eq!(marks, 0, "something was deleted");
     assert_eq!(store.unfinished_uploads().unwrap(), 0);
     no_secret_is_logged(&writes, &appender, &bootstrap);

@@ -95,6 +95,8 @@ pub(super) enum Why {
     Policy,
     /// The earlier segment list can't be read any more.
     Damaged,
+    /// Archives that it is in are not in the store any more.
+    Lost,
     /// It is in very many small segments.
     Fragmented,
     /// What is sealed must not point at what is not.
@@ -125,6 +127,7 @@ impl fmt::Display for Why {
             Self::Slow => "compacted, and reading it took longer than tombstones live",
             Self::Policy => "its cleanup.policy has changed since the last snapshot",
             Self::Damaged => "its list in the last snapshot is damaged",
+            Self::Lost => "archives that earlier snapshots have it in are missing from the store",
             Self::Fragmented => "in very many small segments of earlier snapshots",
             Self::Unsealed => "not encrypted in the last snapshot",
         })

@@ -179,7 +179,7 @@ impl Readings {
             let reading = PartitionReading::of(bounds, reading);
             readings.partitions.push(reading);
         }
-        readings.look_for_lists(store, bounds).await?;
+        readings.look_for_lost(store, bounds).await?;
         readings.look_into_lists(store, bounds).await?;
         // last: transactions go on behind what is stored already
         readings.inherit(cluster, unfinished, bounds, now).await;

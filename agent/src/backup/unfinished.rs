@@ -1,7 +1,11 @@
 //! What a backup that did not finish has stored.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
+use futures::{StreamExt, TryStreamExt, stream};
 use lifeboat_archive::{
     index::SegmentEntry,
     lists::{ArchiveReference, TransactionTable},
@@ -12,6 +16,9 @@ use lifeboat_archive::{
 use lifeboat_repository::{ClusterRepository, is_sealed};
 
 use super::BackupError;
+
+/// Archives that are asked for at the same time.
+const READS: usize = 16;
 
 /// Segments that an unfinished run has stored of a partition, one behind the other.
 #[derive(Clone, Debug)]
@@ -55,6 +62,7 @@ impl Unfinished {
         sealing: bool,
     ) -> Result<Self, BackupError> {
         let mut unfinished = Self::of(store.unfinished(newest).await?);
+        unfinished.leave_out_lost(store).await?;
         if sealing {
             // what is sealed must not point at what is not
             unfinished.partitions.retain(|_, inherited| {
@@ -63,6 +71,37 @@ impl Unfinished {
             });
         }
         Ok(unfinished)
+    }
+
+    /// Nothing names its archives but the notes: somebody may have cleared them away as orphans.
+    async fn leave_out_lost(&mut self, store: &ClusterRepository) -> Result<(), BackupError> {
+        let partitions = self.partitions.values();
+        let archives: HashMap<_, _> = partitions
+            .flat_map(|inherited| &inherited.segments)
+            .map(|(archive, _)| (archive.object.clone(), archive.size))
+            .collect();
+        let asked = archives.into_iter().map(|(object, size)| async move {
+            match store.repository().size(&object).await {
+                Ok(stored) if stored == size => Ok(None),
+                Ok(_) => Ok(Some(object)),
+                Err(error) if error.is_unusable() => Ok(Some(object)),
+                Err(error) => Err(error),
+            }
+        });
+        let lost = stream::iter(asked).buffer_unordered(READS);
+        let lost: Vec<Option<String>> = lost.try_collect().await?;
+        let lost: HashSet<String> = lost.into_iter().flatten().collect();
+        if !lost.is_empty() {
+            tracing::warn!(
+                archives = lost.len(),
+                "archives of a backup that did not finish are gone: what was in them is read again"
+            );
+            self.partitions.retain(|_, inherited| {
+                let mut segments = inherited.segments.iter();
+                segments.all(|(archive, _)| !lost.contains(&archive.object))
+            });
+        }
+        Ok(())
     }
 
     fn of(notes: Vec<ProgressNote>) -> Self {

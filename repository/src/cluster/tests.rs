@@ -276,3 +276,14 @@ async fn a_volume_that_was_unmounted_takes_no_commit() {
     );
     assert_eq!(std::fs::read_dir(folder_of(&url)).unwrap().count(), 0);
 }
+
+#[test]
+fn what_could_not_be_read_again_is_not_written() {
+    let packed = pack_within("lists/one", &[b'a'; 100], 100).unwrap();
+    assert_eq!(decompress_frame(&packed, 100).unwrap(), [b'a'; 100]);
+    let refused = pack_within("lists/one", &[b'a'; 101], 100).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "lists/one can't be written: 101 B, where no more than 100 B can be read again"
+    );
+}

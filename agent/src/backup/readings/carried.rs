@@ -1,10 +1,10 @@
-//! Whether the earlier lists are there that are to be carried on, and what they say of transactions.
+//! Whether the earlier lists and archives are there that are to be used again, and what they say of transactions.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, HashSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use lifeboat_archive::lists::{PartitionList, TopicList};
-use lifeboat_repository::ClusterRepository;
+use lifeboat_repository::{ClusterRepository, Loss};
 
 use super::{PartitionReading, Readings};
 use crate::backup::{
@@ -18,43 +18,69 @@ use crate::backup::{
 const READS: usize = 16;
 
 impl Readings {
-    /// Asks for every object that lists are to be used of again: those of topics that have not changed are not read.
-    pub(super) async fn look_for_lists(
+    /// Whether all that is to be used of again is still in the store: also where nothing has changed, and nothing else is
+    /// read. Whoever takes away what is old, a lifecycle rule of the bucket for one, takes what every later snapshot needs.
+    pub(super) async fn look_for_lost(
         &mut self,
         store: &ClusterRepository,
         bounds: &Bounds,
     ) -> Result<(), BackupError> {
-        let readings = bounds.partitions.iter().zip(&self.partitions);
-        let used = readings.filter(|(_, reading)| reading.is_continued());
-        let objects = used.filter_map(|(bounds, _)| {
-            let earlier = self.earlier.topic(&bounds.topic_partition.topic)?;
-            Some(earlier.topic.list.object.clone())
-        });
-        // one for each snapshot that something is used of
-        let objects: BTreeSet<String> = objects.collect();
-        let asked = objects.into_iter().map(|object| async move {
-            match store.repository().size(&object).await {
-                Ok(size) => Ok((object, size)),
-                Err(error) if error.is_unusable() => {
-                    tracing::warn!(%error, "earlier lists are of no use");
-                    Ok((object, 0))
-                }
-                Err(error) => Err(error),
+        let mut used = HashMap::new();
+        for (bounds, reading) in bounds.partitions.iter().zip(&self.partitions) {
+            let topic = &*bounds.topic_partition.topic;
+            if let Some(earlier) = self.earlier.topic(topic).filter(|_| reading.is_continued()) {
+                used.insert(topic, &earlier.topic);
             }
-        });
-        let sizes = stream::iter(asked).buffer_unordered(READS);
-        let sizes: HashMap<String, u64> = sizes.try_collect().await?;
-        for (bounds, reading) in bounds.partitions.iter().zip(&mut self.partitions) {
-            let earlier = self.earlier.topic(&bounds.topic_partition.topic);
-            if let Some(earlier) = earlier.filter(|_| reading.is_continued()) {
-                let list = &earlier.topic.list;
-                let end = list.position.saturating_add(list.length);
-                if sizes.get(&list.object).is_none_or(|&size| size < end) {
-                    *reading = PartitionReading::full(bounds, Why::Damaged);
+        }
+        let lost = store.lost_of(used.into_values().collect()).await?;
+        for (topic, indices) in bounds.by_topic() {
+            let (why, in_full) = match lost.get(topic) {
+                None => continue,
+                Some(Loss::List) => (Why::Damaged, indices),
+                Some(Loss::Archives(archives)) => {
+                    let needs = self.in_lost(store, bounds, indices, archives).await?;
+                    (Why::Lost, needs)
+                }
+            };
+            for index in in_full {
+                if self.partitions[index].is_continued() {
+                    let bounds = &bounds.partitions[index];
+                    self.partitions[index] = PartitionReading::full(bounds, why);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Which of a topic's partitions have something in these archives that is still in the log.
+    async fn in_lost(
+        &self,
+        store: &ClusterRepository,
+        bounds: &Bounds,
+        indices: Vec<usize>,
+        archives: &HashSet<String>,
+    ) -> Result<Vec<usize>, BackupError> {
+        let Some(&first) = indices.first() else {
+            return Ok(indices);
+        };
+        let topic = &bounds.partitions[first].topic_partition.topic;
+        let Some(earlier) = self.earlier.topic(topic) else {
+            return Ok(indices);
+        };
+        let list = store.list(&earlier.topic).await?;
+        let is_lost = |archive: usize| {
+            let archive = list.archives.get(archive);
+            archive.is_none_or(|archive| archives.contains(&archive.object))
+        };
+        let needs = |index: &usize| {
+            let bounds = &bounds.partitions[*index];
+            let listed = list.partition(bounds.topic_partition.partition);
+            let mut segments = listed.iter().flat_map(|listed| &listed.segments);
+            segments.any(|segment| {
+                segment.entry.next_offset > bounds.log_start_offset && is_lost(segment.archive)
+            })
+        };
+        Ok(indices.into_iter().filter(needs).collect())
     }
 
     /// Reads the lists that are to be carried on: what is used again must be there, and transactions go on.
