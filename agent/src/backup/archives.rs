@@ -6,10 +6,17 @@ use std::sync::{
 };
 
 use lifeboat_archive::{
-    lists::TransactionTable, segment::FrameCompressor, tarball::ArchiveBuilder, words::Clock,
+    index::ArchiveIndex,
+    lists::{ArchiveReference, TransactionTable},
+    segment::FrameCompressor,
+    tarball::ArchiveBuilder,
+    words::Clock,
 };
 use lifeboat_repository::{ArchiveUpload, ClusterRepository};
-use tokio::sync::{Notify, mpsc};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::{JoinError, JoinSet},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -73,9 +80,32 @@ impl ArchiveWriter {
         mut self,
         mut queue: mpsc::Receiver<QueuedSegment>,
     ) -> Result<WrittenArchives, BackupError> {
+        let mut ending = JoinSet::new();
+        let packed = self.pack(&mut queue, &mut ending).await;
+        // after an error too: stopped half-way, it would leave parts in the store
+        while ending.join_next().await.is_some() {}
+        packed
+    }
+
+    /// At most one archive is `ending`: a store takes its time to make it appear, and the next is written meanwhile.
+    async fn pack(
+        &mut self,
+        queue: &mut mpsc::Receiver<QueuedSegment>,
+        ending: &mut JoinSet<Result<EndedArchive, BackupError>>,
+    ) -> Result<WrittenArchives, BackupError> {
         let mut written = WrittenArchives::default();
         let mut open: Option<OpenArchive> = None;
-        while let Some(QueuedSegment { partition, closed }) = queue.recv().await {
+        loop {
+            let queued = tokio::select! {
+                Some(ended) = ending.join_next() => {
+                    self.note(ended, &mut written).await?;
+                    continue;
+                }
+                queued = queue.recv() => queued,
+            };
+            let Some(QueuedSegment { partition, closed }) = queued else {
+                break;
+            };
             if self.give_up.is_cancelled() {
                 break;
             }
@@ -87,24 +117,36 @@ impl ArchiveWriter {
             archive.append(partition, closed).await?;
             self.backlog.take_off(bytes);
             if archive.builder.size() >= self.options.archive_size.0 {
-                self.finish(archive, &mut written).await?;
-                self.note(&mut written).await?;
+                if let Some(ended) = ending.join_next().await {
+                    self.note(ended, &mut written).await?;
+                }
+                ending.spawn(archive.finish(self.options.compression_level));
             } else {
                 open = Some(archive);
             }
+        }
+        if let Some(ended) = ending.join_next().await {
+            self.note(ended, &mut written).await?;
         }
         if let Some(archive) = open {
             if self.give_up.is_cancelled() {
                 archive.upload.abort().await?;
             } else {
-                self.finish(archive, &mut written).await?;
+                let ended = archive.finish(self.options.compression_level).await?;
+                ended.add_to(&mut written);
             }
         }
         Ok(written)
     }
 
     /// Behind the archive's confirmation: a note never names what is not there.
-    async fn note(&mut self, written: &mut WrittenArchives) -> Result<(), BackupError> {
+    async fn note(
+        &mut self,
+        ended: Result<Result<EndedArchive, BackupError>, JoinError>,
+        written: &mut WrittenArchives,
+    ) -> Result<(), BackupError> {
+        let ended = ended.map_err(|_| BackupError::Broken("ending an archive failed"))?;
+        ended?.add_to(written);
         let number = written.archives.len() - 1;
         let first = written
             .segments
@@ -118,15 +160,30 @@ impl ArchiveWriter {
         }
         Ok(())
     }
+}
 
-    async fn finish(
-        &self,
-        archive: OpenArchive,
-        written: &mut WrittenArchives,
-    ) -> Result<(), BackupError> {
-        archive
-            .finish(written, self.options.compression_level)
-            .await
+/// An archive that is there, and whose segments it has.
+struct EndedArchive {
+    reference: ArchiveReference,
+    index: ArchiveIndex,
+    partitions: Vec<(usize, Option<Box<TransactionTable>>)>,
+}
+
+impl EndedArchive {
+    fn add_to(self, written: &mut WrittenArchives) {
+        let archive = written.archives.len();
+        written.archives.push(self.reference);
+        let segments = self.partitions.into_iter().zip(self.index.segments);
+        written
+            .segments
+            .extend(
+                segments.map(|((partition, transactions), entry)| WrittenSegment {
+                    partition,
+                    archive,
+                    entry,
+                    transactions,
+                }),
+            );
     }
 }
 
@@ -157,29 +214,16 @@ impl OpenArchive {
     }
 
     /// Ends the archive: nothing names its segments before its size is confirmed.
-    async fn finish(
-        mut self,
-        written: &mut WrittenArchives,
-        level: i32,
-    ) -> Result<(), BackupError> {
+    async fn finish(mut self, level: i32) -> Result<EndedArchive, BackupError> {
         let finished = self.builder.finish(&mut FrameCompressor::new(level));
         for bytes in finished.tail {
             self.upload.write(bytes).await?;
         }
         let reference = self.upload.finish(finished.size, finished.xxh3_128).await?;
-        let archive = written.archives.len();
-        written.archives.push(reference);
-        let segments = self.partitions.into_iter().zip(finished.index.segments);
-        written
-            .segments
-            .extend(
-                segments.map(|((partition, transactions), entry)| WrittenSegment {
-                    partition,
-                    archive,
-                    entry,
-                    transactions,
-                }),
-            );
-        Ok(())
+        Ok(EndedArchive {
+            reference,
+            index: finished.index,
+            partitions: self.partitions,
+        })
     }
 }
