@@ -68,7 +68,7 @@ pub use retry::Patience;
 pub use rights::Rights;
 pub use tokens::Tokens;
 pub use topics::NewTopic;
-pub use transactions::{OpenTransactions, TransactionInFlight};
+pub use transactions::{ListedTransaction, ListedTransactions};
 pub use users::{ListedCredential, NewCredential, ScramMechanism};
 
 use connection::ClientSettings;

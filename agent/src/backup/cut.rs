@@ -4,6 +4,9 @@
 //! the marker inside of its bounds and another one not. Such transactions are found by asking their coordinators before and
 //! after, and the bounds of their partitions are captured once more, behind the markers. A transaction that goes on is left
 //! out as a whole: none of its markers, and none of the offsets that it commits, is inside.
+//!
+//! A coordinator tells of the last transaction of each transactional id alone, and of what is ended not where it wrote: where
+//! one may have begun and ended unseen, the partitions that know its producer are taken for its own.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +14,7 @@ use std::{
 };
 
 use lifeboat_archive::{manifest::Problem, words::TopicPartition};
-use lifeboat_kafka::wire::{Cluster, TransactionInFlight};
+use lifeboat_kafka::wire::{Cluster, ListedTransaction};
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -23,8 +26,10 @@ use super::{
 /// So long transactions that are being ended are waited for, and bounds are captured again.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(20);
-/// As a coordinator calls a transaction that is decided and not yet marked everywhere.
-const BEING_ENDED: [&str; 2] = ["PrepareCommit", "PrepareAbort"];
+/// As a coordinator calls a transaction that goes on.
+const ONGOING: &str = "Ongoing";
+/// As it calls one that is decided and not yet marked everywhere.
+const BEING_ENDED: [&str; 3] = ["PrepareCommit", "PrepareAbort", "PrepareEpochFence"];
 
 /// Captures the bounds of these topics, and again of those partitions in which a transaction ended meanwhile.
 pub(super) async fn capture(
@@ -32,14 +37,18 @@ pub(super) async fn capture(
     topics: &PlannedTopics,
 ) -> Result<Bounds, BackupError> {
     let deadline = Instant::now() + PATIENCE;
-    let mut seen = in_flight(cluster).await;
+    let mut seen = last_transactions(cluster).await;
     let mut bounds = bounds::capture(cluster, topics).await?;
     let ours = bounds.partitions.iter();
     let ours: BTreeSet<_> = ours.map(|one| one.topic_partition.clone()).collect();
     loop {
-        let now = in_flight(cluster).await;
+        let now = last_transactions(cluster).await;
         let cut = cut_in_two(&seen, &now, &ours);
-        if cut.is_empty() {
+        let mut partitions = cut.partitions;
+        if !cut.unseen.is_empty() {
+            partitions.extend(written_by(cluster, &cut.unseen, &ours).await);
+        }
+        if partitions.is_empty() {
             return Ok(bounds);
         }
         let last = Instant::now() >= deadline;
@@ -49,69 +58,133 @@ pub(super) async fn capture(
         }
         // what goes on is seen anew; what was cut stays known until its partitions were captured behind its end
         seen = unite(now, &seen);
-        bounds::capture_again(cluster, &mut bounds, &cut).await;
+        bounds::capture_again(cluster, &mut bounds, &partitions).await;
         if last {
-            bounds.problems.push(undecided(cut.len()));
+            bounds.problems.push(undecided(partitions.len()));
             return Ok(bounds);
         }
     }
 }
 
-/// Transactions by id and begin: the same producer's next one is another.
-type InFlight = BTreeMap<(String, Option<i64>), TransactionInFlight>;
+/// The last transaction of each transactional id.
+type Last = BTreeMap<String, ListedTransaction>;
 
-async fn in_flight(cluster: &Cluster) -> InFlight {
-    let open = cluster.open_transactions().await;
-    let told = open.transactions.into_iter();
-    told.map(|open| {
-        let one = &open.transaction;
-        ((one.transactional_id.clone(), one.start_timestamp_ms), open)
-    })
-    .collect()
+async fn last_transactions(cluster: &Cluster) -> Last {
+    let told = cluster.last_transactions().await.transactions.into_iter();
+    told.map(|one| (one.transaction.transactional_id.clone(), one))
+        .collect()
 }
 
-/// Those that are in flight now, each with all that was ever told of what it writes to: partitions join one after the other,
-/// and drop out as they are marked.
-fn unite(now: InFlight, seen: &InFlight) -> InFlight {
+/// Those that are told now, each with all that was ever told of what it writes to: partitions join one after the other, and
+/// drop out as they are marked.
+fn unite(now: Last, seen: &Last) -> Last {
     let mut united = now;
-    for (id, open) in &mut united {
-        if let Some(before) = seen.get(id) {
-            let known: BTreeSet<_> = open.partitions.iter().cloned().collect();
+    for (id, one) in &mut united {
+        if let Some(before) = seen.get(id).filter(|before| is_same(before, one)) {
+            let known: BTreeSet<_> = one.partitions.iter().cloned().collect();
             let dropped = before.partitions.iter().filter(|tp| !known.contains(*tp));
-            open.partitions.extend(dropped.cloned());
+            one.partitions.extend(dropped.cloned());
         }
     }
     united
 }
 
-fn is_being_ended(open: &TransactionInFlight) -> bool {
-    BEING_ENDED.contains(&open.transaction.state.as_str())
+/// Whether both are one transaction. Its producer id may change as it ends, the time when it began does not.
+fn is_same(one: &ListedTransaction, other: &ListedTransaction) -> bool {
+    let begun = |it: &ListedTransaction| it.transaction.start_timestamp_ms;
+    begun(one) == begun(other)
+        // or neither has begun, and they are the same producer
+        && (begun(one).is_some() || one.transaction.producer_id == other.transaction.producer_id)
 }
 
-/// Which of our partitions a transaction wrote to that was ended, or is being ended, between the two. One that wrote to a
-/// single one of them can't be cut in two, unless it may have been marked in others already.
-fn cut_in_two(
-    before: &InFlight,
-    after: &InFlight,
-    ours: &BTreeSet<TopicPartition>,
-) -> BTreeSet<TopicPartition> {
-    let mut cut = BTreeSet::new();
+fn is_ongoing(one: &ListedTransaction) -> bool {
+    one.transaction.state == ONGOING
+}
+
+fn is_being_ended(one: &ListedTransaction) -> bool {
+    BEING_ENDED.contains(&one.transaction.state.as_str())
+}
+
+/// What the bounds that were captured between two looks may have cut in two.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Cut {
+    /// Of our partitions, those that transactions wrote to.
+    partitions: BTreeSet<TopicPartition>,
+    /// The producers, by their ids, of transactions that may have begun and ended between the looks: those of one
+    /// transactional id together.
+    unseen: Vec<BTreeSet<i64>>,
+}
+
+/// Finds the transactions that were ended, or are being ended, between the two.
+fn cut_in_two(before: &Last, after: &Last, ours: &BTreeSet<TopicPartition>) -> Cut {
+    let mut cut = Cut::default();
     let ids: BTreeSet<_> = before.keys().chain(after.keys()).collect();
     for id in ids {
         let (then, now) = (before.get(id), after.get(id));
-        if now.is_some_and(|open| !is_being_ended(open)) {
-            // it goes on
-            continue;
+        let same = then.zip(now).is_some_and(|(then, now)| is_same(then, now));
+        if !same && now.is_some_and(|now| now.transaction.start_timestamp_ms.is_some()) {
+            // what is told now need not be the only one that began since
+            let told = then.into_iter().chain(now);
+            cut.unseen
+                .push(told.map(|one| one.transaction.producer_id).collect());
         }
-        let told = then.into_iter().chain(now);
-        let partitions = told.flat_map(|open| &open.partitions);
+        let undecided = then.filter(|one| is_ongoing(one) || is_being_ended(one));
+        // as long as it goes on nothing of it is inside
+        let ended = undecided.filter(|_| !(same && now.is_some_and(is_ongoing)));
+        let ending = now.filter(|one| is_being_ended(one));
+        let told = ended.into_iter().chain(ending);
+        let partitions = told.flat_map(|one| &one.partitions);
         let partitions: BTreeSet<_> = partitions.filter(|tp| ours.contains(*tp)).collect();
-        let first_seen_ending = then.is_none_or(is_being_ended);
+        // One that wrote to a single one of them can't be cut in two, unless it may have been marked in others already.
+        let seen_whole = same && then.is_some_and(is_ongoing);
+        let first_seen_ending =
+            ended.is_some_and(is_being_ended) || ending.is_some() && !seen_whole;
         if partitions.len() > 1 || first_seen_ending {
-            cut.extend(partitions.into_iter().cloned());
+            cut.partitions.extend(partitions.into_iter().cloned());
         }
     }
     cut
+}
+
+/// Of our partitions, those that know these producers: they remember who wrote to them for a day
+/// (`producer.id.expiration.ms`). Who knows one that does not tell?
+async fn written_by(
+    cluster: &Cluster,
+    unseen: &[BTreeSet<i64>],
+    ours: &BTreeSet<TopicPartition>,
+) -> BTreeSet<TopicPartition> {
+    let asked: Vec<_> = ours.iter().cloned().collect();
+    let told = cluster.active_producers(&asked).await;
+    let known: BTreeMap<_, _> = told
+        .into_iter()
+        .map(|(tp, producers)| {
+            if let Err(error) = &producers {
+                tracing::debug!(partition = %tp, %error, "its producers are not known");
+            }
+            let ids = producers.map(|all| all.iter().map(|one| one.producer_id).collect());
+            (tp, ids.ok())
+        })
+        .collect();
+    shared_by(unseen, &known)
+}
+
+/// Those that one of the `unseen` wrote to, if it wrote to several. Of those whose producers are not `known` any may have.
+fn shared_by(
+    unseen: &[BTreeSet<i64>],
+    known: &BTreeMap<TopicPartition, Option<BTreeSet<i64>>>,
+) -> BTreeSet<TopicPartition> {
+    let mut shared = BTreeSet::new();
+    for ids in unseen {
+        let wrote = known.iter().filter(|(_, known)| {
+            let known = known.as_ref();
+            known.is_none_or(|known| !known.is_disjoint(ids))
+        });
+        let wrote: Vec<_> = wrote.map(|(tp, _)| tp.clone()).collect();
+        if wrote.len() > 1 {
+            shared.extend(wrote);
+        }
+    }
+    shared
 }
 
 fn undecided(partitions: usize) -> Problem {
@@ -126,81 +199,4 @@ fn undecided(partitions: usize) -> Problem {
 }
 
 #[cfg(test)]
-mod tests {
-    use lifeboat_archive::documents::OpenTransaction;
-
-    use super::*;
-
-    const NONE: [i32; 0] = [];
-
-    fn open(id: &str, begun: i64, state: &str, partitions: &[i32]) -> TransactionInFlight {
-        let partitions = partitions.iter();
-        TransactionInFlight {
-            transaction: OpenTransaction {
-                transactional_id: id.to_owned(),
-                producer_id: 7,
-                state: state.to_owned(),
-                start_timestamp_ms: Some(begun),
-            },
-            partitions: partitions
-                .map(|&n| TopicPartition::new("orders", n))
-                .collect(),
-        }
-    }
-
-    fn all(open: &[&TransactionInFlight]) -> InFlight {
-        let told = open.iter().map(|open| {
-            let one = &open.transaction;
-            let id = (one.transactional_id.clone(), one.start_timestamp_ms);
-            (id, TransactionInFlight::clone(open))
-        });
-        told.collect()
-    }
-
-    fn ours() -> BTreeSet<TopicPartition> {
-        (0..3).map(|n| TopicPartition::new("orders", n)).collect()
-    }
-
-    fn cut(before: &[&TransactionInFlight], after: &[&TransactionInFlight]) -> Vec<i32> {
-        let cut = cut_in_two(&all(before), &all(after), &ours());
-        cut.into_iter().map(|tp| tp.partition).collect()
-    }
-
-    #[test]
-    fn r15_a_transaction_that_ended_while_the_bounds_were_captured_may_be_cut_in_two() {
-        let shop = open("shop", 1, "Ongoing", &[0, 1]);
-        assert_eq!(cut(&[&shop], &[]), [0, 1]);
-        // the next one of the same producer
-        let next = open("shop", 2, "Ongoing", &[2]);
-        assert_eq!(cut(&[&shop], &[&next]), [0, 1]);
-        // it goes on: nothing of it is inside
-        assert_eq!(cut(&[&shop], &[&shop]), NONE);
-        assert_eq!(cut(&[], &[&shop]), NONE);
-    }
-
-    #[test]
-    fn r15_a_transaction_that_is_being_ended_may_be_cut_in_two() {
-        let before = open("shop", 1, "Ongoing", &[0, 1]);
-        // partition 0 is marked already
-        let after = open("shop", 1, "PrepareCommit", &[1]);
-        assert_eq!(cut(&[&before], &[&after]), [0, 1]);
-        assert_eq!(cut(&[], &[&after]), [1]);
-        // while it is waited for, what it wrote to stays known
-        let united = unite(all(&[&after]), &all(&[&before]));
-        assert_eq!(cut_in_two(&united, &InFlight::new(), &ours()).len(), 2);
-        let aborted = open("shop", 1, "PrepareAbort", &[1]);
-        assert_eq!(cut(&[&aborted], &[]), [1]);
-    }
-
-    #[test]
-    fn r15_partitions_that_joined_later_count_and_those_of_others_do_not() {
-        let before = open("shop", 1, "Ongoing", &[0]);
-        let joined = open("shop", 1, "PrepareCommit", &[0, 1]);
-        assert_eq!(cut(&[&before], &[&joined]), [0, 1]);
-        // only one of ours: it is inside, or it is not
-        let with_others = open("shop", 1, "Ongoing", &[0, 50, 51]);
-        assert_eq!(cut(&[&with_others], &[]), NONE);
-        let of_others = open("shop", 1, "PrepareCommit", &[50, 51]);
-        assert_eq!(cut(&[], &[&of_others]), NONE);
-    }
-}
+mod tests;

@@ -1,19 +1,23 @@
 //! Producer ids, and what partitions remember of them.
 
-use std::slice;
+use std::sync::Arc;
 
 use kafka_protocol::{
     messages::{
         DescribeProducersRequest, DescribeProducersResponse, InitProducerIdRequest,
-        describe_producers_request::TopicRequest,
-        describe_producers_response::{PartitionResponse, ProducerState},
+        describe_producers_request::TopicRequest, describe_producers_response::ProducerState,
     },
     protocol::StrBytes,
 };
 use lifeboat_archive::words::TopicPartition;
 
-use super::{ADMIN, Cluster};
+use super::{
+    Cluster,
+    leaders::{Asked, ByPartition, LeaderQuestion, by_topic},
+};
 use crate::error::{ErrorCode, KafkaError};
+
+const OPERATION: &str = "DescribeProducers";
 
 /// Under which an idempotent producer writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,70 +67,57 @@ impl Cluster {
         })
     }
 
-    /// The producers that a partition's leader remembers.
-    pub async fn describe_producers(
+    /// The producers that the leaders of these partitions remember. The answer has an entry for each partition. Takes Read on
+    /// the topics.
+    pub async fn active_producers(
         &self,
-        partition: &TopicPartition,
-    ) -> Result<Vec<ActiveProducer>, KafkaError> {
-        let topic = TopicRequest::default()
-            .with_name(StrBytes::from_string(partition.topic.to_string()).into())
-            .with_partition_indexes(vec![partition.partition]);
-        let request = DescribeProducersRequest::default().with_topics(vec![topic]);
-        let mut patience = self.patience();
-        loop {
-            let error = match self.ask_for_producers(partition, &request).await {
-                Err(error) if error.is_retriable() => error,
-                settled => return settled,
-            };
-            if !patience.pause().await {
-                return Err(error);
-            }
-            if let Err(error) = self.refresh(slice::from_ref(&partition.topic)).await {
-                tracing::debug!(%error, "no metadata");
-            }
-        }
-    }
-
-    async fn ask_for_producers(
-        &self,
-        partition: &TopicPartition,
-        request: &DescribeProducersRequest,
-    ) -> Result<Vec<ActiveProducer>, KafkaError> {
-        let leader = self.leader(partition).ok_or_else(|| {
-            KafkaError::broker(
-                "DescribeProducers",
-                partition,
-                ErrorCode::LEADER_NOT_AVAILABLE,
-            )
-        })?;
-        let connection = self.broker(leader, ADMIN).await?;
-        let answer = connection.call(request).await?;
-        read_producers(partition, &answer)
+        partitions: &[TopicPartition],
+    ) -> ByPartition<Vec<ActiveProducer>> {
+        self.ask_all_leaders(partitions, &Remembered).await
     }
 }
 
-fn read_producers(
-    partition: &TopicPartition,
-    answer: &DescribeProducersResponse,
-) -> Result<Vec<ActiveProducer>, KafkaError> {
-    let found: Option<&PartitionResponse> = answer
-        .topics
-        .iter()
-        .filter(|topic| *topic.name.as_str() == *partition.topic)
-        .flat_map(|topic| &topic.partitions)
-        .find(|answer| answer.partition_index == partition.partition);
-    let answer = found.ok_or_else(|| KafkaError::Malformed {
-        operation: "DescribeProducers",
-        detail: format!("{partition} is missing in the answer"),
-    })?;
-    match ErrorCode::from_wire(answer.error_code) {
-        None => Ok(answer.active_producers.iter().map(read_producer).collect()),
-        Some(code) => Err(KafkaError::broker_says(
-            "DescribeProducers",
-            partition,
-            code,
-            answer.error_message.as_ref(),
-        )),
+struct Remembered;
+
+impl LeaderQuestion for Remembered {
+    type Request = DescribeProducersRequest;
+    type Told = Vec<ActiveProducer>;
+    const OPERATION: &'static str = OPERATION;
+
+    fn request(&self, partitions: &[Asked<'_>]) -> DescribeProducersRequest {
+        let topics = by_topic(partitions, |partition, _| partition.partition);
+        let topics = topics.into_iter().map(|(name, partitions)| {
+            TopicRequest::default()
+                .with_name(StrBytes::from_string(name.to_owned()).into())
+                .with_partition_indexes(partitions)
+        });
+        DescribeProducersRequest::default().with_topics(topics.collect())
+    }
+
+    fn read(
+        &self,
+        answer: &DescribeProducersResponse,
+    ) -> Vec<(TopicPartition, Result<Vec<ActiveProducer>, KafkaError>)> {
+        let topics = answer.topics.iter();
+        let told = topics.flat_map(|topic| {
+            let name: Arc<str> = topic.name.as_str().into();
+            topic.partitions.iter().map(move |partition| {
+                let key = TopicPartition::new(Arc::clone(&name), partition.partition_index);
+                let told = match ErrorCode::from_wire(partition.error_code) {
+                    None => Ok(partition
+                        .active_producers
+                        .iter()
+                        .map(read_producer)
+                        .collect()),
+                    Some(code) => {
+                        let message = partition.error_message.as_ref();
+                        Err(KafkaError::broker_says(OPERATION, &key, code, message))
+                    }
+                };
+                (key, told)
+            })
+        });
+        told.collect()
     }
 }
 

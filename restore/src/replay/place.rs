@@ -149,7 +149,9 @@ impl Search {
     /// Where the leader still knows our producer id, its last sequence number tells how far its log reaches; the high
     /// watermark may be behind. For old records it forgets the id, and then says nothing.
     async fn agrees_with_sequences(&self, end: i64) -> bool {
-        let Ok(producers) = self.cluster.describe_producers(&self.topic_partition).await else {
+        let asked = std::slice::from_ref(&self.topic_partition);
+        let mut told = self.cluster.active_producers(asked).await;
+        let Some(Ok(producers)) = told.remove(&self.topic_partition) else {
             return true;
         };
         let ours = producers

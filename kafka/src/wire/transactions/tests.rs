@@ -62,3 +62,34 @@ async fn to_who_may_not_see_it_the_broker_does_not_say_that_a_transaction_is_not
         );
     }
 }
+
+/// Between the two questions a transaction ends: what is described is the later, and told together.
+#[tokio::test]
+async fn what_has_ended_between_the_list_and_the_description_is_not_open_any_more() {
+    let broker = FakeBroker::start(&APIS, |asked| {
+        let mut out = Out::default();
+        match asked.api {
+            3 => return Reply::Body(metadata(&[(1, asked.port)], &[])),
+            66 => {
+                out.i32(0).i16(0).array(0).array(1);
+                out.text("shop").i64(7).text("Ongoing").tags();
+            }
+            _ => {
+                out.i32(0).array(1);
+                out.i16(0).text("shop").text("CompleteCommit").i32(60_000);
+                out.i64(1_700_000_000_000).i64(7).i16(0).array(0).tags();
+            }
+        }
+        out.tags();
+        Reply::Body(out)
+    })
+    .await;
+    let cluster = broker.cluster().await.unwrap();
+    assert!(cluster.open_transactions().await.transactions.is_empty());
+    let last = cluster.last_transactions().await.transactions;
+    let [last] = last.as_slice() else {
+        panic!("{last:?}")
+    };
+    assert_eq!(last.transaction.state, "CompleteCommit");
+    assert_eq!(last.transaction.start_timestamp_ms, Some(1_700_000_000_000));
+}
