@@ -166,7 +166,7 @@ impl ArchiveWriter {
 struct EndedArchive {
     reference: ArchiveReference,
     index: ArchiveIndex,
-    partitions: Vec<(usize, Option<Box<TransactionTable>>)>,
+    partitions: Vec<(usize, Option<Arc<TransactionTable>>)>,
 }
 
 impl EndedArchive {
@@ -191,7 +191,7 @@ impl EndedArchive {
 struct OpenArchive {
     builder: ArchiveBuilder,
     upload: ArchiveUpload,
-    partitions: Vec<(usize, Option<Box<TransactionTable>>)>,
+    partitions: Vec<(usize, Option<Arc<TransactionTable>>)>,
 }
 
 impl OpenArchive {
@@ -206,6 +206,16 @@ impl OpenArchive {
     }
 
     async fn append(&mut self, partition: usize, closed: Closed) -> Result<(), BackupError> {
+        if let Some(newest) = &closed.transactions {
+            // it says all that those of earlier segments say, which may be large
+            let same = self
+                .partitions
+                .iter_mut()
+                .filter(|(of, _)| *of == partition);
+            for earlier in same.filter_map(|(_, table)| table.as_mut()) {
+                *earlier = Arc::clone(newest);
+            }
+        }
         self.partitions.push((partition, closed.transactions));
         for bytes in self.builder.append(closed.segment) {
             self.upload.write(bytes).await?;

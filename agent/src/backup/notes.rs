@@ -85,7 +85,7 @@ impl Notes {
             // behind a gap nothing is noted: it is tried again, and what follows it is read again
             if let Some(transactions) = segment.transactions.take() {
                 let waiting = self.waiting.entry(segment.partition).or_default();
-                waiting.transactions = *transactions;
+                waiting.transactions = Arc::unwrap_or_clone(transactions);
                 waiting.segments.push(ListedSegment {
                     archive: place,
                     entry: segment.entry.clone(),

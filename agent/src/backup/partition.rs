@@ -1,5 +1,7 @@
 //! What is done with the batches of one partition, away from the network: checked, compressed, cut into segments.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use lifeboat_archive::{
     batch::{BatchError, Batches},
@@ -72,7 +74,7 @@ impl Tools {
 #[derive(Debug)]
 pub(super) struct Closed {
     pub(super) segment: ClosedSegment,
-    pub(super) transactions: Option<Box<TransactionTable>>,
+    pub(super) transactions: Option<Arc<TransactionTable>>,
 }
 
 impl PartitionWork {
@@ -143,7 +145,7 @@ impl PartitionWork {
         let next = self.segment.next_offset();
         let fresh = new_segment(&self.bounds, next);
         let segment = std::mem::replace(&mut self.segment, fresh).finish(&mut tools.compressor);
-        let table = || Box::new(self.transactions.clone().finish());
+        let table = || Arc::new(self.transactions.clone().finish());
         let transactions = self.whole.then(table);
         closed.push(Closed {
             segment,

@@ -1,6 +1,6 @@
 //! What is stored already.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use lifeboat_archive::{
     index::SegmentEntry,
@@ -38,7 +38,7 @@ pub(super) struct WrittenSegment {
     pub(super) archive: usize,
     pub(super) entry: SegmentEntry,
     /// What is known of transactions at its end, until that is noted.
-    pub(super) transactions: Option<Box<TransactionTable>>,
+    pub(super) transactions: Option<Arc<TransactionTable>>,
 }
 
 /// Where the archive stands among these; the newest are at the end, and most often wanted.
