@@ -206,6 +206,7 @@ impl Backup {
         Commit {
             // the catalog gives the number
             sequence: 0,
+            follows: None,
             snapshot: manifest.snapshot.clone(),
             cluster_id: manifest.cluster_id.clone(),
             kind: manifest.kind,

@@ -313,6 +313,9 @@ pub struct Totals {
 pub struct Commit {
     /// Its place in the order of commits, also its name; never used twice.
     pub sequence: u64,
+    /// The number before it, where that is not one less: a copy of a part of a repository keeps the distances.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<u64>,
     /// The snapshot's name.
     pub snapshot: SnapshotId,
     /// Whose data it is.

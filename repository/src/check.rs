@@ -10,9 +10,7 @@ use lifeboat_archive::{
     words::{Progress, Timestamp},
 };
 
-use crate::{
-    Catalog, CatalogEntry, ClusterRepository, RepositoryError, catalog::READS, store::StoredObject,
-};
+use crate::{Catalog, ClusterRepository, RepositoryError, catalog::READS, store::StoredObject};
 
 mod findings;
 mod inventory;
@@ -154,18 +152,21 @@ impl ClusterRepository {
 
     /// What may be the trace of a commit that was lost, and may be harmless.
     fn warnings(&self, catalog: &Catalog, report: &ClusterReport) -> Vec<String> {
-        let numbers = catalog.entries.iter().map(CatalogEntry::sequence);
         let mut warnings = Vec::new();
         let mut last = 0;
-        for number in numbers {
+        for entry in &catalog.entries {
+            let number = entry.sequence();
+            // a copy of a part keeps the distances of the whole
+            let follows = entry.commit().ok().and_then(|commit| commit.follows);
             let gap = match number.saturating_sub(last) {
+                _ if follows.is_some_and(|before| before <= last) => None,
                 0 | 1 => None,
                 2 => Some(format!("commit {} is", last + 1)),
                 _ => Some(format!("commits {} to {} are", last + 1, number - 1)),
             };
             warnings.extend(gap.map(|gap| {
                 format!(
-                    "{gap} not there: numbers are given without gaps, so snapshots were removed"
+                    "{gap} not there: numbers are given without gaps, so snapshots were removed, or a copy was stopped"
                 )
             }));
             last = number;

@@ -90,6 +90,7 @@ pub(crate) fn manifest(snapshot: SnapshotId, documents: ObjectReference) -> Mani
 pub(crate) fn commit(snapshot: SnapshotId, manifest: ObjectReference) -> Commit {
     Commit {
         sequence: 0,
+        follows: None,
         snapshot,
         cluster_id: CLUSTER.to_owned(),
         kind: SnapshotKind::Full,

@@ -63,6 +63,7 @@ fn commit(n: u32, manifest: ObjectReference) -> Commit {
     let snapshot: SnapshotId = format!("2026082{n}T020000Z-aaab").parse().unwrap();
     Commit {
         sequence: 0,
+        follows: None,
         snapshot,
         cluster_id: CLUSTER.to_owned(),
         kind: SnapshotKind::Full,

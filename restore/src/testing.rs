@@ -169,6 +169,7 @@ async fn snapshot_in(repository: &Repository, written_by: &[Repository], inside:
     };
     let commit = Commit {
         sequence: 0,
+        follows: None,
         snapshot: id,
         cluster_id: "source".to_owned(),
         kind: SnapshotKind::Full,

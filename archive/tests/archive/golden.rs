@@ -254,6 +254,7 @@ fn manifest() -> Manifest {
 fn commit() -> Commit {
     Commit {
         sequence: 1,
+        follows: None,
         snapshot: "20231114T221320Z-abcd".parse().unwrap(),
         cluster_id: "NrI2Kg3CT1ev0ShlpNV6ww".to_owned(),
         kind: SnapshotKind::Full,

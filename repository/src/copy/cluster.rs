@@ -43,6 +43,18 @@ impl Sight {
         let taken = self.target.entries.iter().map(CatalogEntry::sequence);
         numbers::assign(&standings, &taken.collect())
     }
+
+    /// The number before this one, of what is there and of what is to be copied, where that is not one less.
+    pub(super) fn follows(
+        &self,
+        number: u64,
+        assigned: &BTreeMap<u64, Option<u64>>,
+    ) -> Option<u64> {
+        let there = self.target.entries.iter().map(CatalogEntry::sequence);
+        let all = there.chain(assigned.values().copied().flatten());
+        let before = all.filter(|&other| other < number).max().unwrap_or(0);
+        (before + 1 != number).then_some(before)
+    }
 }
 
 impl ClusterCopy<'_> {

@@ -158,6 +158,7 @@ impl ClusterCopy<'_> {
             };
             let mut commit = commit.clone();
             commit.sequence = number;
+            commit.follows = sight.follows(number, &numbers);
             let repository = self.to.repository();
             repository.confirm().await.map_err(CopyError::Target)?;
             let created = self.to.create_commit(&commit).await;

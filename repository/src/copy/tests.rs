@@ -243,6 +243,29 @@ async fn a_dry_run_tells_what_a_copy_then_does_and_writes_nothing() {
     assert_eq!(costs(&told), costs(&done));
 }
 
+/// A check over there warned of every snapshot that was left out on purpose.
+#[tokio::test]
+async fn what_was_never_copied_is_no_gap_of_the_copy_and_what_is_removed_from_it_is() {
+    let scene = Scene::new(4).await;
+    scene
+        .run(|options| options.references = vec![snapshot(2).to_string(), snapshot(4).to_string()])
+        .await;
+    let cluster = scene.to.cluster(CLUSTER).unwrap();
+    let warnings = async || {
+        let report = cluster.check(&Progress::default()).await.unwrap();
+        assert_eq!(report.findings, []);
+        report.warnings
+    };
+    assert_eq!(warnings().await, Vec::<String>::new());
+    // what comes late closes it
+    scene.run(|_| ()).await;
+    scene.has_all(4).await;
+    assert_eq!(warnings().await, Vec::<String>::new());
+    fs::remove_file(scene.target(&cluster.layout().commit(3))).unwrap();
+    let after = warnings().await;
+    assert!(after[0].starts_with("commit 3 is not there"), "{after:?}");
+}
+
 #[tokio::test]
 async fn what_came_since_the_last_copy_is_all_that_is_read_and_copied() {
     let scene = Scene::new(3).await;

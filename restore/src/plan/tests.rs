@@ -167,6 +167,7 @@ fn snapshot() -> Snapshot {
     Snapshot {
         commit: Commit {
             sequence: 1,
+            follows: None,
             snapshot: id.clone(),
             cluster_id: "source".to_owned(),
             kind: SnapshotKind::Full,

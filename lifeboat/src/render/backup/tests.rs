@@ -13,6 +13,7 @@ fn report(state: SnapshotState, gaps: Vec<PartitionGap>, problems: Vec<Problem>)
     Report {
         commit: Commit {
             sequence: 4,
+            follows: None,
             snapshot: "20261122T020000Z-k3fa".parse().unwrap(),
             cluster_id: "NrI2qCTxevO5IomtUq8w-_".to_owned(),
             kind: SnapshotKind::Full,

@@ -151,6 +151,7 @@ fn document() -> ShowDocument {
     ShowDocument {
         commit: Commit {
             sequence: 4,
+            follows: None,
             snapshot: snapshot.clone(),
             cluster_id: "NrI2".to_owned(),
             kind: SnapshotKind::Full,

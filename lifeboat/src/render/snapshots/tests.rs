@@ -21,6 +21,7 @@ fn commit(sequence: u64, days: i64, state: SnapshotState) -> CatalogEntry {
     .unwrap();
     CatalogEntry::Committed(Commit {
         sequence,
+        follows: None,
         manifest: ObjectReference {
             object: format!("NrI2/manifests/{snapshot}.json.zst"),
             size: 1_234,
