@@ -130,7 +130,7 @@ impl SegmentBuilder {
             }
             accepted += batch.bytes.len();
         };
-        if self.pending.is_empty() && accepted - framed >= FRAME_BYTES {
+        if self.pending.is_empty() && accepted - framed >= FRAME_BYTES / 4 * 3 {
             self.close_frame(&batches[framed..accepted], compressor);
         } else {
             self.pending.extend_from_slice(&batches[framed..accepted]);

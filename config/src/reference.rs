@@ -90,7 +90,7 @@ fn backup_keys(defaults: &BackupSettings) -> Vec<Key> {
             "backup",
             "compression-level",
             &defaults.compression_level.to_string(),
-            "zstd's level, 1 to 19",
+            "zstd's level, 1 to 19: 3 takes a fifth to a half longer, and archives are about as large",
         ),
         key(
             "backup",

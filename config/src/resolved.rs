@@ -209,7 +209,7 @@ impl Default for BackupSettings {
             memory: ByteSize::mib(96),
             segment_size: ByteSize::mib(64),
             archive_size: ByteSize::mib(128),
-            compression_level: 3,
+            compression_level: 1,
             batches: BatchKeeping::default(),
             max_rate: None,
             max_connections: 2,

@@ -55,8 +55,8 @@ fn the_allocator_gives_freed_memory_back() {
     let told = text(&output.stderr);
     for set in [
         "opt.narenas: 1",
-        "opt.oversize_threshold: 2097152",
-        "opt.dirty_decay_ms: 250 ",
+        "opt.oversize_threshold: 16777216",
+        "opt.dirty_decay_ms: 500 ",
         "opt.muzzy_decay_ms: 0 ",
     ] {
         assert!(told.contains(set), "{set} is not in\n{told}");

@@ -83,7 +83,7 @@ fn an_empty_file_is_the_defaults() {
     for text in ["", "# nothing\n", "{}", "backup: {}\n"] {
         let config = read(text).unwrap();
         assert!(config.kafka.is_none() && config.repository.is_none());
-        assert_eq!(config.backup.compression_level, 3);
+        assert_eq!(config.backup.compression_level, 1);
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) struct LimitFlags {
     /// An archive ends at about this many compressed bytes [default: 128MiB]
     #[arg(long, value_name = "SIZE")]
     pub(crate) archive_size: Option<ByteSize>,
-    /// zstd's level, 1 to 19 [default: 3]
+    /// zstd's level, 1 to 19 [default: 1]
     #[arg(long, value_name = "LEVEL")]
     pub(crate) compression_level: Option<i32>,
     /// verbatim: keep batches as Kafka stores them; repack: without the compression of their own, for smaller archives

@@ -70,7 +70,7 @@ fn what_show_prints_is_a_configuration_that_says_the_same() {
       memory: 96MiB
       segment-size: 20000000
       archive-size: 128MiB
-      compression-level: 3
+      compression-level: 1
       batches: verbatim
       max-connections: 2
       retry-deadline: 2m
