@@ -107,7 +107,7 @@ fn r15_transactions_that_come_and_go_unseen_are_there_as_a_whole_or_told() {
         let restored = scene.restored().read(&ReadOptions::default()).unwrap();
         let undecided = told(&report, "transactions");
         assert!(
-            restored.records() % IN_ONE == 0 || !undecided.is_empty(),
+            restored.records().is_multiple_of(IN_ONE) || !undecided.is_empty(),
             "{} records: half a transaction is there",
             restored.records()
         );
