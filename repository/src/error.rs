@@ -11,7 +11,7 @@ use lifeboat_archive::{
 mod cause;
 
 pub use cause::{Cause, StoreAnswer};
-pub(crate) use cause::{is_conflict, is_lost_on_the_way};
+pub(crate) use cause::{is_conflict, is_lost_on_the_way, is_unanswered};
 
 /// Why something could not be done with a repository.
 #[derive(Debug, thiserror::Error)]

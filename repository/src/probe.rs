@@ -6,12 +6,7 @@ use bytes::Bytes;
 use lifeboat_archive::words::{Clock, Timestamp};
 use object_store::{ObjectStoreExt, PutMode, list::PaginatedListOptions, signer::Signer};
 
-use crate::{
-    RepositoryError, layout,
-    remote::Remote,
-    store::{Created, Store},
-    upload::LargeUpload,
-};
+use crate::{RepositoryError, layout, remote::Remote, store::Store, upload::LargeUpload};
 
 /// Listed two at a time, so many objects take three pages: what holds for them holds for thousands.
 const LISTED: usize = 5;
@@ -120,20 +115,33 @@ impl Prober<'_> {
 
     /// Whether the second of two writes of one name is refused.
     async fn conditional_create(&self, object: &str) -> Result<bool, RepositoryError> {
-        let content = Bytes::from_static(CONTENT);
         let error = |error| RepositoryError::from_store("write", object, error);
-        match self.store.put(object, &content, PutMode::Create).await? {
+        match self.put(object, PutMode::Create).await? {
             // an answer that was lost on the way
             Ok(()) | Err(object_store::Error::AlreadyExists { .. }) => {}
             Err(refused) if is_not_implemented(&refused) => {
-                let put = self.store.put(object, &content, PutMode::Overwrite);
+                let put = self.put(object, PutMode::Overwrite);
                 put.await?.map_err(error)?;
                 return Ok(false);
             }
             Err(other) => return Err(error(other)),
         }
-        let again = self.store.create(object, content.clone()).await?;
-        Ok(again == Created::Before)
+        match self.put(object, PutMode::Create).await? {
+            Ok(()) => Ok(false),
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(true),
+            Err(other) => Err(error(other)),
+        }
+    }
+
+    /// What the store itself says: `Store::create` also takes what it finds there for a refusal.
+    async fn put(
+        &self,
+        object: &str,
+        mode: PutMode,
+    ) -> Result<object_store::Result<()>, RepositoryError> {
+        let (path, content) = (layout::path_of(object)?, Bytes::from_static(CONTENT));
+        let put = || self.store.put(&path, &content, mode.clone());
+        Ok(self.store.again(object, put).await)
     }
 
     async fn clock_ahead(&self, object: &str, asked: Timestamp) -> Result<i64, RepositoryError> {

@@ -7,11 +7,16 @@ use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use lifeboat_archive::words::Timestamp;
 use object_store::{
     Attribute, Attributes, GetOptions, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
-    PutMode, PutMultipartOptions, PutOptions, RetryConfig, path::Path,
+    PutMode, PutMultipartOptions, RetryConfig, path::Path,
 };
 
 use crate::{
-    RepositoryError, error::is_conflict, layout, leftovers::Leftovers, patience::Patience, remote,
+    RepositoryError,
+    error::{is_conflict, is_unanswered},
+    layout,
+    leftovers::Leftovers,
+    patience::Patience,
+    remote,
 };
 
 /// Bytes of one part of a large upload.
@@ -111,7 +116,11 @@ impl Store {
     }
 
     /// Asks again as long as answers are lost on the way.
-    async fn again<T, F>(&self, object: &str, mut ask: impl FnMut() -> F) -> object_store::Result<T>
+    pub(crate) async fn again<T, F>(
+        &self,
+        object: &str,
+        mut ask: impl FnMut() -> F,
+    ) -> object_store::Result<T>
     where
         F: Future<Output = object_store::Result<T>>,
     {
@@ -124,19 +133,18 @@ impl Store {
         }
     }
 
-    /// Writes, and writes the same again where nobody knows whether it was written.
+    /// Writes once. What became of it stays unknown where the answer is lost.
     pub(crate) async fn put(
         &self,
-        object: &str,
+        path: &Path,
         bytes: &Bytes,
         mode: PutMode,
-    ) -> Result<object_store::Result<()>, RepositoryError> {
-        let path = layout::path_of(object)?;
-        let put = || {
-            let options = PutOptions::from(mode.clone());
-            self.inner.put_opts(&path, bytes.clone().into(), options)
-        };
-        Ok(self.again(object, put).await.map(|_| ()))
+    ) -> object_store::Result<()> {
+        let put = self
+            .inner
+            .put_opts(path, bytes.clone().into(), mode.into())
+            .await;
+        put.map(|_| ())
     }
 
     /// Writes an object that must not be there yet. It appears whole or not at all.
@@ -147,21 +155,35 @@ impl Store {
         object: &str,
         bytes: Bytes,
     ) -> Result<Created, RepositoryError> {
+        let path = layout::path_of(object)?;
         let mode = if self.single_writer {
-            if self.is_there(object, &layout::path_of(object)?).await? {
+            if self.is_there(object, &path).await? {
                 return Ok(Created::Before);
             }
             PutMode::Overwrite
         } else {
             PutMode::Create
         };
-        match self.put(object, &bytes, mode).await? {
-            Ok(()) => Ok(Created::Now),
-            // not every conflict is about an object that is there
-            Err(error @ object_store::Error::AlreadyExists { .. }) if !is_conflict(&error) => {
-                Ok(Created::Before)
+        let mut patience = self.patience();
+        loop {
+            match self.put(&path, &bytes, mode.clone()).await {
+                Ok(()) => return Ok(Created::Now),
+                // not every conflict is about an object that is there
+                Err(error @ object_store::Error::AlreadyExists { .. }) if !is_conflict(&error) => {
+                    return Ok(Created::Before);
+                }
+                // Looked for before it is sent again, or given up: a store may refuse a large body, and close the
+                // connection, before it has read all of it; whoever is still sending then never gets to read why.
+                Err(error) => {
+                    let again = patience.allows(object, &error).await;
+                    if is_unanswered(&error) && self.inner.head(&path).await.is_ok() {
+                        return Ok(Created::Before);
+                    }
+                    if !again {
+                        return Err(self.error("write", object, error));
+                    }
+                }
             }
-            Err(error) => Err(self.error("write", object, error)),
         }
     }
 

@@ -171,6 +171,11 @@ fn is_of_metadata_service(text: &str) -> bool {
     .any(|host| text.contains(host))
 }
 
+/// Whether the connection ended before the store had answered.
+pub(crate) fn is_unanswered(error: &object_store::Error) -> bool {
+    http(error).is_some() && !is_of_metadata_service(&error.to_string())
+}
+
 /// Whether nobody knows what became of a request: its answer was lost, or the end of it.
 pub(crate) fn is_lost_on_the_way(error: &object_store::Error) -> bool {
     // what was never sent was tried again already, for as long as it makes sense

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     Repository,
+    store::Created,
     testing::{CLUSTER, Fault, FaultyStore, commit_many, folder_of, scratch},
 };
 

@@ -1,4 +1,7 @@
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use futures::TryStreamExt;
 use lifeboat_config::{Place, Provider, RepositoryUrl, StoreOptions};
@@ -276,6 +279,43 @@ async fn a_conflict_with_another_writer_is_tried_again_and_is_no_object_that_is_
         panic!("{error:?}")
     };
     assert_eq!(source.code(), Some("ConditionalRequestConflict"));
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_was_lost_is_looked_for_before_it_is_sent_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = format!("http://{}", listener.local_addr().unwrap());
+    let large = Bytes::from(vec![7; 4 << 20]);
+    let writes = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&writes);
+    let length = large.len();
+    // takes the first write, and loses its answer; refuses every other one without reading it, by closing
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut start = [0; 4];
+            stream.read_exact(&mut start).await.unwrap();
+            if &start == b"PUT " {
+                if counted.fetch_add(1, Ordering::Relaxed) == 0 {
+                    let mut body = vec![0; length];
+                    stream.read_exact(&mut body).await.unwrap();
+                }
+                continue;
+            }
+            let text = format!(
+                "HTTP/1.1 200 OK\r\nlast-modified: Mon, 23 Nov 2026 03:04:05 GMT\r\netag: \"x\"\r\n\
+                 content-length: {length}\r\nconnection: close\r\n\r\n"
+            );
+            drop(stream.write_all(text.as_bytes()).await);
+        }
+    });
+    let store = store_trying(Provider::S3, &at, remote::soon());
+    let created = store.create("x/y", large).await.unwrap();
+    assert_eq!(created, Created::Before);
+    assert!(
+        writes.load(Ordering::Relaxed) <= 2,
+        "sent {} times",
+        writes.load(Ordering::Relaxed)
+    );
 }
 
 #[tokio::test]
