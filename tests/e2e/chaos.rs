@@ -1,10 +1,11 @@
 //! Brokers die, come back and are restarted one after the other while a backup or a restore runs: nothing is lost and
 //! nothing comes twice.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use lifeboat_tests::{
     Bulk, ClusterBuilder, Contents, KafkaCluster, ReadOptions, Running, Security, folder_size,
+    segment_bytes,
 };
 
 use crate::lifeboat::{Scene, goes_on, verify};
@@ -75,18 +76,12 @@ fn rolling_restart(cluster: &mut KafkaCluster, watch: &Watch<'_>) {
 /// Sees by what grows on the disk that a run goes on.
 struct Watch<'r> {
     running: &'r Running,
-    folders: Vec<PathBuf>,
+    stored: &'r dyn Fn() -> u64,
 }
 
 impl Watch<'_> {
     fn goes_on(&self) {
-        goes_on(self.running, DEADLINE, STEP, || {
-            let sizes = self
-                .folders
-                .iter()
-                .map(|folder| folder_size(folder).unwrap_or(0));
-            sizes.sum()
-        });
+        goes_on(self.running, DEADLINE, STEP, self.stored);
     }
 }
 
@@ -118,7 +113,7 @@ fn everything_comes_back_in(trouble: Trouble, compare: &str) {
     let repository = scene.context.repository();
     let watch = Watch {
         running: &running,
-        folders: vec![repository],
+        stored: &|| folder_size(&repository).unwrap_or(0),
     };
     trouble(&mut a, &watch);
     let report = running.wait().unwrap().expect_code(0).unwrap();
@@ -128,14 +123,14 @@ fn everything_comes_back_in(trouble: Trouble, compare: &str) {
     drop(a);
 
     let mut b = three_brokers().start().unwrap();
-    let folders = (0..3).map(|index| b.data_dir(index)).collect();
+    let folders = [0, 1, 2].map(|index| b.data_dir(index));
     let state = scene.context.scratch().join("state").display().to_string();
     let restore = ["restore", "latest", "--yes", "--state", &state];
     let restore = [&restore[..], &["--compare", compare]].concat();
     let running = start(&scene, &b, &restore);
     let watch = Watch {
         running: &running,
-        folders,
+        stored: &|| folders.iter().map(|folder| segment_bytes(folder)).sum(),
     };
     trouble(&mut b, &watch);
     running.wait().unwrap().expect_code(0).unwrap();

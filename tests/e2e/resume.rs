@@ -9,7 +9,7 @@ use std::{
 
 use lifeboat_tests::{
     Bulk, ClusterBuilder, KafkaCluster, Message, Oracle, Program, Random, ReadOptions, Run,
-    Running, Signal, folder_size, rounds,
+    Running, Signal, rounds, segment_bytes,
 };
 use serde_json::Value;
 
@@ -278,10 +278,8 @@ fn rule_9_a_restore_killed_at_any_moment_is_gone_on_with_and_everything_is_there
 fn begin(place: &Place, b: &KafkaCluster, more: &[&str]) -> Running {
     let running = place.spawn(&[&["latest"], more].concat());
     wait_until(&running, LIMIT, "writing", || place.has("prepared"));
-    let folders: Vec<PathBuf> = vec![b.data_dir(0)];
-    goes_on(&running, LIMIT, 300_000, || {
-        folders.iter().map(|it| folder_size(it).unwrap_or(0)).sum()
-    });
+    let folder = b.data_dir(0);
+    goes_on(&running, LIMIT, 300_000, || segment_bytes(&folder));
     running
 }
 

@@ -34,7 +34,7 @@ pub use random::Random;
 pub use rounds::rounds;
 pub use scratch::{Scratch, files_below, folder_size};
 pub use security::{Certificate, Security};
-pub use segments::{DumpedFile, DumpedSegments, dump_segments, segment_files};
+pub use segments::{DumpedFile, DumpedSegments, dump_segments, segment_bytes, segment_files};
 pub use stores::{
     Azurite, FaultProxy, GoogleXml, Keys, Loss, MinIo, ObjectProperties, Storm, Weather,
 };

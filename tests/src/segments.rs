@@ -9,7 +9,10 @@ use std::{
 
 use anyhow::{Result, ensure};
 
-use crate::{home::KafkaHome, scratch::Scratch};
+use crate::{
+    home::KafkaHome,
+    scratch::{Scratch, files_below},
+};
 
 /// What `kafka-dump-log --deep-iteration` says about some files.
 #[derive(Clone, Debug)]
@@ -59,6 +62,20 @@ pub fn segment_files(directory: &Path) -> Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
+}
+
+/// Bytes of all segments below a running broker's log directory, those of internal topics left out. Indexes don't count:
+/// each is 10 MiB large before anything is written.
+pub fn segment_bytes(directory: &Path) -> u64 {
+    let of_records = |path: &PathBuf| {
+        let folder = path.parent().and_then(Path::file_name);
+        let internal = folder.is_some_and(|name| name.to_string_lossy().starts_with("__"));
+        !internal && path.extension().is_some_and(|extension| extension == "log")
+    };
+    let segments = files_below(directory).into_iter().filter(of_records);
+    segments
+        .map(|path| fs::metadata(path).map_or(0, |metadata| metadata.len()))
+        .sum()
 }
 
 /// Runs Kafka's own tool over segment files (`<20 digits>.log`).
