@@ -51,12 +51,9 @@ pub fn segment_files(directory: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
-        let internal = path
-            .file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with("__"));
-        if path.is_dir() && !internal {
+        if path.is_dir() && !is_internal(&path) {
             files.extend(segment_files(&path)?);
-        } else if path.extension().is_some_and(|extension| extension == "log") {
+        } else if is_segment(&path) {
             files.push(path);
         }
     }
@@ -67,15 +64,22 @@ pub fn segment_files(directory: &Path) -> Result<Vec<PathBuf>> {
 /// Bytes of all segments below a running broker's log directory, those of internal topics left out. Indexes don't count:
 /// each is 10 MiB large before anything is written.
 pub fn segment_bytes(directory: &Path) -> u64 {
-    let of_records = |path: &PathBuf| {
-        let folder = path.parent().and_then(Path::file_name);
-        let internal = folder.is_some_and(|name| name.to_string_lossy().starts_with("__"));
-        !internal && path.extension().is_some_and(|extension| extension == "log")
-    };
-    let segments = files_below(directory).into_iter().filter(of_records);
+    let segments = files_below(directory).into_iter().filter(|path| {
+        let internal = path.parent().is_some_and(is_internal);
+        !internal && is_segment(path)
+    });
     segments
         .map(|path| fs::metadata(path).map_or(0, |metadata| metadata.len()))
         .sum()
+}
+
+fn is_internal(folder: &Path) -> bool {
+    let name = folder.file_name();
+    name.is_some_and(|name| name.to_string_lossy().starts_with("__"))
+}
+
+fn is_segment(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "log")
 }
 
 /// Runs Kafka's own tool over segment files (`<20 digits>.log`).

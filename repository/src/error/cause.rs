@@ -173,15 +173,19 @@ fn is_of_metadata_service(text: &str) -> bool {
 
 /// Whether the connection ended before the store had answered.
 pub(crate) fn is_unanswered(error: &object_store::Error) -> bool {
-    http(error).is_some() && !is_of_metadata_service(&error.to_string())
+    unanswered(error).is_some()
 }
 
 /// Whether nobody knows what became of a request: its answer was lost, or the end of it.
 pub(crate) fn is_lost_on_the_way(error: &object_store::Error) -> bool {
     // what was never sent was tried again already, for as long as it makes sense
     let sent = |kind| !matches!(kind, HttpErrorKind::Connect | HttpErrorKind::Request);
-    http(error).is_some_and(|error| sent(error.kind()))
-        && !is_of_metadata_service(&error.to_string())
+    unanswered(error).is_some_and(|error| sent(error.kind()))
+}
+
+/// Why a request to the store itself has no answer.
+fn unanswered(error: &object_store::Error) -> Option<&HttpError> {
+    http(error).filter(|_| !is_of_metadata_service(&error.to_string()))
 }
 
 /// Whether somebody writes the same object right now, which is no answer to whether it is there.
