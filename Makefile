@@ -7,8 +7,8 @@ SHELL := bash
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/lifeboat
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
-# end-to-end tests wait for their brokers half of the time: on few cores more of them run than there are cores
-TEST_THREADS := $(or $(RUST_TEST_THREADS),$(shell cores=$$(nproc); echo $$((cores < 4 ? 2 * cores : cores))))
+# end-to-end tests wait for their brokers or for their turn: more of them run than there are cores
+TEST_THREADS := $(or $(RUST_TEST_THREADS),$(shell cores=$$(nproc); echo $$((cores < 4 ? 3 * cores : 2 * cores))))
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 

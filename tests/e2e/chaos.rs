@@ -106,7 +106,7 @@ fn start(scene: &Scene, cluster: &KafkaCluster, arguments: &[&str]) -> Running {
 
 /// Backs up a cluster in trouble, restores into another one in the same trouble; everything must be there once.
 fn everything_comes_back_in(trouble: Trouble, compare: &str) {
-    let scene = Scene::new();
+    let scene = Scene::hurried();
     let mut a = three_brokers().start().unwrap();
     let original = fill(&a);
     let running = start(&scene, &a, &["backup"]);

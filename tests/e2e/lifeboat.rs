@@ -18,7 +18,15 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn new() -> Self {
-        let context = TestContext::new().unwrap();
+        Self::in_context(TestContext::new().unwrap())
+    }
+
+    /// One of a test whose brokers must be back before a run ends.
+    pub(crate) fn hurried() -> Self {
+        Self::in_context(TestContext::hurried().unwrap())
+    }
+
+    fn in_context(context: TestContext) -> Self {
         let (program, url) = (context.program().unwrap(), context.repository_url());
         init(&program, &url);
         Self {

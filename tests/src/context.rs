@@ -1,9 +1,6 @@
 //! What a test needs around it.
 
-use std::{
-    path::PathBuf,
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
-};
+use std::{path::PathBuf, sync::OnceLock};
 
 use anyhow::{Result, anyhow};
 
@@ -11,30 +8,38 @@ use crate::{
     cluster::{ClusterBuilder, KafkaCluster},
     program::Program,
     scratch::Scratch,
+    turns::Turn,
     workload::{Fidelity, FidelityReport},
 };
 
 /// A scratch directory, a cluster A, a cluster B, and the program. Clusters start when they are first asked for and end
-/// with the test. Only one test at a time has a context: two clusters are as much as a small machine runs well.
+/// with the test.
 #[derive(Debug)]
 pub struct TestContext {
     a: Option<KafkaCluster>,
     b: Option<KafkaCluster>,
     scratch: Scratch,
     // last: the next test begins when everything has ended
-    _slot: MutexGuard<'static, ()>,
+    _turn: Turn<'static>,
 }
 
 impl TestContext {
     /// Waits for its turn.
     pub fn new() -> Result<Self> {
-        static SLOT: Mutex<()> = Mutex::new(());
-        let slot = SLOT.lock().unwrap_or_else(PoisonError::into_inner);
+        Self::at(Turn::wait(1))
+    }
+
+    /// Waits for a turn that counts as two: for a test whose brokers must be back before a run ends.
+    pub fn hurried() -> Result<Self> {
+        Self::at(Turn::wait(2))
+    }
+
+    fn at(turn: Turn<'static>) -> Result<Self> {
         Ok(Self {
             a: None,
             b: None,
             scratch: Scratch::new("context")?,
-            _slot: slot,
+            _turn: turn,
         })
     }
 

@@ -18,6 +18,7 @@ mod scratch;
 mod security;
 mod segments;
 mod stores;
+mod turns;
 mod workload;
 
 pub use age::AgeKey;
