@@ -313,9 +313,9 @@ impl<'a> Batch<'a> {
     /// Checks the stored checksum (R7).
     pub fn check_crc(&self) -> Result<(), BatchError> {
         let computed = if self.header.magic >= 2 {
-            crc32c::crc32c(&self.bytes[CRC_FROM..])
+            crc_fast::crc32_iscsi(&self.bytes[CRC_FROM..])
         } else {
-            crc32fast::hash(&self.bytes[OLD_CRC_FROM..])
+            crc_fast::crc32_iso_hdlc(&self.bytes[OLD_CRC_FROM..])
         };
         if computed == self.header.crc {
             return Ok(());

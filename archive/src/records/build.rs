@@ -121,7 +121,7 @@ pub(super) fn put_header(out: &mut Vec<u8>, header: &BatchHeader, produced: Prod
 pub(super) fn seal(bytes: &mut [u8]) {
     let length = u32::try_from(bytes.len() - 12).unwrap_or(u32::MAX);
     bytes[8..12].copy_from_slice(&length.to_be_bytes());
-    let crc = crc32c::crc32c(&bytes[CRC_FROM..]);
+    let crc = crc_fast::crc32_iscsi(&bytes[CRC_FROM..]);
     bytes[17..21].copy_from_slice(&crc.to_be_bytes());
 }
 

@@ -39,7 +39,7 @@ impl ArchiveFooter {
         let version = rest.get_u32_le();
         let index_position = rest.get_u64_le();
         let index_length = rest.get_u64_le();
-        if rest.get_u32_le() != crc32c::crc32c(&bytes[..Self::SIZE - 4]) {
+        if rest.get_u32_le() != crc_fast::crc32_iscsi(&bytes[..Self::SIZE - 4]) {
             return Err(FooterProblem::Checksum.into());
         }
         if version > VERSION {
@@ -69,7 +69,7 @@ impl ArchiveFooter {
         bytes.put_u32_le(VERSION);
         bytes.put_u64_le(self.index_position);
         bytes.put_u64_le(self.index_length);
-        bytes.put_u32_le(crc32c::crc32c(&bytes));
+        bytes.put_u32_le(crc_fast::crc32_iscsi(&bytes));
         bytes
     }
 }

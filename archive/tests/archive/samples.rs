@@ -173,7 +173,7 @@ pub(crate) fn changed(mut batch: Vec<u8>, change: Change) -> Vec<u8> {
 
 /// Makes the checksum of a magic 2 batch right.
 pub(crate) fn reseal(batch: &mut [u8]) {
-    let crc = crc32c::crc32c(&batch[21..]);
+    let crc = crc_fast::crc32_iscsi(&batch[21..]);
     batch[17..21].copy_from_slice(&crc.to_be_bytes());
 }
 
@@ -233,7 +233,7 @@ pub(crate) fn old_message(
     }
     let mut message = offset.to_be_bytes().to_vec();
     message.extend(u32::try_from(body.len() + 4).unwrap().to_be_bytes());
-    message.extend(crc32fast::hash(&body).to_be_bytes());
+    message.extend(crc_fast::crc32_iso_hdlc(&body).to_be_bytes());
     message.extend(body);
     message
 }

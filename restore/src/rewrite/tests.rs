@@ -119,7 +119,7 @@ impl Stored {
         bytes.extend_from_slice(&[0, 3, 0, 0, 0, 9]);
         bytes.extend_from_slice(&(self.records.len() as i32).to_be_bytes());
         bytes.extend_from_slice(&plain);
-        let crc = crc32c::crc32c(&bytes[21..]);
+        let crc = crc_fast::crc32_iscsi(&bytes[21..]);
         bytes[17..21].copy_from_slice(&crc.to_be_bytes());
         bytes
     }

@@ -24,7 +24,7 @@ fn message(
     sized(&mut body, value);
     let mut message = offset.to_be_bytes().to_vec();
     message.extend(u32::try_from(body.len() + 4).unwrap().to_be_bytes());
-    message.extend(crc32fast::hash(&body).to_be_bytes());
+    message.extend(crc_fast::crc32_iso_hdlc(&body).to_be_bytes());
     message.extend(body);
     message
 }

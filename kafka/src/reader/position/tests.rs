@@ -280,7 +280,7 @@ fn transactional(base_offset: i64, count: i32) -> Vec<u8> {
     let mut batch = builder.finish(produced).unwrap().to_vec();
     // the attributes, and the checksum that is over them
     batch[22] |= 0x10;
-    let crc = crc32c::crc32c(&batch[21..]);
+    let crc = crc_fast::crc32_iscsi(&batch[21..]);
     batch[17..21].copy_from_slice(&crc.to_be_bytes());
     batch
 }
