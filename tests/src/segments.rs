@@ -62,11 +62,11 @@ pub fn segment_files(directory: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Bytes of all segments below a running broker's log directory, those of internal topics left out. Indexes don't count:
-/// each is 10 MiB large before anything is written.
+/// each is 10 MiB large before anything is written. Nor do topics that were deleted: their folders wait for a minute.
 pub fn segment_bytes(directory: &Path) -> u64 {
     let segments = files_below(directory).into_iter().filter(|path| {
-        let internal = path.parent().is_some_and(is_internal);
-        !internal && is_segment(path)
+        let folder = path.parent();
+        is_segment(path) && !folder.is_some_and(|folder| is_internal(folder) || is_deleted(folder))
     });
     segments
         .map(|path| fs::metadata(path).map_or(0, |metadata| metadata.len()))
@@ -76,6 +76,12 @@ pub fn segment_bytes(directory: &Path) -> u64 {
 fn is_internal(folder: &Path) -> bool {
     let name = folder.file_name();
     name.is_some_and(|name| name.to_string_lossy().starts_with("__"))
+}
+
+/// `orders-3.4f8c…-delete`: Kafka's UnifiedLog.DELETE_DIR_SUFFIX.
+fn is_deleted(folder: &Path) -> bool {
+    let name = folder.file_name();
+    name.is_some_and(|name| name.to_string_lossy().ends_with("-delete"))
 }
 
 fn is_segment(path: &Path) -> bool {
