@@ -332,6 +332,11 @@ impl Collected {
         String::from_utf8_lossy(&lock(&self.bytes)).into_owned()
     }
 
+    /// Whether nothing more will come.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.reader.is_finished()
+    }
+
     pub(crate) fn finish(self) -> String {
         drop(self.reader.join());
         String::from_utf8_lossy(&lock(&self.bytes)).into_owned()

@@ -1,6 +1,7 @@
 //! Kafka's own opinion of a log segment.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
@@ -74,14 +75,16 @@ pub fn segment_bytes(directory: &Path) -> u64 {
 }
 
 fn is_internal(folder: &Path) -> bool {
-    let name = folder.file_name();
-    name.is_some_and(|name| name.to_string_lossy().starts_with("__"))
+    name_of(folder).starts_with("__")
 }
 
 /// `orders-3.4f8c…-delete`: Kafka's UnifiedLog.DELETE_DIR_SUFFIX.
 fn is_deleted(folder: &Path) -> bool {
-    let name = folder.file_name();
-    name.is_some_and(|name| name.to_string_lossy().ends_with("-delete"))
+    name_of(folder).ends_with("-delete")
+}
+
+fn name_of(folder: &Path) -> Cow<'_, str> {
+    folder.file_name().unwrap_or_default().to_string_lossy()
 }
 
 fn is_segment(path: &Path) -> bool {
