@@ -66,15 +66,18 @@ impl Terminal {
     /// Waits until something was written.
     pub fn wait_for(&self, text: &str, at_most: Duration) -> Result<()> {
         let deadline = Instant::now() + at_most;
-        while !self.screen().contains(text) {
+        loop {
             // asked first: what a program wrote last may be read after its end
             let whole = self.screen.is_whole();
-            if Instant::now() > deadline || whole && !self.screen().contains(text) {
-                bail!("{text:?} did not appear:\n{}", self.screen());
+            let screen = self.screen();
+            if screen.contains(text) {
+                return Ok(());
+            }
+            if whole || Instant::now() > deadline {
+                bail!("{text:?} did not appear:\n{screen}");
             }
             thread::sleep(Duration::from_millis(10));
         }
-        Ok(())
     }
 
     /// Waits for its end; standard output is all that was on the terminal.
